@@ -1,0 +1,1 @@
+"""The Python Execution Service: language models write Python, people approve it, a sandbox runs it."""

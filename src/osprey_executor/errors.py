@@ -1,0 +1,186 @@
+"""The error tree. The category of an error decides what the pipeline does next.
+
+PythonExecutorException
+├── INFRASTRUCTURE: the same code again
+│   ├── EngineUnavailableError        the engine cannot give what the configuration demands
+│   │   └── ContainerConnectivityError
+│   ├── EngineError                   the engine broke while it ran the code
+│   ├── StorageError                  state folder unreadable, unwritable or full
+│   ├── GeneratorUnavailableError     no route to the provider, or it refused the key or the model
+│   └── ControlSystemError            a channel cannot be read
+├── CODE_RELATED: generate again
+│   ├── CodeGenerationError           the generator gave no usable code
+│   ├── CodeSyntaxError
+│   ├── CodeRuntimeError
+│   └── ResultsError                  `results` missing, or not as `expected_results` says
+├── WORKFLOW: stop
+│   ├── ExecutionTimeoutError
+│   ├── ExecutionRejectedError        a person said no
+│   ├── ExecutionCancelledError
+│   ├── PolicyDeniedError             the site's policy forbids this code
+│   ├── WriteRefused                  a write outside what was approved
+│   │   └── ChannelLimitsViolationError
+│   ├── OutcomeUnknownError           nobody can say whether a write arrived
+│   ├── MaxAttemptsExceededError
+│   ├── AwaitingApprovalError         `raise_for_status()` on a run that waits for a person
+│   ├── InvalidDecision
+│   └── RunNotFoundError
+└── CONFIGURATION: stop, a person must mend it
+├── ConfigurationError
+│   └── ContainerConfigurationError
+├── MissingExtraError
+└── InvalidRequestError
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class ErrorCategory(StrEnum):
+    """What an error asks of the pipeline."""
+
+    INFRASTRUCTURE = "infrastructure"
+    CODE_RELATED = "code_related"
+    WORKFLOW = "workflow"
+    CONFIGURATION = "configuration"
+
+
+class PythonExecutorException(Exception):
+    """Root of every error that this package raises on purpose."""
+
+    category: ClassVar[ErrorCategory] = ErrorCategory.WORKFLOW
+
+
+class EngineUnavailableError(PythonExecutorException):
+    """The engine cannot give what the configuration demands; nothing was started."""
+
+    category = ErrorCategory.INFRASTRUCTURE
+
+
+class ContainerConnectivityError(EngineUnavailableError):
+    """The Jupyter server of the container engine cannot be reached."""
+
+
+class EngineError(PythonExecutorException):
+    """The engine broke while it ran the code; the code is not to blame."""
+
+    category = ErrorCategory.INFRASTRUCTURE
+
+
+class StorageError(PythonExecutorException):
+    """The state folder or a run folder cannot be read or written."""
+
+    category = ErrorCategory.INFRASTRUCTURE
+
+
+class GeneratorUnavailableError(PythonExecutorException):
+    """The provider of a generator cannot be reached, or refused the key or the model."""
+
+    category = ErrorCategory.INFRASTRUCTURE
+
+
+class ControlSystemError(PythonExecutorException):
+    """A channel cannot be read: not found, disconnected, or of an invalid value."""
+
+    category = ErrorCategory.INFRASTRUCTURE
+
+
+class CodeGenerationError(PythonExecutorException):
+    """The generator answered, but not with usable code."""
+
+    category = ErrorCategory.CODE_RELATED
+
+
+class CodeSyntaxError(PythonExecutorException):
+    """The code does not parse."""
+
+    category = ErrorCategory.CODE_RELATED
+
+
+class CodeRuntimeError(PythonExecutorException):
+    """The code ran and failed."""
+
+    category = ErrorCategory.CODE_RELATED
+
+
+class ResultsError(PythonExecutorException):
+    """`results` is missing, cannot be encoded, or is not what `expected_results` asks."""
+
+    category = ErrorCategory.CODE_RELATED
+
+
+class ExecutionTimeoutError(PythonExecutorException):
+    """The run passed its time limit and was ended as a whole."""
+
+
+class ExecutionRejectedError(PythonExecutorException):
+    """A person rejected the run."""
+
+
+class ExecutionCancelledError(PythonExecutorException):
+    """The run was cancelled."""
+
+
+class PolicyDeniedError(PythonExecutorException):
+    """The site's policy forbids this code; nothing ran."""
+
+
+class WriteRefused(PythonExecutorException):
+    """A write outside what a person approved; it was not sent."""
+
+
+class ChannelLimitsViolationError(WriteRefused):
+    """A write outside the limits of its channel; it was not sent."""
+
+
+class OutcomeUnknownError(PythonExecutorException):
+    """The run may have written, and nobody can say whether the last write arrived."""
+
+
+class MaxAttemptsExceededError(PythonExecutorException):
+    """Every allowed attempt failed."""
+
+
+class AwaitingApprovalError(PythonExecutorException):
+    """The run waits for a person; it has no result yet."""
+
+
+class InvalidDecision(PythonExecutorException, ValueError):
+    """Not a decision: only Approve, Reject and Edit are, with the digest of the card that was shown."""
+
+
+class RunNotFoundError(PythonExecutorException, KeyError):
+    """No run of that id in this state folder."""
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else ""
+
+
+class ConfigurationError(PythonExecutorException, ValueError):
+    """The configuration cannot be used."""
+
+    category = ErrorCategory.CONFIGURATION
+
+
+class ContainerConfigurationError(ConfigurationError):
+    """The configuration of the container engine cannot be used."""
+
+
+class MissingExtraError(PythonExecutorException, ImportError):
+    """An optional part is not installed; the message names the extra and the command."""
+
+    category = ErrorCategory.CONFIGURATION
+
+    def __init__(self, what: str, extra: str) -> None:
+        self.extra = extra
+        super().__init__(
+            f"{what} needs the extra {extra!r}, which is not installed: pip install 'osprey-executor[{extra}]'"
+        )
+
+
+class InvalidRequestError(PythonExecutorException, ValueError):
+    """The request cannot be used."""
+
+    category = ErrorCategory.CONFIGURATION

@@ -1,0 +1,74 @@
+"""The data on its way through the rooms: frozen, typed, nothing of ours above it."""
+
+from osprey_executor.models.analysis import AnalysisReport, Effect, Finding, Severity, Verdict, WriteTarget
+from osprey_executor.models.approval import (
+    ApprovalCard,
+    Approve,
+    ControlSystemReport,
+    Decision,
+    Digest,
+    Edit,
+    Grant,
+    Reject,
+    decision_to_wire,
+    parse_decision,
+)
+from osprey_executor.models.control import AlarmSeverity, ControlSession, Reading
+from osprey_executor.models.execution import (
+    IsolationReport,
+    MachineEffects,
+    Outcome,
+    Program,
+    Refusal,
+    RunStatus,
+    Usage,
+    Write,
+)
+from osprey_executor.models.limits import Limits, Size, show_size
+from osprey_executor.models.probe import Probe
+from osprey_executor.models.report import ErrorReport, Stage
+from osprey_executor.models.request import PythonExecutionRequest, slug, system_user
+from osprey_executor.models.result import Attempt, RunResult, RunSummary, Timings
+
+__all__ = [
+    "AlarmSeverity",
+    "AnalysisReport",
+    "ApprovalCard",
+    "Approve",
+    "Attempt",
+    "ControlSession",
+    "ControlSystemReport",
+    "Decision",
+    "Digest",
+    "Edit",
+    "Effect",
+    "ErrorReport",
+    "Finding",
+    "Grant",
+    "IsolationReport",
+    "Limits",
+    "MachineEffects",
+    "Outcome",
+    "Probe",
+    "Program",
+    "PythonExecutionRequest",
+    "Reading",
+    "Refusal",
+    "Reject",
+    "RunResult",
+    "RunStatus",
+    "RunSummary",
+    "Severity",
+    "Size",
+    "Stage",
+    "Timings",
+    "Usage",
+    "Verdict",
+    "Write",
+    "WriteTarget",
+    "decision_to_wire",
+    "parse_decision",
+    "show_size",
+    "slug",
+    "system_user",
+]

@@ -1,0 +1,79 @@
+"""What the analysis says of a program."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Effect(StrEnum):
+    """What a program can do to the world."""
+
+    CONTROL_WRITE = "control_write"
+    CONTROL_READ = "control_read"
+    FILE_WRITE = "file_write"
+    PROCESS = "process"
+    NETWORK = "network"
+    DYNAMIC_CODE = "dynamic_code"
+    OPAQUE = "opaque"
+    """Something that the analysis cannot resolve and that could be any of the others."""
+
+
+class Verdict(StrEnum):
+    """What the analysis advises; the approval policy decides."""
+
+    ALLOW = "allow"
+    ASK = "ask"
+    DENY = "deny"
+
+
+class Severity(StrEnum):
+    """How much a finding matters to the person who reads the card."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class Finding(BaseModel):
+    """One place in the source and what it means. Lines and columns count from 1, as editors do."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rule: str
+    """Stable id, `room/name`: `control/epics-caput`, `syntax/error`."""
+    line: int
+    column: int
+    end_line: int | None = None
+    end_column: int | None = None
+    severity: Severity = Severity.INFO
+    effect: Effect | None = None
+    message: str
+    """Plain words for a person; may quote the source, so it is hostile text."""
+
+
+class WriteTarget(BaseModel):
+    """A channel that the program would write, as far as the source tells."""
+
+    model_config = ConfigDict(frozen=True)
+
+    channel: str | None
+    """Name, or a pattern with `*` for what is computed; None where nothing is known."""
+    value: str | None = None
+    """The value as source text, None where it is not in the call."""
+    line: int
+
+
+class AnalysisReport(BaseModel):
+    """Findings, effects and verdict of one source."""
+
+    model_config = ConfigDict(frozen=True)
+
+    findings: tuple[Finding, ...] = ()
+    effects: frozenset[Effect] = frozenset()
+    verdict: Verdict = Verdict.ALLOW
+    reason: str = ""
+    """Why the verdict is what it is, in one sentence."""
+    writes: tuple[WriteTarget, ...] = ()
+    """Channels that the source would write, in source order."""

@@ -1,0 +1,147 @@
+"""The card that a person sees, what they may decide, and the grant that follows."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Annotated, Any, cast
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from osprey_executor.errors import InvalidDecision
+from osprey_executor.models.analysis import Effect, Finding, Verdict, WriteTarget
+from osprey_executor.models.execution import IsolationReport
+
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+"""SHA-256 over all that the approval binds, in lower-case hexadecimal."""
+
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Approve:
+    """Run exactly what the card of this digest shows."""
+
+    digest: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.digest, str) or not _DIGEST.fullmatch(self.digest):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidDecision(
+                f"approve needs the digest of the card, 64 hexadecimal digits, not {self.digest!r:.100}"
+            )
+
+
+@dataclass(frozen=True)
+class Reject:
+    """Do not run it; with `regenerate`, tell the generator why and let it try again."""
+
+    reason: str = ""
+    regenerate: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.reason, str) or not isinstance(self.regenerate, bool):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidDecision("reject takes a reason (text) and regenerate (true or false)")
+
+
+@dataclass(frozen=True)
+class Edit:
+    """Replace the code. It is analysed again and asked again under a new digest."""
+
+    code: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.code, str) or not self.code.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidDecision("edit needs the new code as text")
+
+
+Decision = Approve | Reject | Edit
+_KINDS: dict[str, type[Decision]] = {"approve": Approve, "reject": Reject, "edit": Edit}
+
+
+def decision_to_wire(decision: Decision) -> dict[str, Any]:
+    """Return the JSON object of a decision: `{"decision": "approve", "digest": ...}` and likewise."""
+    return {"decision": type(decision).__name__.lower(), **asdict(decision)}
+
+
+def parse_decision(wire: object, *, digest: str | None = None) -> Decision:
+    """Return the decision that `wire` spells.
+
+    Args:
+        wire: a decision, or its JSON object `{"decision": "approve", "digest": ...}`.
+        digest: where given (the LangGraph door), `{"approved": true | false}` is accepted and bound to it.
+
+    Raises:
+        InvalidDecision: anything else; strings, numbers and truthiness are never decisions.
+    """
+    if isinstance(wire, Decision):
+        return wire
+    if isinstance(wire, dict):
+        fields = cast(dict[Any, Any], wire)
+        if digest is not None and set(fields) == {"approved"} and isinstance(fields["approved"], bool):
+            return Approve(digest) if fields["approved"] else Reject("rejected without a reason")
+        kind = _KINDS.get(fields["decision"]) if isinstance(fields.get("decision"), str) else None
+        if kind:
+            try:
+                return kind(**{name: value for name, value in fields.items() if name != "decision"})
+            except TypeError as error:
+                raise InvalidDecision(f"not the fields of a {fields['decision']!r} decision: {error}") from None
+    raise InvalidDecision(
+        f"{wire!r:.200} is not a decision: give Approve(digest), Reject(reason) or Edit(code), "
+        'or on the wire {"decision": "approve", "digest": "..."} and likewise'
+    )
+
+
+class ControlSystemReport(BaseModel):
+    """Which machine the code would talk to."""
+
+    model_config = ConfigDict(frozen=True)
+
+    type: str = "mock"
+    real: bool = False
+    """Whether writes reach hardware: everything but `mock` and `simulator`."""
+    addresses: tuple[str, ...] = ()
+    writes_enabled: bool = False
+
+
+class ApprovalCard(BaseModel):
+    """Everything that a person needs for the decision, as one object. All text in it is hostile."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    digest: Digest
+    headline: str
+    """What would happen, in one sentence."""
+    requester: str
+    task: str
+    generator: str
+    code: str
+    findings: tuple[Finding, ...] = ()
+    effects: frozenset[Effect] = frozenset()
+    verdict: Verdict
+    reason: str
+    writes: tuple[WriteTarget, ...] = ()
+    isolation: IsolationReport
+    control_system: ControlSystemReport
+    unknowns: tuple[str, ...] = ()
+    """What nobody can tell before the run, in words."""
+    inputs: dict[str, Digest] = Field(default_factory=dict[str, str])
+    attempt: int = 1
+    created_at: datetime
+    expires_at: datetime
+
+
+class Grant(BaseModel):
+    """An approval, signed over exactly what was approved. Single use."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    digest: Digest
+    channels: tuple[str, ...] = ()
+    """Channels that may be written: names, or patterns in which `*` stands for any text; `*` alone is any channel."""
+    approver: str
+    issued_at: datetime
+    expires_at: datetime
+    signature: str = ""

@@ -1,0 +1,80 @@
+"""Channels of a control system: what is read, and the port through which code reaches them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Protocol
+
+from pydantic import BaseModel, ConfigDict
+
+from osprey_executor.models.execution import MachineEffects, Refusal, Write
+
+
+class AlarmSeverity(IntEnum):
+    """As EPICS numbers them."""
+
+    NO_ALARM = 0
+    MINOR = 1
+    MAJOR = 2
+    INVALID = 3
+
+
+class Reading(BaseModel):
+    """One value of one channel."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    channel: str
+    value: Any
+    """A number, a string, or a one-dimensional numpy array."""
+    units: str = ""
+    severity: AlarmSeverity = AlarmSeverity.NO_ALARM
+    timestamp: datetime | None = None
+
+
+class ControlSession(Protocol):
+    """The broker's side of one run: the only route from code to channels. Made outside the sandbox, one a run."""
+
+    async def read(self, channels: Sequence[str]) -> Mapping[str, Reading]:
+        """Return one reading a channel.
+
+        Raises:
+            ControlSystemError: a channel is unknown, disconnected or invalid; the message names it.
+        """
+        ...
+
+    async def write(self, values: Mapping[str, Any], line: int | None = None) -> None:
+        """Write each channel in order, journalled, confirmed.
+
+        Raises:
+            WriteRefused: a channel or value is outside the grant; that write and those after it were not sent.
+            ControlSystemError: a write failed.
+            OutcomeUnknownError: no confirmation came.
+        """
+        ...
+
+    async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
+        """Note what the program says it will write."""
+        ...
+
+    @property
+    def effects(self) -> MachineEffects:
+        """What this run did to the machine so far."""
+        ...
+
+    @property
+    def writes(self) -> Sequence[Write]:
+        """Writes that were sent, in order."""
+        ...
+
+    @property
+    def refusals(self) -> Sequence[Refusal]:
+        """Writes that were refused, in order."""
+        ...
+
+    @property
+    def reads(self) -> Sequence[Reading]:
+        """Everything that was read, in order, for the replay."""
+        ...

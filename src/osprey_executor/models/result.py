@@ -1,0 +1,133 @@
+"""What a run gives back."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from osprey_executor import errors
+from osprey_executor.models.analysis import AnalysisReport
+from osprey_executor.models.execution import IsolationReport, MachineEffects, Refusal, RunStatus, Usage, Write
+from osprey_executor.models.report import ErrorReport
+from osprey_executor.text import visible
+
+_RAISES: dict[RunStatus, type[errors.PythonExecutorException]] = {
+    RunStatus.FAILED: errors.CodeRuntimeError,
+    RunStatus.REJECTED: errors.ExecutionRejectedError,
+    RunStatus.REFUSED: errors.WriteRefused,
+    RunStatus.TIMED_OUT: errors.ExecutionTimeoutError,
+    RunStatus.CANCELLED: errors.ExecutionCancelledError,
+    RunStatus.AWAITING_APPROVAL: errors.AwaitingApprovalError,
+    RunStatus.OUTCOME_UNKNOWN: errors.OutcomeUnknownError,
+}
+
+
+class Attempt(BaseModel):
+    """One program on its way through the pipeline."""
+
+    model_config = ConfigDict(frozen=True)
+
+    number: int
+    code: str
+    status: RunStatus | None = None
+    """None: it never ran."""
+    error: ErrorReport | None = None
+    notebook_path: Path | None = None
+
+
+class Timings(BaseModel):
+    """Seconds spent in each room, waiting for a person apart."""
+
+    model_config = ConfigDict(frozen=True)
+
+    generation: float = 0.0
+    analysis: float = 0.0
+    waiting: float = 0.0
+    execution: float = 0.0
+    collection: float = 0.0
+    total: float = 0.0
+
+
+class RunSummary(BaseModel):
+    """A run as a list shows it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    run_id: str
+    state: str
+    """`running`, or a `RunStatus`."""
+    effects: MachineEffects = MachineEffects.NONE
+    task: str = ""
+    requester: str = ""
+    generator: str = ""
+    created_at: datetime
+    finished_at: datetime | None = None
+    folder: Path
+
+
+class RunResult(BaseModel):
+    """The end of a run, or its wait for a person. Values in `results` are claims of the code."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    run_id: str
+    status: RunStatus
+    effects: MachineEffects = MachineEffects.NONE
+    task: str = ""
+    requester: str = ""
+    approver: str | None = None
+    digest: str | None = None
+    """Of what was approved, or waits for approval."""
+    refusals: tuple[Refusal, ...] = ()
+    writes: tuple[Write, ...] = ()
+    results: dict[str, Any] = Field(default_factory=dict[str, Any])
+    stdout: str = ""
+    stderr: str = ""
+    figures: tuple[Path, ...] = ()
+    artifacts: tuple[Path, ...] = ()
+    notebook_path: Path | None = None
+    folder: Path
+    code: str | None = None
+    generator: str = ""
+    """Who wrote the code: `mock (scripted)`, `basic (anthropic/...)`, `user`."""
+    attempts: tuple[Attempt, ...] = ()
+    analysis: AnalysisReport | None = None
+    isolation: IsolationReport = IsolationReport()
+    error: ErrorReport | None = None
+    notes: tuple[str, ...] = ()
+    partial: bool = False
+    usage: Usage = Usage()
+    timings: Timings = Timings()
+    created_at: datetime
+    finished_at: datetime | None = None
+
+    def raise_for_status(self) -> RunResult:
+        """Return this result if the run succeeded, else raise the error of its status.
+
+        Raises:
+            PythonExecutorException: of the class that the error tree gives for the status.
+        """
+        if self.status is RunStatus.SUCCEEDED:
+            return self
+        kind = _RAISES[self.status]
+        named = getattr(errors, self.error.type, None) if self.error else None
+        if isinstance(named, type) and issubclass(named, errors.PythonExecutorException):
+            kind = named
+        why = str(self.error) if self.error else f"see {self.folder}"
+        if kind is errors.MissingExtraError:
+            kind = errors.ConfigurationError
+        raise kind(f"run {self.run_id} {self.status.replace('_', ' ')}: {why}")
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        lines = [f"Run {self.run_id}: {self.status.replace('_', ' ')} (machine: {self.effects})"]
+        if self.error:
+            lines.append(visible(str(self.error)))
+        lines += [f"{visible(name)} = {visible(repr(value))[:200]}" for name, value in self.results.items()]
+        if self.notebook_path:
+            lines.append(f"notebook: {self.notebook_path}")
+        text = "\n".join(lines)
+        return {"text/plain": text, "text/html": f"<pre>{escape(text)}</pre>"}

@@ -1,0 +1,18 @@
+"""What outlives a process: the index of runs and decisions in SQLite, the lock of a run, its events."""
+
+from osprey_executor.storage._events import EventLog, follow
+from osprey_executor.storage._lock import RunLock, is_driven
+from osprey_executor.storage._runs import RUNNING, Decided, RunStore, UnfinishedExecution
+from osprey_executor.storage._schema import make_private_folder
+
+__all__ = [
+    "RUNNING",
+    "Decided",
+    "EventLog",
+    "RunLock",
+    "RunStore",
+    "UnfinishedExecution",
+    "follow",
+    "is_driven",
+    "make_private_folder",
+]

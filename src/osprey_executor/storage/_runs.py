@@ -1,0 +1,290 @@
+"""The index of runs: one row a run, its cards with their decisions, and every start of an execution."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+
+from osprey_executor.errors import InvalidDecision, OutcomeUnknownError, RunNotFoundError
+from osprey_executor.models import (
+    ApprovalCard,
+    Approve,
+    Decision,
+    MachineEffects,
+    RunStatus,
+    RunSummary,
+    decision_to_wire,
+    parse_decision,
+)
+from osprey_executor.storage._schema import connect, storage_error
+from osprey_executor.text import one_line
+
+RUNNING = "running"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A decision as it was recorded."""
+
+    decision: Decision
+    by: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class UnfinishedExecution:
+    """An execution that was begun and never ended."""
+
+    run_id: str
+    may_write: bool
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+class RunStore:
+    """The index in one state folder; any number of processes may open it at once.
+
+    Every method raises `StorageError` when the folder cannot be read or written.
+    """
+
+    def __init__(self, home: Path, db: aiosqlite.Connection) -> None:
+        self.home = home
+        self._db = db
+        self._turn = asyncio.Lock()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, home: Path) -> AsyncGenerator[RunStore]:
+        """Open the index of `home`, made if it is not there.
+
+        Raises:
+            StorageError: the folder cannot be used.
+        """
+        db = await connect(home)
+        try:
+            yield cls(home, db)
+        finally:
+            await db.close()
+
+    def folder(self, run_id: str) -> Path:
+        """Return the folder of a run."""
+        return self.home / "runs" / run_id
+
+    async def add(self, run_id: str, *, task: str, requester: str, generator: str, config: dict[str, Any]) -> bool:
+        """Add a run in state `running`; False if there is one of that id already."""
+        added = await self._execute(
+            "INSERT OR IGNORE INTO runs (run_id, state, task, requester, generator, config, created_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (run_id, RUNNING, task, requester, generator, json.dumps(config), _now()),
+        )
+        return added == 1
+
+    async def find(self, prefix: str) -> str:
+        """Return the id of the one run whose id is, or begins with, `prefix`.
+
+        Raises:
+            RunNotFoundError: there is none, or more than one.
+        """
+        rows = await self._rows(
+            "SELECT run_id FROM runs WHERE substr(run_id, 1, ?) = ? ORDER BY run_id = ? DESC, run_id LIMIT 4",
+            (len(prefix), prefix, prefix),
+        )
+        ids = [row["run_id"] for row in rows]
+        if not ids or not prefix:
+            raise RunNotFoundError(f"no run {one_line(prefix, 80)!r} in {self.home}; `osprey-executor runs` lists them")
+        if len(ids) > 1 and ids[0] != prefix:
+            raise RunNotFoundError(f"{prefix!r} is the beginning of more than one run: {', '.join(ids)}")
+        return ids[0]
+
+    async def config(self, run_id: str) -> dict[str, Any]:
+        """Return the configuration that was stored with the run."""
+        rows = await self._rows("SELECT config FROM runs WHERE run_id = ?", (run_id,))
+        return json.loads(rows[0]["config"]) if rows else {}
+
+    async def summary(self, run_id: str) -> RunSummary:
+        """Return the row of one run.
+
+        Raises:
+            RunNotFoundError: there is none of that id.
+        """
+        rows = await self._rows("SELECT * FROM runs WHERE run_id = ?", (run_id,))
+        if not rows:
+            raise RunNotFoundError(f"no run {one_line(run_id, 80)!r} in {self.home}")
+        return self._summary(rows[0])
+
+    async def summaries(self, limit: int = 50, state: str | None = None) -> list[RunSummary]:
+        """Return runs, the newest first."""
+        where, values = ("WHERE state = ?", (state,)) if state else ("", ())
+        rows = await self._rows(f"SELECT * FROM runs {where} ORDER BY created_at DESC LIMIT ?", (*values, limit))  # noqa: S608 - constant text
+        return [self._summary(row) for row in rows]
+
+    async def set_state(self, run_id: str, state: str, effects: MachineEffects = MachineEffects.NONE) -> None:
+        """Set the state of a run; an end also sets the time of the end."""
+        ended = state not in (RUNNING, RunStatus.AWAITING_APPROVAL)
+        await self._execute(
+            "UPDATE runs SET state = ?, effects = ?, finished_at = ? WHERE run_id = ?",
+            (state, effects, _now() if ended else None, run_id),
+        )
+
+    async def request_cancel(self, run_id: str) -> None:
+        """Ask whoever drives the run to end it."""
+        await self._execute("UPDATE runs SET cancel_requested = 1 WHERE run_id = ?", (run_id,))
+
+    async def cancel_requested(self, run_id: str) -> bool:
+        """Tell whether somebody asked to end the run."""
+        rows = await self._rows("SELECT cancel_requested FROM runs WHERE run_id = ?", (run_id,))
+        return bool(rows and rows[0]["cancel_requested"])
+
+    async def add_card(self, card: ApprovalCard) -> None:
+        """Make `card` the pending one of its run, instead of any earlier undecided one."""
+        async with self._transaction():
+            await self._db.execute("DELETE FROM cards WHERE run_id = ? AND decision IS NULL", (card.run_id,))
+            await self._db.execute(
+                "INSERT INTO cards (run_id, digest, card, expires_at) VALUES (?, ?, ?, ?)",
+                (card.run_id, card.digest, card.model_dump_json(), card.expires_at.astimezone(UTC).isoformat()),
+            )
+            await self._db.execute(
+                "UPDATE runs SET state = ? WHERE run_id = ?", (RunStatus.AWAITING_APPROVAL, card.run_id)
+            )
+
+    async def card(self, run_id: str) -> ApprovalCard | None:
+        """Return the newest card of a run, decided or not."""
+        rows = await self._rows("SELECT card FROM cards WHERE run_id = ? ORDER BY number DESC LIMIT 1", (run_id,))
+        return ApprovalCard.model_validate_json(rows[0]["card"]) if rows else None
+
+    async def pending(self) -> list[ApprovalCard]:
+        """Return the cards that wait for a person, the oldest first."""
+        rows = await self._rows(
+            "SELECT card FROM cards JOIN runs USING (run_id) WHERE decision IS NULL AND state = ? ORDER BY number",
+            (RunStatus.AWAITING_APPROVAL,),
+        )
+        return [ApprovalCard.model_validate_json(row["card"]) for row in rows]
+
+    async def decide(self, run_id: str, decision: Decision, *, by: str) -> None:
+        """Record a decision on the newest card of a run. Exactly one decision wins.
+
+        Raises:
+            InvalidDecision: nothing waits, another was first, the digest is another card's, or it has expired.
+        """
+        async with self._transaction():
+            rows = await self._rows("SELECT * FROM cards WHERE run_id = ? ORDER BY number DESC LIMIT 1", (run_id,))
+            if not rows:
+                raise InvalidDecision(f"run {run_id} does not wait for a decision")
+            card = rows[0]
+            if card["decision"] is not None:
+                raise InvalidDecision(
+                    f"run {run_id} was decided already: {json.loads(card['decision'])['decision']}"
+                    f" by {one_line(card['decided_by'])} at {card['decided_at']}"
+                )
+            if isinstance(decision, Approve):
+                if decision.digest != card["digest"]:
+                    raise InvalidDecision(
+                        f"that digest is not of the card that run {run_id} waits with; look again and approve"
+                        f" {card['digest'][:12]}…"
+                    )
+                if datetime.fromisoformat(card["expires_at"]) <= datetime.now(UTC):
+                    raise InvalidDecision(f"the card of run {run_id} expired at {card['expires_at']}; run it anew")
+            await self._db.execute(
+                "UPDATE cards SET decision = ?, decided_by = ?, decided_at = ? WHERE number = ?",
+                (json.dumps(decision_to_wire(decision)), by, _now(), card["number"]),
+            )
+
+    async def decided(self, run_id: str) -> Decided | None:
+        """Return the decision on the newest card of a run, if there is one."""
+        rows = await self._rows(
+            "SELECT decision, decided_by, decided_at FROM cards WHERE run_id = ? ORDER BY number DESC LIMIT 1",
+            (run_id,),
+        )
+        if not rows or rows[0]["decision"] is None:
+            return None
+        row = rows[0]
+        at = datetime.fromisoformat(row["decided_at"])
+        return Decided(parse_decision(json.loads(row["decision"])), row["decided_by"], at)
+
+    async def begin_execution(self, run_id: str, number: int, *, may_write: bool, digest: str | None) -> None:
+        """Record, durably and once, that execution `number` of a run starts; redeems the approval of `digest`.
+
+        Raises:
+            OutcomeUnknownError: this execution was begun before, or its approval was used before.
+        """
+        async with self._transaction():
+            if digest is not None:
+                redeemed = await self._db.execute(
+                    "UPDATE cards SET redeemed_at = ? WHERE number = (SELECT max(number) FROM cards WHERE run_id = ?)"
+                    " AND digest = ? AND redeemed_at IS NULL AND json_extract(decision, '$.decision') = 'approve'",
+                    (_now(), run_id, digest),
+                )
+                if redeemed.rowcount != 1:
+                    raise OutcomeUnknownError(
+                        f"the approval of run {run_id} was used before; it holds for one execution"
+                    )
+            added = await self._db.execute(
+                "INSERT OR IGNORE INTO executions (run_id, number, may_write, started_at) VALUES (?, ?, ?, ?)",
+                (run_id, number, int(may_write), _now()),
+            )
+            if added.rowcount != 1:
+                raise OutcomeUnknownError(f"execution {number} of run {run_id} was begun before and is not begun twice")
+            await self._db.execute("UPDATE runs SET state = ? WHERE run_id = ?", (RUNNING, run_id))
+
+    async def end_execution(self, run_id: str, number: int) -> None:
+        """Record that the execution has ended and its outcome is in the run folder."""
+        await self._execute(
+            "UPDATE executions SET finished_at = ? WHERE run_id = ? AND number = ?", (_now(), run_id, number)
+        )
+
+    async def unfinished_execution(self, run_id: str) -> UnfinishedExecution | None:
+        """Return the execution that was begun and never ended, if there is one."""
+        rows = await self._rows(
+            "SELECT may_write FROM executions WHERE run_id = ? AND finished_at IS NULL ORDER BY number DESC LIMIT 1",
+            (run_id,),
+        )
+        return UnfinishedExecution(run_id, bool(rows[0]["may_write"])) if rows else None
+
+    def _summary(self, row: sqlite3.Row) -> RunSummary:
+        return RunSummary(
+            run_id=row["run_id"],
+            state=row["state"],
+            effects=MachineEffects(row["effects"]),
+            task=row["task"],
+            requester=row["requester"],
+            generator=row["generator"],
+            created_at=row["created_at"],
+            finished_at=row["finished_at"],
+            folder=self.folder(row["run_id"]),
+        )
+
+    async def _rows(self, sql: str, values: tuple[object, ...] = ()) -> list[sqlite3.Row]:
+        try:
+            return list(await self._db.execute_fetchall(sql, values))
+        except sqlite3.Error as error:
+            raise storage_error(self.home, error) from error
+
+    async def _execute(self, sql: str, values: tuple[object, ...]) -> int:
+        async with self._transaction():
+            return (await self._db.execute(sql, values)).rowcount
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncGenerator[None]:
+        # One connection serves every task of this process, so they take turns; other processes wait in BEGIN.
+        async with self._turn:
+            try:
+                await self._db.execute("BEGIN IMMEDIATE")
+                try:
+                    yield
+                except BaseException:
+                    await self._db.execute("ROLLBACK")
+                    raise
+                await self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise storage_error(self.home, error) from error

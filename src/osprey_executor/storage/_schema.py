@@ -1,0 +1,96 @@
+"""The tables of the state folder, and how a connection to them is opened."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import aiosqlite
+
+from osprey_executor.errors import StorageError
+
+_VERSION = 1
+_TABLES = """
+CREATE TABLE IF NOT EXISTS runs (
+    run_id TEXT PRIMARY KEY,
+    state TEXT NOT NULL,
+    effects TEXT NOT NULL DEFAULT 'none',
+    task TEXT NOT NULL,
+    requester TEXT NOT NULL,
+    generator TEXT NOT NULL,
+    config TEXT NOT NULL,
+    cancel_requested INTEGER NOT NULL DEFAULT 0,
+    created_at TEXT NOT NULL,
+    finished_at TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS runs_by_time ON runs (created_at);
+CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state);
+CREATE TABLE IF NOT EXISTS cards (
+    number INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs (run_id),
+    digest TEXT NOT NULL,
+    card TEXT NOT NULL,
+    expires_at TEXT NOT NULL,
+    decision TEXT,
+    decided_by TEXT,
+    decided_at TEXT,
+    redeemed_at TEXT
+) STRICT;
+CREATE INDEX IF NOT EXISTS cards_by_run ON cards (run_id);
+CREATE TABLE IF NOT EXISTS executions (
+    run_id TEXT NOT NULL REFERENCES runs (run_id),
+    number INTEGER NOT NULL,
+    may_write INTEGER NOT NULL,
+    started_at TEXT NOT NULL,
+    finished_at TEXT,
+    PRIMARY KEY (run_id, number)
+) STRICT;
+"""
+
+
+def storage_error(folder: Path, error: Exception) -> StorageError:
+    """Return the one sentence for a state folder that cannot be used."""
+    return StorageError(
+        f"the state folder {folder} cannot be used: {error}; "
+        "make room or make it writable, or name another one with OSPREY_EXECUTOR_HOME"
+    )
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create `folder` for this user only.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise storage_error(folder, error) from error
+
+
+async def connect(home: Path) -> aiosqlite.Connection:
+    """Open `index.sqlite` in the state folder, safe against a kill of the process (WAL, synchronous=FULL).
+
+    Raises:
+        StorageError: the file cannot be opened, or belongs to a newer version.
+    """
+    make_private_folder(home)
+    try:
+        db = await aiosqlite.connect(home / "index.sqlite", isolation_level=None, timeout=30)
+        try:
+            db.row_factory = sqlite3.Row
+            # FULL: a decision and the start of an execution must outlive a power cut, too.
+            await db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+            version = await (await db.execute("PRAGMA user_version")).fetchone()
+            if version and version[0] > _VERSION:
+                raise StorageError(
+                    f"the state folder {home} was written by a newer version of osprey-executor; upgrade, "
+                    "or name another folder with OSPREY_EXECUTOR_HOME"
+                )
+            await db.executescript(f"{_TABLES} PRAGMA user_version = {_VERSION};")
+        except BaseException:
+            await db.close()
+            raise
+    except sqlite3.Error as error:
+        raise storage_error(home, error) from error
+    return db

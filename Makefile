@@ -1,0 +1,47 @@
+# What a developer and CI run. `make` alone lists it.
+PYTHON ?=
+BIN := .venv/bin
+STAMP := .venv/.made-by-setup
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint docs bench pins clean
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make .venv with all that tests and demo use (PYTHON=... chooses the interpreter)
+
+# The stamp makes the second call instant; it is touched only when every step before it went well.
+$(STAMP): pyproject.toml requirements/dev.txt tools/setup.sh
+	@PYTHON='$(PYTHON)' sh tools/setup.sh
+	@touch $@
+
+demo: setup ## correct the orbit of a virtual accelerator: task, card, approval, run, figures
+	@$(BIN)/osprey-executor demo
+
+test: lint docs ## everything that CI checks
+	@$(BIN)/python -m pytest
+
+lint: setup ## style, types and the arrows between the rooms
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+docs: setup ## build the documentation into docs/_build/html; a warning is an error
+	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
+
+bench: setup ## measure: import, --help, install, request to result (ARGS="--only import,help")
+	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+# The extras by name: `all` would refer to this project itself, and the pins must not contain it.
+# Known pins stay as they are; `make pins ARGS=--upgrade` moves them.
+pins: setup ## write requirements/dev.txt anew from pyproject.toml
+	@$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-options \
+	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
+	    --extra science --extra epics --extra simulator --extra anthropic --extra openai --extra dev \
+	    $(ARGS) --output-file requirements/dev.txt pyproject.toml
+
+clean: ## remove what tests, docs and benchmarks left; .venv stays
+	@rm -rf build dist docs/_build benchmarks/results .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +

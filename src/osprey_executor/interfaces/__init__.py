@@ -1,0 +1,1 @@
+"""The doors of the service: command line, notebook, capability. Each imports the service, none another room."""

@@ -1,0 +1,95 @@
+"""The Typer application: all commands by name, and the frame that no error escapes as a traceback."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+from typer.main import get_command
+
+from osprey_executor.interfaces.cli.commands import (
+    analyze,
+    approve,
+    cancel,
+    config,
+    demo,
+    doctor,
+    edit,
+    pending,
+    reject,
+    replay,
+    run,
+    runs,
+    show,
+    watch,
+)
+from osprey_executor.interfaces.cli.exits import Exit
+from osprey_executor.interfaces.cli.failures import report, tell
+from osprey_executor.interfaces.cli.screen import prepare_streams
+
+_NAME = "osprey-executor"
+
+app = typer.Typer(
+    name=_NAME,
+    help="Turns a task in words into Python that is analysed, approved by a person, run in isolation and recorded.",
+    epilog="Exit codes: 0 succeeded, 1 the code failed, 2 usage or configuration, 3 awaiting approval, 4 rejected or "
+    "refused, 5 timed out, 6 engine unavailable, 7 outcome unknown, 8 cancelled, 130 interrupted.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command, panel in (
+    (demo.demo, "Start here"),
+    (run.run, "Start here"),
+    (analyze.analyze, "Start here"),
+    (pending.pending, "Decide"),
+    (approve.approve, "Decide"),
+    (edit.edit, "Decide"),
+    (reject.reject, "Decide"),
+    (runs.runs, "Look after runs"),
+    (show.show, "Look after runs"),
+    (watch.watch, "Look after runs"),
+    (cancel.cancel, "Look after runs"),
+    (replay.replay, "Look after runs"),
+    (doctor.doctor, "Set up"),
+):
+    app.command(rich_help_panel=panel)(command)
+app.add_typer(config.app, name="config", rich_help_panel="Set up")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"{_NAME} {version(_NAME)}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(  # pyright: ignore[reportUnusedFunction] - Typer calls it
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    prepare_streams()
+    sys.exit(_guarded(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def _guarded(arguments: list[str]) -> int:
+    as_json = "--json" in arguments
+    try:
+        return int(get_command(app).main(arguments, prog_name=_NAME, standalone_mode=False) or 0)
+    except typer.TyperException as error:
+        hint = f" (see {_NAME} --help)"
+        return tell(type(error).__name__, error.format_message() + hint, Exit.USAGE, as_json=as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        return Exit.INTERRUPTED
+    except Exception as error:  # the last resort: a person gets a sentence, the details go to a file
+        return report(error, as_json=as_json)

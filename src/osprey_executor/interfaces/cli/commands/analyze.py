@@ -1,0 +1,49 @@
+"""`analyze`: what a program could do, without running it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+
+class Format(StrEnum):
+    """How findings are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def analyze(
+    files: Annotated[
+        list[str], typer.Argument(metavar="FILE...", help="Python files; - is stdin.", show_default=False)
+    ],
+    form: Annotated[Format, typer.Option("--format", help="How to print the findings.")] = Format.TEXT,
+) -> int:
+    """Say what programs could do, without running them.
+
+    They are only parsed. Exit 4 if one would be refused, 1 if one does not parse.
+    """
+    from osprey_executor.interfaces.cli.exits import Exit
+    from osprey_executor.interfaces.cli.findings import report_text
+    from osprey_executor.interfaces.cli.screen import Screen, write_json
+    from osprey_executor.interfaces.cli.sources import read_code
+    from osprey_executor.models import Severity, Verdict
+    from osprey_executor.service import analyze as analyse
+
+    reports = {name: analyse(source) for name, source in {name: read_code(name) for name in files}.items()}
+    if form is Format.JSON:
+        write_json([{"file": name, **report.model_dump(mode="json")} for name, report in reports.items()])
+    else:
+        screen = Screen.open()
+        for name, report in reports.items():
+            screen.show(report_text(name, report))
+    if any(report.verdict is Verdict.DENY for report in reports.values()):
+        return Exit.REFUSED
+    broken = any(
+        finding.rule == "syntax/error" and finding.severity is Severity.ERROR
+        for report in reports.values()
+        for finding in report.findings
+    )
+    return Exit.FAILED if broken else Exit.SUCCEEDED

@@ -1,0 +1,76 @@
+"""`demo`: the whole way on a virtual accelerator, with nothing configured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from osprey_executor.interfaces.cli.commands.options import Json
+
+if TYPE_CHECKING:
+    from osprey_executor.interfaces.cli.screen import Screen
+    from osprey_executor.models import ApprovalCard, Approve
+
+TASK = "measure the orbit response and correct the orbit"
+CONFIG: dict[str, Any] = {
+    "execution": {
+        "code_generator": "mock",
+        "execution_method": "local",
+        "generators": {"mock": {"example": "orbit_correction"}},
+    },
+    "control_system": {"type": "simulator", "writes_enabled": True},
+}
+
+
+def demo(as_json: Json = False) -> int:
+    """Correct the orbit of a virtual accelerator.
+
+    Scripted code, your approval, a sandbox, results and figures; nothing to configure. Without a terminal it approves
+    by itself, as `demo`: the machine is a simulator that this command has started.
+    """
+    from rich.text import Text
+
+    from osprey_executor.interfaces.cli.deciding import Person
+    from osprey_executor.interfaces.cli.ending import finish
+    from osprey_executor.interfaces.cli.orbit import orbit_line
+    from osprey_executor.interfaces.cli.screen import Screen
+    from osprey_executor.interfaces.cli.work import Work, with_service
+    from osprey_executor.models import PythonExecutionRequest
+
+    screen = Screen.open(as_json=as_json)
+    request = PythonExecutionRequest(user_query=TASK)
+
+    async def body(work: Work) -> int:
+        screen.tell(Text.assemble("Task: ", (TASK, "bold")))
+        screen.tell(
+            "Machine: a virtual accelerator, started by this command. Code: mock (scripted); no model is asked."
+        )
+        alone = not screen.interactive
+        decide = _AsDemo(screen) if alone else Person(screen, work.display, work.interrupts)
+        events = work.service.stream(request, decide=decide, approver="demo" if alone else None)
+        result = await work.follow(events)
+        code = finish(screen, result)
+        if result and (line := orbit_line(result.results)) and not as_json:
+            screen.show(line)
+        return code
+
+    return with_service(body, screen, CONFIG)
+
+
+class _AsDemo:
+    """Approves where nobody can be asked; right only here, where the machine is a simulator of this very process."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+
+    def __call__(self, card: ApprovalCard) -> Approve | None:
+        from osprey_executor.interfaces.cli.deciding import show_card
+        from osprey_executor.models import Approve
+
+        show_card(self._screen, card)
+        if card.control_system.real or card.control_system.type != "simulator":
+            return None
+        self._screen.tell(
+            "No terminal to ask at: approved by this command as `demo`, as the machine is its own simulator.",
+            style="yellow",
+        )
+        return Approve(card.digest)

@@ -1,0 +1,26 @@
+"""`pending`: what waits for a decision."""
+
+from __future__ import annotations
+
+from osprey_executor.interfaces.cli.commands.options import Json
+
+
+def pending(as_json: Json = False) -> int:
+    """List the runs that wait for approval."""
+    from osprey_executor.interfaces.cli.lists import pending_table
+    from osprey_executor.interfaces.cli.screen import Screen, write_json
+    from osprey_executor.interfaces.cli.work import Work, with_service
+
+    screen = Screen.open(as_json=as_json)
+
+    async def body(work: Work) -> int:
+        cards = await work.service.pending()
+        if as_json:
+            write_json([card.model_dump(mode="json") for card in cards])
+        elif cards:
+            screen.show(pending_table(cards, screen.out.width))
+        else:
+            screen.tell("Nothing waits for a decision.")
+        return 0
+
+    return with_service(body, screen)

@@ -1,0 +1,47 @@
+"""The end of a command about one run: its result in the wanted form, and its exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from osprey_executor.interfaces.cli.exits import Exit, of_status
+from osprey_executor.interfaces.cli.failures import tell
+from osprey_executor.interfaces.cli.screen import write_json
+from osprey_executor.interfaces.cli.summary import run_summary
+from osprey_executor.models import RunStatus
+
+if TYPE_CHECKING:
+    from osprey_executor.interfaces.cli.screen import Screen
+    from osprey_executor.interfaces.cli.work import Work
+    from osprey_executor.models import ApprovalCard, Decision, RunResult
+
+
+def finish(screen: Screen, result: RunResult | None, *, wanted: RunStatus = RunStatus.SUCCEEDED) -> int:
+    """Show a result and return the exit code of its status; 0 where the run ended as the command asked."""
+    if result is None:
+        return tell("Interrupted", "interrupted before the run began", Exit.INTERRUPTED, as_json=screen.as_json)
+    if screen.as_json:
+        from osprey_executor.service import result_to_json
+
+        write_json(result_to_json(result))
+    else:
+        screen.show(run_summary(result))
+    if result.status is RunStatus.AWAITING_APPROVAL:
+        _tell_how_to_decide(screen, result)
+    return Exit.SUCCEEDED if result.status is wanted else of_status(result.status, result.error)
+
+
+async def decide_and_finish(
+    work: Work, card: ApprovalCard, decision: Decision, *, wanted: RunStatus = RunStatus.SUCCEEDED
+) -> int:
+    """Decide about a run, show how it goes on where this process executes it, and finish with its result."""
+    return finish(work.screen, await work.follow(work.service.decide_stream(card.run_id, decision)), wanted=wanted)
+
+
+def _tell_how_to_decide(screen: Screen, result: RunResult) -> None:
+    name = "osprey-executor"
+    digest = f" --digest {result.digest}" if result.digest else ""
+    screen.tell("Nothing runs until somebody decides:")
+    screen.tell(f"  {name} show {result.run_id}")
+    screen.tell(f"  {name} approve {result.run_id}{digest}")
+    screen.tell(f"  {name} reject {result.run_id} --reason TEXT")

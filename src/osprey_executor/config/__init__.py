@@ -1,0 +1,38 @@
+"""The configuration: one typed, frozen object, from a file, from plain data, or from nothing at all."""
+
+from osprey_executor.config._config import Config
+from osprey_executor.config._load import config_from, load_config, state_folder
+from osprey_executor.config._search import CONFIG_VARIABLE, HOME_VARIABLE, user_config_file
+from osprey_executor.config._secrets import unsealed
+from osprey_executor.config.check import CheckReport, check
+from osprey_executor.config.providers import PROVIDERS, Provider, provider
+from osprey_executor.config.schema import (
+    ApprovalConfig,
+    ContainerConfig,
+    ControlSystemConfig,
+    EpicsConfig,
+    ExecutionConfig,
+    ModelConfig,
+)
+
+__all__ = [
+    "CONFIG_VARIABLE",
+    "HOME_VARIABLE",
+    "PROVIDERS",
+    "ApprovalConfig",
+    "CheckReport",
+    "Config",
+    "ContainerConfig",
+    "ControlSystemConfig",
+    "EpicsConfig",
+    "ExecutionConfig",
+    "ModelConfig",
+    "Provider",
+    "check",
+    "config_from",
+    "load_config",
+    "provider",
+    "state_folder",
+    "unsealed",
+    "user_config_file",
+]

@@ -1,0 +1,195 @@
+"""Keys of Osprey 0.9 under their names of today. Nothing else in this package knows Osprey's names.
+
+What would weaken a protection that the file asks for is an error, not a warning.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from osprey_executor.config._draft import Draft
+from osprey_executor.config._yaml import KeyPath
+
+_EXECUTOR = {
+    "max_generation_retries": "execution.max_generation_retries",
+    "max_execution_retries": "execution.max_execution_retries",
+    "execution_timeout_seconds": "execution.timeout",
+}
+_MODES = {"epics_writes": "control_writes"}
+# Where Google answers in the OpenAI protocol; Osprey names the folder above.
+_GOOGLE = "https://generativelanguage.googleapis.com/v1beta"
+_GATEWAYS = ("control_system.connector.epics.gateways", "execution.epics.gateways")
+
+
+def translate(draft: Draft) -> None:
+    """Move every key of Osprey 0.9 that means something here to its place; warn of those without effect.
+
+    Raises:
+        ConfigurationError: two names of one thing disagree, or a protection is asked for that cannot be given.
+    """
+    _executor(draft)
+    _providers(draft)
+    _generators(draft)
+    _approval(draft)
+    _writes_enabled(draft)
+    _limits(draft)
+    _verification(draft)
+    _gateways(draft)
+    _without_effect(draft)
+
+
+def _executor(draft: Draft) -> None:
+    for old, new in _EXECUTOR.items():
+        draft.move(f"python_executor.{old}", new)
+    draft.move("execution.execution_timeout_seconds", "execution.timeout")
+    for name in draft.section("python_executor"):
+        draft.warnings.append(draft.told(("python_executor", name), "has no effect here"))
+    draft.take("python_executor")
+
+
+def _providers(draft: Draft) -> None:
+    blocks: list[KeyPath] = [("models", name) for name in draft.section("models")]
+    if "provider" in draft.section("execution.generators.basic"):
+        blocks.append(("execution", "generators", "basic"))
+    for block in blocks:
+        model: Any = draft.get(block)
+        source = ("api", "providers", str(model.get("provider"))) if isinstance(model, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        if source is None or not isinstance(draft.get(source), dict):
+            continue
+        for key in ("api_key", "base_url"):
+            if draft.get((*block, key)) is None and draft.get((*source, key)) is not None:
+                draft.put((*block, key), draft.get((*source, key)), (*source, key))
+        url = draft.get((*block, "base_url"))
+        if draft.get((*block, "provider")) == "google" and url == _GOOGLE:
+            draft.put((*block, "base_url"), f"{_GOOGLE}/openai", (*source, "base_url"))
+    draft.take("api")
+
+
+def _generators(draft: Draft) -> None:
+    if draft.get("execution.code_generator") == "legacy":
+        draft.put("execution.code_generator", "basic", "execution.code_generator")
+        draft.warnings.append(draft.told("execution.code_generator", "legacy is called basic now"))
+    if draft.move("execution.generators.legacy", "execution.generators.basic"):
+        draft.warnings.append(draft.told("execution.generators.legacy", "is called basic now"))
+    for name in draft.section("execution.generators"):
+        path = ("execution", "generators", name)
+        if (
+            name in ("basic", "claude_code")
+            and isinstance(draft.get(path), dict)
+            and draft.has((*path, "save_prompts"))
+        ):
+            draft.warnings.append(draft.told((*path, "save_prompts"), "has no effect yet: prompts are not kept"))
+            draft.take((*path, "save_prompts"))
+            if not draft.has(path):
+                draft.put(path, {})
+
+
+def _approval(draft: Draft) -> None:
+    block = draft.section("approval.capabilities.python_execution")
+    asked: tuple[Any, str] | None = None
+    if draft.has("approval.capabilities") or draft.has("approval.global_mode"):
+        every = draft.get("approval.global_mode", "selective")
+        if every == "disabled":
+            asked = ("disabled", "approval.global_mode")
+        elif every == "all_capabilities":
+            asked = ("all_code", "approval.global_mode")
+        elif every != "selective":
+            raise draft.error("approval.global_mode", "must be disabled, selective or all_capabilities")
+        elif block:
+            enabled = "approval.capabilities.python_execution.enabled"
+            if not draft.truth(enabled, block.get("enabled", True)):
+                asked = ("disabled", enabled)
+            else:
+                # Osprey asks for all code where its mode is not given.
+                asked = (block.get("mode", "all_code"), "approval.capabilities.python_execution.mode")
+    draft.take("approval.global_mode")
+    draft.take("approval.capabilities")
+    if asked is not None:
+        mode, where = asked
+        if draft.has("approval.mode") and draft.get("approval.mode") != mode:
+            raise draft.error("approval.mode", f"and {where} say different things; keep approval.mode only")
+        draft.put("approval.mode", mode, where)
+        if mode == "disabled":
+            draft.warnings.append(
+                draft.told("approval.mode", "disables approval: no write reaches a real machine then")
+            )
+    mode = draft.get("approval.mode")
+    if isinstance(mode, str) and mode in _MODES:
+        draft.warnings.append(draft.told("approval.mode", f"{mode} is called {_MODES[mode]} now"))
+        draft.put("approval.mode", _MODES[mode], "approval.mode")
+
+
+def _writes_enabled(draft: Draft) -> None:
+    old = "execution_control.epics.writes_enabled"
+    if draft.get(old) is not None:
+        draft.warnings.append(draft.told(old, "is called control_system.writes_enabled now"))
+        draft.move(old, "control_system.writes_enabled")
+    draft.take("execution_control")
+
+
+def _limits(draft: Draft) -> None:
+    here = "control_system.limits_checking"
+    block = dict(draft.section(here))
+    if not block:
+        draft.take(here)
+        return
+    path = block.get("database_path")
+    if draft.truth(f"{here}.enabled", block.get("enabled", False)):
+        if path is None:
+            raise draft.error(
+                f"{here}.database_path", "is empty while limits_checking is enabled; name the file of limits"
+            )
+        draft.move(f"{here}.database_path", "control_system.limits_database")
+        if block.get("on_violation") == "skip":
+            told = "skip is not done here: a write outside its limits is refused and told to the program"
+            draft.warnings.append(draft.told(f"{here}.on_violation", told))
+    elif path is not None:
+        draft.warnings.append(draft.told(f"{here}.database_path", "is not used, as limits_checking is not enabled"))
+    draft.take(here)
+
+
+def _verification(draft: Draft) -> None:
+    here = "control_system.write_verification"
+    block = draft.section(here)
+    if block and draft.truth(f"{here}.enabled", block.get("enabled", False)):
+        level = block.get("default_level", "callback")
+        if level == "readback":
+            told = "readback is not available yet: every write is confirmed as with callback"
+            if draft.truth("control_system.writes_enabled", draft.get("control_system.writes_enabled", False)):
+                raise draft.error(f"{here}.default_level", f"{told}; write callback, or set writes_enabled to false")
+            draft.warnings.append(draft.told(f"{here}.default_level", told))
+        elif level == "none":
+            draft.warnings.append(
+                draft.told(f"{here}.default_level", "none is not done here: every write is confirmed")
+            )
+    draft.take(here)
+
+
+def _gateways(draft: Draft) -> None:
+    """Take the gateway that fits: where writes are enabled, the one that lets them through."""
+    writes = draft.truth("control_system.writes_enabled", draft.get("control_system.writes_enabled", False))
+    for place in _GATEWAYS:
+        gateways = draft.section(place)
+        chosen = "write_access" if writes and gateways.get("write_access") else "read_only"
+        gateway = draft.section(f"{place}.{chosen}")
+        address = draft.known(f"{place}.{chosen}.address", gateway.get("address"))
+        if address and not draft.section("control_system.epics"):
+            port = draft.known(f"{place}.{chosen}.port", gateway.get("port"))
+            tcp = draft.truth(f"{place}.{chosen}.use_name_server", gateway.get("use_name_server", False))
+            target = "control_system.epics.name_servers" if tcp else "control_system.epics.address_list"
+            draft.put(target, [f"{address}:{port}" if port else str(address)], f"{place}.{chosen}.address")
+    draft.take("control_system.connector")
+    draft.take("execution.epics")
+
+
+def _without_effect(draft: Draft) -> None:
+    for path, why in (
+        ("execution.modes", "approval and grant decide what a run may do"),
+        ("control_system.patterns", "code is parsed, not searched for patterns"),
+    ):
+        if draft.get(path) is not None:
+            draft.warnings.append(draft.told(path, f"has no effect here: {why}"))
+        draft.take(path)
+    execution = cast("dict[str, Any]", draft.data.get("execution") or {})
+    if execution.get("python_env_path") == "":
+        draft.take("execution.python_env_path")

@@ -1,0 +1,147 @@
+"""The sections of the configuration, typed. Times are in seconds, sizes in bytes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+
+from osprey_executor.config._secrets import sealed
+from osprey_executor.models import Limits
+
+_WITH_USER = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#]*@", re.IGNORECASE)
+
+
+class Section(BaseModel):
+    """A section: frozen, no unknown keys, no input quoted in errors (it may be a secret)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+
+def _words(value: Any) -> Any:
+    return value.replace(",", " ").split() if isinstance(value, str) else value
+
+
+def _url(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    url = value.strip().rstrip("/")
+    if not re.match(r"https?://[^/\s]", url, re.IGNORECASE):
+        raise ValueError("a URL starts with http:// or https:// and a host")
+    if _WITH_USER.match(url):
+        raise ValueError("a URL must not carry a user or password; put the key in api_key")
+    return url
+
+
+Url = Annotated[str, BeforeValidator(_url)]
+Seconds = Annotated[float, Field(gt=0)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Retries = Annotated[int, Field(ge=0, le=20)]
+Addresses = Annotated[tuple[str, ...], BeforeValidator(_words)]
+"""A list, or words with blanks or commas between, as EPICS_CA_ADDR_LIST has them."""
+Sealed = Annotated[dict[str, Any], BeforeValidator(sealed)]
+"""A block of a plug-in; what its key names as secret is a `SecretStr`."""
+
+
+class ContainerConfig(Section):
+    """The Jupyter server of the container engine."""
+
+    jupyter_host: str = "localhost"
+    jupyter_port: Port = 8888
+    token: SecretStr | None = None
+    use_https: bool = False
+
+
+class ExecutionConfig(Section):
+    """Who writes code and where it runs."""
+
+    code_generator: str | None = None
+    """`basic`, `mock`, the name of a plug-in, or `module:Class`; None: no generator is configured."""
+    execution_method: Literal["local", "container"] = "local"
+    isolation: Literal["full", "restricted", "none"] = "full"
+    timeout: Seconds = 600.0
+    """Wall time of a run; it overrides `limits.timeout`, and the two always agree after loading."""
+    python_env_path: Path | None = None
+    """A Python, or a virtual environment, whose packages the code finds."""
+    limits: Limits = Limits()
+    max_generation_retries: Retries = 3
+    max_execution_retries: Retries = 3
+    generators: dict[str, Sealed] = Field(default_factory=dict[str, dict[str, Any]])
+    """One block a generator, handed to it as `model_config`."""
+    container: ContainerConfig = ContainerConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_timeout(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        filled: dict[str, Any] = {**cast("Mapping[str, Any]", data)}
+        limits: Any = filled.get("limits")
+        if isinstance(limits, Limits):
+            limits = limits.model_dump()
+        if limits is None or isinstance(limits, Mapping):
+            inner: dict[str, Any] = {**cast("Mapping[str, Any]", limits or {})}
+            if filled.get("timeout") is None:
+                filled["timeout"] = inner.get("timeout", 600.0)
+            else:
+                inner["timeout"] = filled["timeout"]
+            filled["limits"] = inner
+        return filled
+
+
+class ModelConfig(Section):
+    """A language model of a provider."""
+
+    provider: str
+    """`anthropic`, `openai`, `ollama`, `cborg`, or any name of an OpenAI-compatible server with a `base_url`."""
+    model_id: str
+    base_url: Url | None = None
+    api_key: SecretStr | None = None
+    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
+    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    timeout: Seconds = 180.0
+    """For one request, all tries together."""
+    streaming: bool = False
+    """Whether the answer comes in pieces; for gateways that cut a silent connection."""
+
+    _unset: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
+
+    @property
+    def unset(self) -> Mapping[str, str]:
+        """Fields whose variable is not set, and the name of that variable."""
+        return self._unset
+
+    def with_unset(self, unset: Mapping[str, str]) -> ModelConfig:
+        """Return this model, knowing which variables it lacks."""
+        made = self.model_copy()
+        made._unset = dict(unset)
+        return made
+
+
+class ApprovalConfig(Section):
+    """Who is asked, and for how long an approval holds."""
+
+    mode: Literal["disabled", "control_writes", "all_code"] = "control_writes"
+    expiry: Seconds = 86400.0
+
+
+class EpicsConfig(Section):
+    """Where Channel Access looks for channels."""
+
+    address_list: Addresses = ()
+    """Hosts, or `host:port`, that are asked by UDP."""
+    name_servers: Addresses = ()
+    """Hosts, or `host:port`, that are asked by TCP: gateways behind a tunnel."""
+
+
+class ControlSystemConfig(Section):
+    """The machine and what may be done to it."""
+
+    type: str = "mock"
+    """`mock`, `epics`, `simulator`, or a connector that a plug-in registers."""
+    writes_enabled: bool = False
+    limits_database: Path | None = None
+    epics: EpicsConfig = EpicsConfig()

@@ -1,0 +1,62 @@
+"""The control system: a broker outside the sandbox, connectors behind it, and a virtual accelerator to try it on."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from osprey_executor.control.broker._broker import Broker, control_report, open_control
+    from osprey_executor.control.broker._journal import effects_of
+    from osprey_executor.control.broker._names import channel_name
+    from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
+    from osprey_executor.control.broker._session import Session
+    from osprey_executor.control.connectors._protocol import ChannelKind, Confirmation, Connector, Sample, Timeouts
+    from osprey_executor.control.connectors.epics import EpicsConnector
+    from osprey_executor.control.connectors.mock import MockConnector
+    from osprey_executor.control.connectors.simulator import SimulatorConnector
+
+__all__ = [
+    "Broker",
+    "ChannelKind",
+    "Confirmation",
+    "Connector",
+    "EpicsConnector",
+    "MockConnector",
+    "Sample",
+    "Session",
+    "SimulatorConnector",
+    "Timeouts",
+    "UnattendedPermit",
+    "WritePermit",
+    "channel_name",
+    "control_report",
+    "effects_of",
+    "open_control",
+]
+
+# Lazy: the child processes of connectors import this package too, and need none of it.
+_HOMES = {
+    "Broker": "broker._broker",
+    "ChannelKind": "connectors._protocol",
+    "Confirmation": "connectors._protocol",
+    "Connector": "connectors._protocol",
+    "EpicsConnector": "connectors.epics",
+    "MockConnector": "connectors.mock",
+    "Sample": "connectors._protocol",
+    "Session": "broker._session",
+    "SimulatorConnector": "connectors.simulator",
+    "Timeouts": "connectors._protocol",
+    "UnattendedPermit": "broker._permit",
+    "WritePermit": "broker._permit",
+    "channel_name": "broker._names",
+    "control_report": "broker._broker",
+    "effects_of": "broker._journal",
+    "open_control": "broker._broker",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,83 @@
+"""The broker of one control system: holds its connector, and hands each run a session."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from osprey_executor.config import Config
+from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
+from osprey_executor.control.broker._session import Session
+from osprey_executor.control.connectors._create import SIMULATED, create_connector
+from osprey_executor.control.connectors._protocol import Connector, Timeouts
+from osprey_executor.models import ControlSystemReport
+
+
+class Broker:
+    """The only route from code to channels, outside every sandbox.
+
+    Args:
+        connector: connected; closed by whoever connected it.
+        report: which control system that is.
+        shut: why nothing is written at all; None: the permits decide.
+    """
+
+    def __init__(self, connector: Connector, report: ControlSystemReport, *, shut: str | None = None) -> None:
+        self._connector = connector
+        self._shut = None if report.writes_enabled else "control_system.writes_enabled is false in the configuration"
+        self._shut = self._shut or shut
+        self.report = report
+
+    @property
+    def connector(self) -> Connector:
+        """The connector itself, for checks of the installation; code never gets it."""
+        return self._connector
+
+    def session(self, *, run_id: str, permit: WritePermit | None, journal: Path) -> Session:
+        """Return the session of one run.
+
+        Args:
+            run_id: stands on every entry of the journal.
+            permit: what the run may write; None: it reads only.
+            journal: file to which every attempt to write is appended; its folder exists.
+        """
+        shut = self._shut
+        if shut is None and self.report.real and isinstance(permit, UnattendedPermit):
+            shut = "nobody is asked (approval.mode is disabled), and a real control system is only written with an approval"
+        return Session(self._connector, run_id=run_id, permit=permit, shut=shut, journal=journal)
+
+
+def control_report(config: Config) -> ControlSystemReport:
+    """Return which control system the configuration names, without touching it.
+
+    The address of a simulator is not in it: that is new at every start, and no part of what an approval binds.
+    """
+    control = config.control_system
+    return ControlSystemReport(
+        type=control.type,
+        real=control.type not in SIMULATED,
+        addresses=tuple(control.epics.address_list) if control.type == "epics" else (),
+        writes_enabled=control.writes_enabled,
+    )
+
+
+@asynccontextmanager
+async def open_control(config: Config, *, timeouts: Timeouts = Timeouts()) -> AsyncIterator[Broker]:  # noqa: B008 - frozen
+    """Connect the control system of the configuration and yield its broker; on leaving, end all that was started.
+
+    Raises:
+        ConfigurationError: there is no such connector, or its settings cannot be used.
+        MissingExtraError: its library is not installed.
+        ControlSystemError: it cannot be started.
+    """
+    shut = None
+    if config.control_system.limits_database is not None:
+        # Limits that are configured and not enforced would be worse than none.
+        shut = "control_system.limits_database is set, and this version cannot check limits yet"
+    connector = create_connector(config.control_system, timeouts)
+    try:
+        await connector.connect()
+        yield Broker(connector, control_report(config), shut=shut)
+    finally:
+        await connector.close()

@@ -1,0 +1,123 @@
+"""The checks before a write, in one place: name, permit, value, channel. What fails one of them is not sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from osprey_executor.control.broker._names import channel_name
+from osprey_executor.control.broker._permit import WritePermit
+from osprey_executor.control.broker._values import fitted, plain_value, shown
+from osprey_executor.control.connectors._protocol import Connector, Sample
+from osprey_executor.errors import ControlSystemError, WriteRefused
+from osprey_executor.models import AlarmSeverity
+from osprey_executor.text import one_line
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One write as the program asked for it."""
+
+    number: int
+    channel: str
+    """Canonical, or as asked where that is no name."""
+    value: Any
+    line: int | None
+    problem: str | None = None
+    """Why it is refused."""
+
+    def entry(self, event: str, **more: Any) -> dict[str, Any]:
+        """Return its entry in the journal."""
+        told = {"event": event, "write": self.number, "channel": one_line(self.channel), "value": shown(self.value)}
+        return {**told, "line": self.line, **more}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A write that passed the checks."""
+
+    attempt: Attempt
+    value: Any
+    previous: str | None
+
+
+def attempts_of(
+    values: Mapping[Any, Any], line: int | None, first: int, permit: WritePermit | None, shut: str | None
+) -> list[Attempt]:
+    """Return the attempts of one call, checked as far as that needs no look at the machine.
+
+    Args:
+        values: of channels, as the program gave them.
+        line: of the program, as it reports it.
+        first: number of the first attempt.
+        permit: what this run may write.
+        shut: why nothing is written at all.
+    """
+    seen: set[str] = set()
+    attempts: list[Attempt] = []
+    for number, (asked, value) in enumerate(values.items(), first):
+        name, problem = _checked_name(asked, permit, shut, seen)
+        if problem is None:
+            try:
+                value = plain_value(value)
+            except ValueError as error:
+                problem = str(error)
+        seen.add(name)
+        attempts.append(Attempt(number, name, value, line, problem))
+    return attempts
+
+
+async def planned(attempts: list[Attempt], connector: Connector) -> tuple[list[Planned], list[Attempt]]:
+    """Return the writes that fit their channels, with the values that these have now, and the attempts that do not fit.
+
+    Raises:
+        ControlSystemError: a channel does not answer.
+    """
+    samples = await connector.read([attempt.channel for attempt in attempts])
+    plan: list[Planned] = []
+    refused: list[Attempt] = []
+    for attempt in attempts:
+        sample = samples[attempt.channel]
+        try:
+            plan.append(Planned(attempt, fitted(attempt.value, sample), previous_of(sample)))
+        except ValueError as error:
+            refused.append(Attempt(attempt.number, attempt.channel, attempt.value, attempt.line, str(error)))
+    return plan, refused
+
+
+def previous_of(sample: Sample) -> str | None:
+    """Return the value before a write as text; None where the channel never had a valid one."""
+    return None if sample.severity is AlarmSeverity.INVALID else shown(sample.value)
+
+
+def readable(samples: Mapping[str, Sample]) -> None:
+    """Pass if every sample is valid.
+
+    Raises:
+        ControlSystemError: one is not; the message names it.
+    """
+    invalid = [one_line(name) for name, sample in samples.items() if sample.severity is AlarmSeverity.INVALID]
+    if invalid:
+        more = f" and {len(invalid) - 5} more" if len(invalid) > 5 else ""
+        raise ControlSystemError(f"{', '.join(invalid[:5])}{more}: the value is INVALID, says its alarm severity")
+
+
+def _checked_name(asked: Any, permit: WritePermit | None, shut: str | None, seen: set[str]) -> tuple[str, str | None]:
+    try:
+        name = channel_name(asked)
+    except ValueError as error:
+        return shown(asked), str(error)
+    if shut is not None:
+        return name.canonical, shut
+    if permit is None:
+        return name.canonical, "this run has no approval to write"
+    if name.is_field and not permit.names(name.canonical):
+        return name.canonical, "a field other than the value is written only where the approval names it exactly"
+    if name.canonical in seen:
+        return name.canonical, "named twice in one call"
+    try:
+        permit.check(name.canonical)
+    except WriteRefused as error:
+        return name.canonical, str(error)
+    return name.canonical, None

@@ -1,0 +1,246 @@
+"""The broker's side of one run: reads are recorded; every write is checked, journalled, sent and confirmed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from osprey_executor.control.broker._check import Attempt, Planned, attempts_of, planned, readable
+from osprey_executor.control.broker._journal import Journal
+from osprey_executor.control.broker._names import channel_name
+from osprey_executor.control.broker._permit import WritePermit
+from osprey_executor.control.broker._reads import ReadLog
+from osprey_executor.control.broker._values import shown
+from osprey_executor.control.connectors._protocol import Connector
+from osprey_executor.errors import (
+    ControlSystemError,
+    InvalidRequestError,
+    OutcomeUnknownError,
+    StorageError,
+    WriteRefused,
+)
+from osprey_executor.models import MachineEffects, Reading, Refusal, Write
+from osprey_executor.text import one_line
+
+MOST_CHANNELS = 10_000
+"""Of one call."""
+_MOST_WRITES = 100_000
+_MOST_REFUSALS = 10_000
+_LARGEST_LINE = 10_000_000
+_UNSETTLED = "an earlier write of this run has no confirmation: until that is settled nothing more is written"
+
+
+class Session:
+    """See `osprey_executor.models.ControlSession`. It belongs to the event loop of its broker.
+
+    Args:
+        connector: the control system.
+        run_id: stands on every entry of the journal.
+        permit: what may be written; None: nothing.
+        shut: why nothing is written at all, whatever the permit says; None: it decides.
+        journal: file of the journal.
+    """
+
+    def __init__(
+        self, connector: Connector, *, run_id: str, permit: WritePermit | None, shut: str | None, journal: Path
+    ) -> None:
+        self._connector = connector
+        self._permit = permit
+        self._shut = shut
+        self._journal = Journal(journal, run_id)
+        self._one_at_a_time = asyncio.Lock()
+        self._attempts = 0
+        self._effects = MachineEffects.NONE
+        self._writes: list[Write] = []
+        self._refusals: list[Refusal] = []
+        self._reads = ReadLog()
+
+    @property
+    def effects(self) -> MachineEffects:
+        """What this run did to the machine so far."""
+        return self._effects
+
+    @property
+    def writes(self) -> Sequence[Write]:
+        """Writes that were sent, in order."""
+        return tuple(self._writes)
+
+    @property
+    def refusals(self) -> Sequence[Refusal]:
+        """Writes that were refused, in order; the first ten thousand."""
+        return tuple(self._refusals)
+
+    @property
+    def reads(self) -> ReadLog:
+        """Everything that was read, in order; how much was too much to be kept says `reads.dropped`."""
+        return self._reads
+
+    async def read(self, channels: Sequence[str]) -> Mapping[str, Reading]:
+        """Return one reading a channel, by the names as asked for.
+
+        Raises:
+            ControlSystemError: a channel is no name, unknown, disconnected or INVALID; the message names it.
+        """
+        if isinstance(channels, str):
+            channels = [channels]
+        if len(channels) > MOST_CHANNELS:
+            raise ControlSystemError(f"{len(channels)} channels in one call: at most {MOST_CHANNELS} are read at once")
+        try:
+            canonical = {asked: channel_name(asked).canonical for asked in channels}
+        except (ValueError, TypeError) as error:
+            raise ControlSystemError(f"cannot be read: {error}") from None
+        samples = await self._connector.read(list(dict.fromkeys(canonical.values())))
+        readable(samples)
+        readings = {
+            asked: samples[name].reading().model_copy(update={"channel": asked}) for asked, name in canonical.items()
+        }
+        self._reads.add(readings.values())
+        return readings
+
+    async def write(self, values: Mapping[str, Any], line: int | None = None) -> None:
+        """Write each channel in order. All are checked before the first is sent: a refused call sends nothing.
+
+        Raises:
+            WriteRefused: a channel or value is outside of what was approved, or does not fit the channel.
+            ControlSystemError: a write failed, and certainly did not arrive; those after it were not sent.
+            OutcomeUnknownError: no confirmation came; those after it were not sent, and nothing more will be.
+            StorageError: the journal cannot be written, so nothing is sent.
+        """
+        if not isinstance(values, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # it comes from the code
+            raise WriteRefused(f"a write takes a mapping of channels to values, not {type(values).__name__}")
+        if len(values) > MOST_CHANNELS:
+            raise WriteRefused(f"{len(values)} channels in one call: at most {MOST_CHANNELS} are written at once")
+        async with self._one_at_a_time:
+            for write in await self._checked(values, _sane(line)):
+                await self._send(write)
+
+    async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
+        """Note in the journal what the program says it will write.
+
+        Raises:
+            InvalidRequestError: not channels with a lowest and a highest value each.
+        """
+        if len(ranges) > MOST_CHANNELS:
+            raise InvalidRequestError(f"{len(ranges)} channels declared: at most {MOST_CHANNELS}")
+        told: dict[str, tuple[float, float]] = {}
+        try:
+            for name, (low, high) in ranges.items():
+                told[channel_name(name).canonical] = (float(low), float(high))
+        except (TypeError, ValueError) as error:
+            raise InvalidRequestError(f"declare_writes takes {{channel: (lowest, highest)}}: {error}") from None
+        if not all(math.isfinite(low) and math.isfinite(high) and low <= high for low, high in told.values()):
+            raise InvalidRequestError("declare_writes takes finite numbers, the lowest first")
+        self._journal.append({"event": "declared", "ranges": told})
+
+    async def _checked(self, values: Mapping[str, Any], line: int | None) -> list[Planned]:
+        attempts = attempts_of(values, line, self._attempts + 1, self._permit, self._closed())
+        self._attempts += len(attempts)
+        if len(self._refusals) < _MOST_REFUSALS:
+            self._journal.append(*(attempt.entry("attempt") for attempt in attempts))
+        if refused := [attempt for attempt in attempts if attempt.problem]:
+            self._refuse(refused, attempts)
+        try:
+            plan, refused = await planned(attempts, self._connector)
+        except ControlSystemError as error:
+            self._journal.append(*(attempt.entry("not_sent", reason=one_line(str(error))) for attempt in attempts))
+            raise
+        if refused:
+            self._refuse(refused, attempts)
+        return plan
+
+    def _closed(self) -> str | None:
+        if self._effects is MachineEffects.UNKNOWN:
+            return _UNSETTLED
+        if len(self._writes) >= _MOST_WRITES:
+            return f"more than {_MOST_WRITES} writes in one run"
+        return self._shut
+
+    def _refuse(self, refused: list[Attempt], attempts: list[Attempt]) -> NoReturn:
+        first = refused[0]
+        message = f"{one_line(first.channel)} = {shown(first.value)}: refused: {first.problem}"
+        if len(refused) > 1:
+            message += f" (and {len(refused) - 1} more refused)"
+        if len(attempts) > len(refused):
+            message += "; nothing of this call was sent"
+        if len(self._refusals) < _MOST_REFUSALS:
+            numbers = {attempt.number for attempt in refused}
+            together = "another write of the same call was refused"
+            self._refusals += [
+                Refusal(
+                    channel=one_line(attempt.channel),
+                    value=shown(attempt.value),
+                    reason=attempt.problem or "",
+                    line=attempt.line,
+                )
+                for attempt in refused
+            ]
+            self._journal.append(
+                *(attempt.entry("refused", reason=attempt.problem) for attempt in refused),
+                *(attempt.entry("not_sent", reason=together) for attempt in attempts if attempt.number not in numbers),
+            )
+            if len(self._refusals) >= _MOST_REFUSALS:
+                self._journal.append({"event": "many_refusals", "note": "further refusals are not journalled"})
+        raise WriteRefused(message)
+
+    async def _send(self, write: Planned) -> None:
+        attempt = write.attempt
+        self._still_permitted(attempt)
+        try:
+            intended = attempt.entry("intended", previous=write.previous)
+            await asyncio.to_thread(self._journal.append, intended, durable=True)
+        except asyncio.CancelledError:
+            with contextlib.suppress(StorageError):
+                self._journal.append(attempt.entry("not_sent", reason="cancelled"))
+            raise
+        self._still_permitted(attempt)
+        self._journal.append(attempt.entry("sent"))
+        try:
+            confirmation = await self._connector.write(attempt.channel, write.value)
+        except ControlSystemError as error:
+            self._journal.append(attempt.entry("failed", reason=one_line(str(error))))
+            raise
+        except (OutcomeUnknownError, asyncio.CancelledError) as error:
+            self._leave_unknown(write, str(error) or "cancelled before the confirmation")
+            raise
+        except BaseException as error:
+            self._leave_unknown(write, f"{type(error).__name__}: {error}")
+            raise OutcomeUnknownError(f"{one_line(attempt.channel)}: no confirmation: {error}") from error
+        self._effects = MachineEffects.WRITTEN
+        self._keep(write, confirmed=True)
+        seen = confirmation.read_back
+        self._journal.append(attempt.entry("confirmed", read_back=None if seen is None else shown(seen.value)))
+
+    def _still_permitted(self, attempt: Attempt) -> None:
+        """Ask again: an approval may have expired since the call began."""
+        try:
+            if self._permit is None:
+                raise WriteRefused("this run has no approval to write")
+            self._permit.check(attempt.channel)
+        except WriteRefused as error:
+            self._refuse([Attempt(attempt.number, attempt.channel, attempt.value, attempt.line, str(error))], [])
+
+    def _leave_unknown(self, write: Planned, reason: str) -> None:
+        self._effects = MachineEffects.UNKNOWN
+        self._keep(write, confirmed=False)
+        with contextlib.suppress(StorageError):  # without this entry the journal says unknown all the same
+            self._journal.append(write.attempt.entry("unknown", reason=one_line(reason)), durable=True)
+
+    def _keep(self, write: Planned, *, confirmed: bool) -> None:
+        attempt = write.attempt
+        self._writes.append(
+            Write(
+                channel=attempt.channel,
+                previous=write.previous,
+                value=shown(attempt.value),
+                confirmed=confirmed,
+                line=attempt.line,
+            )
+        )
+
+
+def _sane(line: object) -> int | None:
+    return line if isinstance(line, int) and not isinstance(line, bool) and 0 < line < _LARGEST_LINE else None

@@ -1,0 +1,103 @@
+"""What every connector is: the one narrow interface between the broker and a control system."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from osprey_executor.models import Reading
+
+
+class ChannelKind(StrEnum):
+    """What a channel holds, and so what may be written to it."""
+
+    NUMBER = "number"
+    ENUM = "enum"
+    TEXT = "text"
+    ARRAY = "array"
+
+
+class Sample(Reading):
+    """A reading with what a write to the same channel has to know."""
+
+    kind: ChannelKind = ChannelKind.NUMBER
+    dtype: str = "f8"
+    """numpy's name of a number: `f8`, `f4`, `i4`, `i2`, `u1`; of an element where the channel is an array."""
+    labels: tuple[str, ...] = ()
+    """Of an enum channel, in order of their numbers."""
+    count: int = 1
+    """Most elements of an array."""
+    writable: bool = True
+    """False: the control system itself refuses writes from here."""
+
+    def reading(self) -> Reading:
+        """Return the plain reading."""
+        return Reading.model_construct(
+            channel=self.channel,
+            value=self.value,
+            units=self.units,
+            severity=self.severity,
+            timestamp=self.timestamp,
+        )
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The control system answered that a write is done."""
+
+    read_back: Sample | None
+    """The channel as read after the write; None where it could not be read. A drive limit shows here."""
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """Seconds that a connector waits before it gives up."""
+
+    read: float = 5.0
+    """For the connection and the answer to a read, however many channels it has."""
+    write: float = 30.0
+    """For the completion of a write: a put-callback ends when the device has done its work."""
+
+
+class Connector(Protocol):
+    """One control system. Names are canonical and values checked before they come here.
+
+    A connector belongs to the event loop in which it was connected.
+    """
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Where it looks for channels, as configured."""
+        ...
+
+    async def connect(self) -> None:
+        """Make it ready.
+
+        Raises:
+            MissingExtraError: the library is not installed.
+            ControlSystemError: it cannot be started.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End it and all that it started; never raises, may be called twice."""
+        ...
+
+    async def read(self, channels: Sequence[str]) -> Mapping[str, Sample]:
+        """Return one sample a channel, all asked for at once; samples of severity INVALID are returned as they are.
+
+        Raises:
+            ControlSystemError: a channel is unknown or disconnected; the message names it.
+        """
+        ...
+
+    async def write(self, channel: str, value: Any) -> Confirmation:
+        """Write one channel and wait until the control system says that it is done.
+
+        Raises:
+            ControlSystemError: it certainly was not written.
+            OutcomeUnknownError: it was sent, and nobody can say whether it was written.
+        """
+        ...

@@ -1,6 +1,7 @@
 """The configuration: one typed, frozen object, from a file, from plain data, or from nothing at all."""
 
 from osprey_executor.config._config import Config
+from osprey_executor.config._generator_model import DEFAULT_MODEL, model_for
 from osprey_executor.config._load import config_from, load_config, state_folder
 from osprey_executor.config._search import CONFIG_VARIABLE, HOME_VARIABLE, user_config_file
 from osprey_executor.config._secrets import unsealed
@@ -17,6 +18,7 @@ from osprey_executor.config.schema import (
 
 __all__ = [
     "CONFIG_VARIABLE",
+    "DEFAULT_MODEL",
     "HOME_VARIABLE",
     "PROVIDERS",
     "ApprovalConfig",
@@ -31,6 +33,7 @@ __all__ = [
     "check",
     "config_from",
     "load_config",
+    "model_for",
     "provider",
     "state_folder",
     "unsealed",

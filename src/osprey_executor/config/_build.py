@@ -61,15 +61,28 @@ def build(document: Document, folder: Path | None, environ: Mapping[str, str]) -
     references = {path: leaf.raw for path, leaf, _ in _references(draft.data)}
     unset = _drop_unset(draft)
     _anchor(draft, folder)
+    sections = _typed(draft)
+    lacking = {name: model.with_unset(_of_model(unset, name)) for name, model in sections.models.items()}
+    sections = sections.model_copy(update={"models": lacking})
+    return Built(sections, tuple(draft.warnings), references, unset)
+
+
+def model_of(fields: Mapping[str, Any], label: str) -> ModelConfig:
+    """Make one model of its fields, as they are.
+
+    Raises:
+        ConfigurationError: they cannot be used; `label` names them in the message.
+    """
+    return _typed(Draft(label, {"models": {"model": dict(fields)}})).models["model"]
+
+
+def _typed(draft: Draft) -> Sections:
     try:
-        sections = Sections.model_validate(draft.data)
+        return Sections.model_validate(draft.data)
     except ValidationError as error:
         found = problems(error, Sections, draft)
         more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
         raise ConfigurationError("; ".join(found[:5]) + more) from None
-    lacking = {name: model.with_unset(_of_model(unset, name)) for name, model in sections.models.items()}
-    sections = sections.model_copy(update={"models": lacking})
-    return Built(sections, tuple(draft.warnings), references, unset)
 
 
 def _expanded(draft: Draft, path: KeyPath, value: Any, variables: Mapping[str, str]) -> Any:

@@ -9,6 +9,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from osprey_executor.config._config import Config
+from osprey_executor.config._generator_model import model_for
 from osprey_executor.config._load import load_config
 from osprey_executor.config._search import places
 from osprey_executor.errors import ConfigurationError
@@ -54,16 +56,15 @@ def check(path: Path | None = None, *, environ: Mapping[str, str] | None = None)
         sections=config.masked(),
         warnings=config.warnings,
         lacking=tuple(lacking),
-        problems=tuple(_generator_problems(config.execution.code_generator, config.masked())),
+        problems=tuple(_generator_problems(config)),
     )
 
 
-def _generator_problems(name: str | None, sections: Mapping[str, Any]) -> list[str]:
-    if name != "basic":
+def _generator_problems(config: Config) -> list[str]:
+    if config.execution.code_generator != "basic":
         return []
-    block: Mapping[str, Any] = sections["execution"]["generators"].get("basic", {})
-    wanted = block.get("model_config_name", "python_code_generator")
-    if "provider" in block or wanted in sections["models"]:
-        return []
-    known = ", ".join(sorted(sections["models"])) or "none"
-    return [f"execution.generators.basic names the model {wanted}, which models does not have (it has: {known})"]
+    try:
+        model_for(config)
+    except ConfigurationError as error:
+        return [str(error)]
+    return []

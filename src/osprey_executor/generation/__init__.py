@@ -1,0 +1,17 @@
+"""Who writes the code: the protocol of a generator, those that are built in, and how one is chosen."""
+
+from osprey_executor.generation._protocol import CodeGenerator
+from osprey_executor.generation._registry import available_generators, create_code_generator, generator_label
+from osprey_executor.generation._scripts import BEHAVIORS
+from osprey_executor.generation.basic import BasicLLMCodeGenerator
+from osprey_executor.generation.mock import MockCodeGenerator
+
+__all__ = [
+    "BEHAVIORS",
+    "BasicLLMCodeGenerator",
+    "CodeGenerator",
+    "MockCodeGenerator",
+    "available_generators",
+    "create_code_generator",
+    "generator_label",
+]

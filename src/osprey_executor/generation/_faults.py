@@ -1,0 +1,103 @@
+"""What can go wrong between here and a provider, each told in one sentence with provider, model and remedy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from osprey_executor.config import ModelConfig, provider
+from osprey_executor.errors import ConfigurationError, GeneratorUnavailableError
+from osprey_executor.text import one_line
+
+
+class Fault(StrEnum):
+    """Kinds of failure that ask for different remedies."""
+
+    WRONG_KEY = "wrong_key"
+    FORBIDDEN = "forbidden"
+    WRONG_MODEL = "wrong_model"
+    BAD_REQUEST = "bad_request"
+    TOO_LONG = "too_long"
+    RATE_LIMIT = "rate_limit"
+    OVERLOADED = "overloaded"
+    SERVER = "server"
+    NO_ROUTE = "no_route"
+    CUT = "cut"
+    HANG = "hang"
+    GARBAGE = "garbage"
+
+
+@dataclass
+class ProviderFault(Exception):
+    """A request to a provider failed. `detail` is the provider's own word: hostile, and only shown escaped."""
+
+    fault: Fault
+    detail: str = ""
+    retry_after: float | None = None
+    """Seconds that the provider asks to wait."""
+
+    @property
+    def passing(self) -> bool:
+        """Whether another try within the time budget may help."""
+        return self.fault in (Fault.RATE_LIMIT, Fault.OVERLOADED, Fault.SERVER, Fault.CUT)
+
+
+def told(fault: ProviderFault, model: ModelConfig) -> GeneratorUnavailableError:
+    """Return the error that a person reads. No key and no userinfo ever stands in it."""
+    who = f"{model.provider}, model {model.model_id}"
+    where = shown_url(model.base_url)
+    known = provider(model.provider).key_variable
+    key = f"api_key of the model ({known})" if known else "api_key of the model"
+    seconds = f"{fault.retry_after:g} s" if fault.retry_after else "a while"
+    detail = _detail(fault.detail, model)
+    messages = {
+        Fault.WRONG_KEY: f"refused the key; put a valid one into {key}",
+        Fault.FORBIDDEN: f"does not let this key use the model; choose another model_id or ask for access for {key}",
+        Fault.WRONG_MODEL: f"does not know the model, or {where} is not its address; mend model_id or base_url",
+        Fault.BAD_REQUEST: "did not accept the request; mend the settings of the model",
+        Fault.TOO_LONG: "says that the request is too long for the model; send less context or choose a larger model",
+        Fault.RATE_LIMIT: f"limits the rate of requests; try again in {seconds}, or use another model",
+        Fault.OVERLOADED: "is overloaded; try again later, or use another model",
+        Fault.SERVER: "failed on its side; try again later, or use another model",
+        Fault.NO_ROUTE: f"cannot be reached at {where}; check base_url, the network, and HTTPS_PROXY or NO_PROXY",
+        Fault.CUT: f"broke off its answer ({where}); try again, or set streaming: true for the model",
+        Fault.HANG: f"gave no answer within {model.timeout:g} s ({where}); try again, or raise timeout of the model",
+        Fault.GARBAGE: f"gave an answer that is not of its protocol; check that {where} is the right base_url",
+    }
+    return GeneratorUnavailableError(f"{who}: the provider {messages[fault.fault]}{detail}")
+
+
+def no_key(model: ModelConfig) -> GeneratorUnavailableError:
+    """Return the error for a key that is needed and not there."""
+    variable = model.unset.get("api_key") or provider(model.provider).key_variable or "api_key of the model"
+    who = f"{model.provider}, model {model.model_id}"
+    return GeneratorUnavailableError(
+        f"{who}: there is no key; set {variable} in the environment, or in .env beside the configuration file"
+    )
+
+
+def lacking(model: ModelConfig) -> ConfigurationError | None:
+    """Return the error for a setting whose variable is not set, if there is one besides the key."""
+    for key, variable in model.unset.items():
+        if key != "api_key":
+            return ConfigurationError(f"{key} of the model uses ${{{variable}}}, which is not set: set {variable}")
+    return None
+
+
+def shown_url(url: str | None) -> str:
+    """Return scheme, host and path of a URL: nothing that could be a secret."""
+    if not url:
+        return "its address"
+    parts = urlsplit(url)
+    port = f":{parts.port}" if parts.port else ""
+    return one_line(f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}", 120)
+
+
+def _detail(text: str, model: ModelConfig) -> str:
+    """Return the provider's own words, escaped, cut, and without the key should it repeat it."""
+    if not text.strip():
+        return ""
+    key = model.api_key.get_secret_value() if model.api_key else ""
+    clean = text.replace(key, "********") if key else text
+    return f" (it says: {one_line(clean.strip(), 200)})"

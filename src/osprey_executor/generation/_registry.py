@@ -1,0 +1,140 @@
+"""From a name in the configuration to a generator: built in, by entry point, or `module:Class`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from osprey_executor.config import Config, model_for, unsealed
+from osprey_executor.errors import ConfigurationError, PythonExecutorException
+from osprey_executor.generation._protocol import CodeGenerator
+from osprey_executor.generation.basic import BasicLLMCodeGenerator
+from osprey_executor.generation.mock import MockCodeGenerator
+from osprey_executor.text import one_line
+
+GROUP = "osprey_executor.generators"
+_BUILT_IN = ("basic", "mock")
+_BY_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+
+def create_code_generator(config: Config) -> CodeGenerator:
+    """Return the generator that the configuration names.
+
+    Raises:
+        ConfigurationError: none is named, there is no such generator, or it cannot be used; the message lists what is
+            available.
+    """
+    name = config.execution.code_generator
+    if not name:
+        raise ConfigurationError(
+            "no generator of code is configured; run `osprey-executor config init`, or set execution.code_generator to "
+            f"one of {_listed()}"
+        )
+    block = _block(config, name)
+    if name == "mock":
+        return MockCodeGenerator(_anchored(block, config.source))
+    if name == "basic":
+        return BasicLLMCodeGenerator(model_for(config))
+    return _made(name, _load(name), block)
+
+
+def available_generators() -> tuple[str, ...]:
+    """Return the names that can be configured, without loading any plug-in."""
+    return tuple(sorted({*_BUILT_IN, *(found.name for found in _plug_ins())}))
+
+
+def generator_label(config: Config | str | None, generator: CodeGenerator | None) -> str:
+    """Return who writes the code, for headline and record: `mock (scripted)`, `basic (anthropic/claude-...)`."""
+    name = config.execution.code_generator if isinstance(config, Config) else config
+    if isinstance(generator, MockCodeGenerator) or (generator is None and name == "mock"):
+        return "mock (scripted)"
+    if isinstance(generator, BasicLLMCodeGenerator):
+        return one_line(f"basic ({generator.model_label})")
+    if generator is None and name == "basic" and isinstance(config, Config):
+        try:
+            model = model_for(config)
+        except ConfigurationError:
+            return "basic"
+        return one_line(f"basic ({model.provider}/{model.model_id})")
+    return one_line(name or type(generator).__name__)
+
+
+def _block(config: Config, name: str) -> dict[str, Any]:
+    missing = config.unset("execution", "generators", name)
+    for key, variable in missing.items():
+        if not (name == "basic" and key == "api_key"):
+            raise ConfigurationError(
+                f"execution.generators.{one_line(name)}.{one_line(key)} uses ${{{variable}}}, which is not set"
+            )
+    block: dict[str, Any] = unsealed(config.execution.generators.get(name, {}))
+    return block
+
+
+def _anchored(block: Mapping[str, Any], source: Path | None) -> dict[str, Any]:
+    """Return the block of `mock` with its script found beside the configuration file."""
+    script = block.get("script")
+    if not isinstance(script, str) or source is None:
+        return dict(block)
+    return {**block, "script": str(source.parent / Path(script).expanduser())}
+
+
+def _load(name: str) -> Callable[..., Any]:
+    for found in _plug_ins():
+        if found.name == name:
+            return _imported(name, found.load)
+    if _BY_PATH.fullmatch(name):
+        module, _, attribute = name.partition(":")
+        return _imported(name, lambda: getattr(importlib.import_module(module), attribute))
+    raise ConfigurationError(
+        f"there is no generator {one_line(name)}; available are {_listed()}, or a class of your own as module:Class"
+    )
+
+
+def _imported(name: str, load: Callable[[], Any]) -> Callable[..., Any]:
+    try:
+        found = load()
+    except Exception as error:
+        # Importing runs a stranger's module; whatever it raises is one sentence for the person who named it.
+        raise ConfigurationError(f"the generator {one_line(name)} cannot be loaded: {_why(error)}") from error
+    method = getattr(found, "generate_code", None)
+    if not inspect.isclass(found) or not callable(method):
+        raise ConfigurationError(
+            f"the generator {one_line(name)} is not a class with the method "
+            "`async def generate_code(self, request, error_chain) -> str`"
+        )
+    if inspect.isfunction(method) and not inspect.iscoroutinefunction(method) and not hasattr(method, "__wrapped__"):
+        raise ConfigurationError(f"generate_code of the generator {one_line(name)} must be `async def`")
+    return found
+
+
+def _made(name: str, kind: Callable[..., Any], block: Mapping[str, Any]) -> CodeGenerator:
+    try:
+        made = kind(model_config=dict(block))
+    except PythonExecutorException:
+        raise
+    except Exception as error:
+        raise ConfigurationError(
+            f"the generator {one_line(name)} cannot be made with its block execution.generators.{one_line(name)}: "
+            f"{_why(error)}"
+        ) from error
+    if not isinstance(made, CodeGenerator):
+        raise ConfigurationError(f"the generator {one_line(name)} has no method generate_code")
+    return made
+
+
+def _plug_ins() -> tuple[EntryPoint, ...]:
+    """Return the generators that installed packages register; none may take the name of a built-in one."""
+    return tuple(found for found in entry_points(group=GROUP) if found.name not in _BUILT_IN)
+
+
+def _listed() -> str:
+    return ", ".join(one_line(name, 60) for name in available_generators())
+
+
+def _why(error: Exception) -> str:
+    return one_line(f"{type(error).__name__}: {error}")

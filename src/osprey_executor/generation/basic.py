@@ -1,0 +1,125 @@
+"""The `basic` generator: one prompt, one answer, one program."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from osprey_executor.config import DEFAULT_MODEL, ModelConfig, config_from, load_config, provider, unsealed
+from osprey_executor.errors import CodeGenerationError, ConfigurationError
+from osprey_executor.generation._answer import program_in
+from osprey_executor.generation._faults import Fault, ProviderFault, lacking, no_key, told
+from osprey_executor.generation._prompt import Prompt, build_prompt
+from osprey_executor.generation._provider import ChatModel, Reply, Stop, open_chat_model
+from osprey_executor.models import PythonExecutionRequest
+from osprey_executor.text import one_line
+
+_TRIES = 3
+_FIRST_PAUSE = 0.5
+
+
+class BasicLLMCodeGenerator:
+    """Asks a language model once for a program; a passing fault is tried again within the model's `timeout`.
+
+    `model_config` is a `ModelConfig`, a mapping of its fields, `{"model_config_name": NAME}`, or None for the model
+    `python_code_generator` of the configuration.
+
+    Raises:
+        ConfigurationError: there is no such model, or it is not described as it must be.
+    """
+
+    def __init__(self, model_config: ModelConfig | Mapping[str, Any] | None = None) -> None:
+        self._model = _model_of(model_config)
+        self._chat: ChatModel | None = None
+
+    @property
+    def model(self) -> ModelConfig:
+        """The model that is asked."""
+        return self._model
+
+    @property
+    def model_label(self) -> str:
+        """Provider and model, for the record."""
+        return f"{self._model.provider}/{self._model.model_id}"
+
+    async def generate_code(self, request: PythonExecutionRequest, error_chain: list[str]) -> str:
+        """Return the program that the model wrote.
+
+        Raises:
+            CodeGenerationError: the answer is cut off, refused, empty, or not exactly one program.
+            GeneratorUnavailableError: no key, wrong key or model, no route, rate limit, overload, or no answer in time.
+            MissingExtraError: the provider's package is not installed.
+        """
+        prompt = build_prompt(request, error_chain)
+        reply = await self._ask(prompt)
+        who = f"{self._model.provider}, model {self._model.model_id}"
+        if reply.stop is Stop.REFUSED:
+            raise CodeGenerationError(f"{who}: the model refused the task: {one_line(reply.text.strip(), 300)}")
+        if reply.stop is Stop.LENGTH:
+            limit = self._model.max_tokens
+            named = f"max_tokens of the model ({limit})" if limit else "max_tokens of the model"
+            raise CodeGenerationError(f"{who}: the answer was cut off at its longest; raise {named} or narrow the task")
+        try:
+            return program_in(reply.text)
+        except CodeGenerationError as error:
+            raise CodeGenerationError(f"{who}: {error}") from None
+
+    async def _ask(self, prompt: Prompt) -> Reply:
+        model = self._model
+        if missing := lacking(model):
+            raise missing
+        if _needs_key(model) and not (model.api_key and model.api_key.get_secret_value().strip()):
+            raise no_key(model)
+        if not model.base_url:
+            raise ConfigurationError(
+                f"{model.provider}, model {model.model_id}: base_url is missing; add it to the model"
+            )
+        if self._chat is None:
+            self._chat = open_chat_model(model)
+        try:
+            return await _within_budget(self._chat, prompt, model.timeout)
+        except ProviderFault as fault:
+            raise told(fault, model) from None
+
+
+async def _within_budget(chat: ChatModel, prompt: Prompt, budget: float) -> Reply:
+    """Try until it works, until another try is no use, or until the time is up: tries and pauses together."""
+    ends = time.monotonic() + budget
+    last: ProviderFault | None = None
+    for number in range(_TRIES):
+        try:
+            async with asyncio.timeout(ends - time.monotonic()):
+                return await chat.ask(prompt.system, prompt.user)
+        except TimeoutError:
+            # If an earlier try was told why, that says more than that the time is up.
+            raise last or ProviderFault(Fault.HANG) from None
+        except ProviderFault as fault:
+            last = fault
+        pause = last.retry_after if last.retry_after is not None else _FIRST_PAUSE * 2**number
+        if not last.passing or number + 1 == _TRIES or time.monotonic() + pause >= ends:
+            break
+        await asyncio.sleep(pause)
+    raise last or ProviderFault(Fault.HANG)
+
+
+def _needs_key(model: ModelConfig) -> bool:
+    known = provider(model.provider)
+    own_server = model.base_url is not None and model.base_url != known.base_url
+    return "api_key" in model.unset or (known.needs_key and not own_server)
+
+
+def _model_of(given: ModelConfig | Mapping[str, Any] | None) -> ModelConfig:
+    if isinstance(given, ModelConfig):
+        return given
+    name = DEFAULT_MODEL if given is None else given.get("model_config_name")
+    if given is None or (name is not None and "provider" not in given):
+        models = load_config().models
+        if name not in models:
+            raise ConfigurationError(
+                f"there is no model {name} in models; it has: {', '.join(sorted(models)) or 'none'}"
+            )
+        return models[str(name)]
+    fields = {key: value for key, value in given.items() if key != "model_config_name"}
+    return config_from({"models": {DEFAULT_MODEL: unsealed(fields)}}).models[DEFAULT_MODEL]

@@ -63,9 +63,8 @@ def _one(name: str, code: str, folder: Path, rounds: int) -> list[Line]:
 
 @contextmanager
 def _service(home: Path, config: Path, code: str) -> Iterator[Callable[[], object]]:
-    from osprey_executor.generation import MockCodeGenerator
-
     from osprey_executor import PythonExecutionRequest, PythonExecutorService
+    from osprey_executor.generation import MockCodeGenerator
 
     generator = MockCodeGenerator()
     generator.set_code(code)

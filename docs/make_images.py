@@ -1,0 +1,56 @@
+"""Makes the pictures of the README from one run of the demo's own parts: `python docs/make_images.py`."""
+
+import asyncio
+import io
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService, RunResult
+from osprey_executor.interfaces.cli.card import render_card
+from osprey_executor.interfaces.cli.commands.demo import CONFIG, TASK
+from osprey_executor.models import ApprovalCard
+
+IMAGES = Path(__file__).parent / "images"
+WIDTH = 110
+
+
+async def run_demo(home: Path) -> tuple[ApprovalCard, RunResult]:
+    """Run the demo's task on its simulator, approve it, and return the card and the result.
+
+    Raises:
+        PythonExecutorException: the run did not succeed.
+    """
+    cards: list[ApprovalCard] = []
+
+    def decide(card: ApprovalCard) -> Approve:
+        cards.append(card)
+        return Approve(card.digest)
+
+    async with PythonExecutorService.from_config(CONFIG, home=home) as service:
+        request = PythonExecutionRequest(user_query=TASK, requester="operator")
+        result = await service.run(request, decide=decide, approver="operator")
+    return cards[-1], result.raise_for_status()
+
+
+def picture(card: ApprovalCard) -> str:
+    """Return the card as the terminal shows it, as SVG; without the font that rich would fetch from elsewhere."""
+    from rich.console import Console
+
+    console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    console.print(render_card(card, width=WIDTH))
+    return re.sub(r"\s*@font-face \{.*?\}", "", console.export_svg(title="osprey-executor demo"), flags=re.DOTALL)
+
+
+def main() -> None:
+    """Write the pictures."""
+    IMAGES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as home:
+        card, result = asyncio.run(run_demo(Path(home)))
+        (IMAGES / "card.svg").write_text(picture(card))
+        shutil.copy(result.figures[-1], IMAGES / "orbit.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -61,7 +61,7 @@ def _inner(value: Any) -> Mapping[Any, Any]:
         items = cast("Sequence[Any]", value)
         return {"[0]": items[0]} if items and isinstance(items[0], Mapping) else {}
     # What an agent hands over is often a model or a dataclass: its fields are found by attribute.
-    kind_of: Any = type(value)
+    kind_of = cast("Any", type(value))
     fields = getattr(kind_of, "model_fields", None) or getattr(kind_of, "__dataclass_fields__", None)
     return {name: getattr(value, name, None) for name in cast("Mapping[str, Any]", fields)} if fields else {}
 

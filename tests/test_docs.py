@@ -183,7 +183,9 @@ def commands(example: Example) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("page", filter(examples, PAGES), ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if examples(page)], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_examples_of(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in set(re.findall(r"\$\{(\w+)\}", page.read_text())) - {"NAME"}:
         monkeypatch.setenv(name, "not-a-real-key")

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.loopback_llm import LoopbackLLM, Step
 
 from osprey_executor.errors import CodeGenerationError, GeneratorUnavailableError, MissingExtraError
 from osprey_executor.generation import BasicLLMCodeGenerator
 from osprey_executor.models import PythonExecutionRequest
-
-from tests.loopback_llm import LoopbackLLM, Step
 
 CODE = "import math\n\nresults = {'pi': math.pi}\n"
 ANSWER = f"Here it is.\n\n```python\n{CODE}```\n"

@@ -43,21 +43,28 @@ def program_in(answer: str) -> str:
     # An untagged block beside a tagged one is output or a shell command, not a second program.
     tagged = [block for block in fenced if block.tag in _PYTHON_TAGS - {""}]
     blocks = [block for block in tagged or fenced if block.tag in _PYTHON_TAGS]
-    if blocks and not blocks[-1].closed:
-        raise CodeGenerationError("the answer breaks off inside its block of Python; ask for a shorter program")
-    if len(blocks) > 1:
-        # A program may itself hold fences, in the text of a report it writes; then the outermost pair is meant.
-        outer = "\n".join(lines[blocks[0].start : blocks[-1].end])
-        if not _parses(outer):
-            raise CodeGenerationError(f"the answer holds {len(blocks)} blocks of Python; exactly one is needed")
-        return outer
     if blocks:
-        if not blocks[0].code.strip():
-            raise CodeGenerationError("the block of Python in the answer is empty")
-        return blocks[0].code
+        return _chosen(blocks, fenced[-1], lines)
     if not fenced and _is_program(text):
         return text
     raise CodeGenerationError(f"the answer holds no block of Python; it says: {one_line(text.strip(), 300)}")
+
+
+def _chosen(blocks: list[_Block], last: _Block, lines: list[str]) -> str:
+    if len(blocks) == 1 and blocks[0].closed and _parses(blocks[0].code) and blocks[0].code.strip():
+        return blocks[0].code
+    # A program may itself hold fences, in the text of a report that it writes; then the outermost pair is meant.
+    end = last.end if last.closed else last.start - 1
+    outer = "\n".join(lines[blocks[0].start : end])
+    if outer.strip() and end > blocks[0].end and _parses(outer):
+        return outer + "\n"
+    if not blocks[-1].closed:
+        raise CodeGenerationError("the answer breaks off inside its block of Python; ask for a shorter program")
+    if len(blocks) > 1:
+        raise CodeGenerationError(f"the answer holds {len(blocks)} blocks of Python; exactly one is needed")
+    if not blocks[0].code.strip():
+        raise CodeGenerationError("the block of Python in the answer is empty")
+    return blocks[0].code
 
 
 def _blocks(lines: list[str]) -> list[_Block]:

@@ -1,0 +1,188 @@
+"""The folder of a run: `<home>/runs/<run_id>`. All that is known of a run lies here, readable without this package."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from osprey_executor.errors import StorageError
+from osprey_executor.models import (
+    AnalysisReport,
+    ControlSystemReport,
+    MachineEffects,
+    Outcome,
+    PythonExecutionRequest,
+    Reading,
+    Refusal,
+    RunResult,
+    Write,
+)
+from osprey_executor.results import _files
+from osprey_executor.results.attempts import AttemptFolder
+from osprey_executor.results.finish import finish
+from osprey_executor.results.load import load_manifest, load_result
+from osprey_executor.results.manifest import Manifest
+from osprey_executor.results.requests import input_digests, load_request, save_request
+from osprey_executor.text import one_line
+
+
+class RunFolder:
+    """Reads and writes the record of one run.
+
+    Making one touches nothing: `create` makes the folder. Every method raises `StorageError` with one clear sentence
+    when a file cannot be written, or is missing, unreadable or damaged.
+    """
+
+    def __init__(self, home: Path, run_id: str) -> None:
+        if not run_id or run_id in (".", "..") or "/" in run_id or "\x00" in run_id:
+            raise StorageError(f"{one_line(run_id, 100)!r} cannot be the name of a run folder")
+        self.run_id = run_id
+        self.path = home.absolute() / "runs" / run_id
+
+    @classmethod
+    def create(cls, home: Path, run_id: str) -> RunFolder:
+        """Make the folder, mode 0700; one that is there already stays.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        folder = cls(home, run_id)
+        _files.make_folder(folder.path)
+        for name in ("inputs", "attempts"):
+            _files.make_folder(folder.path / name)
+        return folder
+
+    @property
+    def journal(self) -> Path:
+        """Where the broker journals writes."""
+        return self.path / "journal.jsonl"
+
+    def save_request(self, request: PythonExecutionRequest) -> dict[str, str]:
+        """Keep the request, its context and copies of its inputs; return the SHA-256 of each input.
+
+        Raises:
+            InvalidRequestError: an input cannot be read or is no regular file, the inputs are too large together, or
+                the context cannot be encoded.
+            StorageError: the request cannot be written.
+        """
+        return save_request(self.path, request)
+
+    def load_request(self) -> PythonExecutionRequest:
+        """Return the request as it was saved; its inputs are the copies.
+
+        Raises:
+            StorageError: it cannot be read or is damaged.
+        """
+        return load_request(self.path)
+
+    def inputs(self) -> dict[str, Path]:
+        """Return the copies of the inputs by name.
+
+        Raises:
+            StorageError: the request cannot be read.
+        """
+        return {name: self.path / "inputs" / name for name in input_digests(self.path)}
+
+    def input_digests(self) -> dict[str, str]:
+        """Return the SHA-256 that each input had when it was copied.
+
+        Raises:
+            StorageError: the request cannot be read.
+        """
+        return input_digests(self.path)
+
+    def execution_folder(self, number: int) -> Path:
+        """Return a new, empty folder for what execution `number` leaves; `save_outcome` takes it over from there.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        path = self.path / "executions" / str(number)
+        _files.remove_tree(path)
+        return _files.make_folder(path)
+
+    def attempt(self, number: int) -> AttemptFolder:
+        """Return the folder of an attempt, counted from 1."""
+        return AttemptFolder(self.path / "attempts" / str(number))
+
+    def save_attempt_code(self, number: int, code: str | bytes, report: AnalysisReport | None = None) -> None:
+        """Keep the program of an attempt byte for byte, and what the analysis said of it.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        self.attempt(number).save_code(code, report)
+
+    def save_outcome(
+        self,
+        number: int,
+        outcome: Outcome,
+        *,
+        root: Path | None = None,
+        reads: Sequence[Reading] = (),
+        writes: Sequence[Write] = (),
+        refusals: Sequence[Refusal] = (),
+        effects: MachineEffects = MachineEffects.NONE,
+    ) -> Outcome:
+        """Keep the outcome of an attempt, moving its files in; return it with its files where they are now.
+
+        Args:
+            number: of the attempt.
+            outcome: as the engine gave it.
+            root: to what the paths of its artifacts are relative; None: `artifacts` of its execution folder.
+            reads: what the program read, in order.
+            writes: what was written.
+            refusals: what was refused.
+            effects: on the machine.
+
+        Raises:
+            StorageError: something cannot be written.
+        """
+        root = root or self._artifacts_root(outcome)
+        return self.attempt(number).save_outcome(
+            outcome, root=root, reads=reads, writes=writes, refusals=refusals, effects=effects
+        )
+
+    def _artifacts_root(self, outcome: Outcome) -> Path | None:
+        base = self.path / "executions"
+        for artifact in outcome.artifacts:
+            if artifact.is_relative_to(base):
+                number, *below = artifact.relative_to(base).parts
+                return base / number / "artifacts" if below[:1] == ["artifacts"] else base / number
+        return None
+
+    def load_outcome(self, number: int) -> Outcome:
+        """Return the outcome of an attempt.
+
+        Raises:
+            StorageError: there is none, or a file of it cannot be read or is damaged.
+        """
+        return self.attempt(number).outcome()
+
+    def finish(self, result: RunResult, *, control_system: ControlSystemReport | None = None) -> RunResult:
+        """Complete the record: promote the last attempt, write notebooks and manifest. Done twice it is the same.
+
+        Args:
+            result: how the run ended; code, results, output and files are taken from the folder.
+            control_system: which machine it talked to.
+
+        Raises:
+            StorageError: something cannot be written.
+        """
+        return finish(self.path, result, control_system=control_system)
+
+    def load_result(self) -> RunResult:
+        """Return the result of a finished run.
+
+        Raises:
+            StorageError: the run is not finished, or a file is missing or damaged; the message names it.
+        """
+        return load_result(self.path)
+
+    def manifest(self) -> Manifest:
+        """Return the manifest of a finished run.
+
+        Raises:
+            StorageError: the run is not finished, or its manifest is damaged.
+        """
+        return load_manifest(self.path)

@@ -1,0 +1,117 @@
+"""What a guest may ask for while its program runs, checked, and passed to the broker's session."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, cast
+
+from osprey_executor.errors import ControlSystemError, ResultsError
+from osprey_executor.execution._guest_frames import Malformed
+from osprey_executor.models import ControlSession
+from osprey_executor.results.decoder import decode
+
+_MOST_CHANNELS = 20_000
+_LONGEST_NAME = 1000
+_NO_CONTROL = "no control system: this run was given none, so it cannot read or write channels"
+_NO_HISTORY = "not available: this service has no archive of channels; use read_channel for present values"
+
+Call = Callable[[], Awaitable[Any]]
+
+
+class GuestCalls:
+    """Turns a request into a call on the session; None stands for no control system."""
+
+    def __init__(self, control: ControlSession | None) -> None:
+        self._control = control
+
+    def call(self, op: str, header: dict[str, Any], blobs: Sequence[bytearray]) -> Call:
+        """Return the call that `header` asks for.
+
+        Raises:
+            Malformed: it asks for nothing that there is, or not as the guest's own code would.
+        """
+        match op:
+            case "read":
+                return self._read(_names(header.get("channels")))
+            case "write":
+                return self._write(header.get("values"), blobs, _line(header.get("line")))
+            case "declare_writes":
+                return self._declare(header.get("ranges"), blobs)
+            case "history":
+                return _history
+            case _:
+                raise Malformed(f"the unknown operation {op!r:.100}")
+
+    def _session(self) -> ControlSession:
+        if self._control is None:
+            raise ControlSystemError(_NO_CONTROL)
+        return self._control
+
+    def _read(self, names: list[str]) -> Call:
+        async def call() -> dict[str, Any]:
+            readings = await self._session().read(names)
+            return {name: readings[name].value for name in names}
+
+        return call
+
+    def _write(self, document: Any, blobs: Sequence[bytearray], line: int | None) -> Call:
+        values = dict(_pairs(_decoded(document, blobs)))
+
+        async def call() -> None:
+            await self._session().write(values, line)
+
+        return call
+
+    def _declare(self, document: Any, blobs: Sequence[bytearray]) -> Call:
+        ranges: dict[str, tuple[float, float]] = {}
+        told = _decoded(document, blobs)
+        if not isinstance(told, dict):
+            raise Malformed("ranges that are not a dict")
+        for name, pair in _pairs(list(cast(dict[Any, Any], told).items())):
+            bounds = cast(list[Any], pair) if isinstance(pair, list) else []
+            if len(bounds) != 2 or not all(type(bound) in (int, float) for bound in bounds):
+                raise Malformed("a range that is not a pair of numbers")
+            ranges[name] = (float(bounds[0]), float(bounds[1]))
+
+        async def call() -> None:
+            await self._session().declare_writes(ranges)
+
+        return call
+
+
+async def _history() -> None:
+    raise ControlSystemError(_NO_HISTORY)
+
+
+def _decoded(document: Any, blobs: Sequence[bytearray]) -> Any:
+    try:
+        return decode(document, blobs)
+    except ResultsError as error:
+        raise Malformed(str(error)) from None
+
+
+def _names(told: Any) -> list[str]:
+    if not isinstance(told, list) or len(cast(list[Any], told)) > _MOST_CHANNELS:
+        raise Malformed("names of channels that are not a list")
+    return [_name(name) for name in cast(list[Any], told)]
+
+
+def _name(told: Any) -> str:
+    if not isinstance(told, str) or len(told) > _LONGEST_NAME:
+        raise Malformed("the name of a channel that is not a short text")
+    return told
+
+
+def _pairs(told: Any) -> list[tuple[str, Any]]:
+    if not isinstance(told, list) or len(cast(list[Any], told)) > _MOST_CHANNELS:
+        raise Malformed("values of channels that are not a list")
+    pairs: list[tuple[str, Any]] = []
+    for item in cast(list[Any], told):
+        if not isinstance(item, list | tuple) or len(cast(list[Any], item)) != 2:
+            raise Malformed("a value of a channel that is not a pair")
+        pairs.append((_name(item[0]), item[1]))
+    return pairs
+
+
+def _line(told: Any) -> int | None:
+    return told if type(told) is int and 0 < told < 2**31 else None

@@ -1,0 +1,266 @@
+"""The host's side of one guest: answers its calls, keeps what it hands over, and believes none of it."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Any
+
+from osprey_executor import errors
+from osprey_executor.execution._events import ProgressReport
+from osprey_executor.execution._guest_calls import GuestCalls
+from osprey_executor.execution._guest_frames import Frame, FrameSocket, Malformed
+from osprey_executor.execution._guest_keep import GuestKeep
+from osprey_executor.execution._guest_progress import ProgressRelay
+from osprey_executor.models import ControlSession, Limits
+from osprey_executor.results.decoder import MOST_DOCUMENT
+from osprey_executor.results.encoder import encode
+
+PROTOCOL = 1
+"""Version of the frames between worker and link; both come from the same installation."""
+
+_AT_ONCE = 64
+_PATIENCE = 10.0
+_LONGEST = {"type": 200, "message": 10_000, "traceback": 50_000}
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class GuestError:
+    """What went wrong in the program, as the guest tells it; hostile text."""
+
+    type: str
+    message: str
+    traceback: str | None = None
+    """Trimmed to the frames of the program."""
+    line: int | None = None
+
+
+@dataclass(frozen=True)
+class GuestReport:
+    """All that came over one link. Everything in it is a claim of the code; the monitor tells the status."""
+
+    started: bool = False
+    """Whether the guest's own code was ever heard of: if not, interpreter or environment are to blame."""
+    finished: bool = False
+    """Whether the program ran to its end (or its error) and said so properly."""
+    has_results: bool = False
+    results: dict[str, Any] = field(default_factory=dict[str, Any])
+    problems: tuple[str, ...] = ()
+    """What a person should know of results and figures: kept as text, left out."""
+    error: GuestError | None = None
+    figures: tuple[bytes, ...] = ()
+    """PNG files in the order in which the figures were made."""
+    published: dict[str, Any] | None = None
+    """What the program published last, where it left no results at its end."""
+    violation: str | None = None
+    """The program wrote to the link itself; the run must be ended and has failed."""
+
+
+class GuestLink:
+    """One link, for one run. `serve` returns when the guest finishes, breaks the protocol or goes away."""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        *,
+        code_path: str | PurePath,
+        context: Mapping[str, Any],
+        nonce: str,
+        control: ControlSession | None = None,
+        on_event: Callable[[ProgressReport], None] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        """Take over our end of the socket pair whose other end the guest inherits.
+
+        Args:
+            sock: a connected stream socket; it is closed when `serve` ends.
+            code_path: of the program, as the guest sees it.
+            context: what the program finds at `context`.
+            nonce: what only the guest's own code shall know; fresh for each run, hard to guess.
+            control: answers reads and writes; None: each of them fails with ControlSystemError.
+            on_event: called in the event loop for progress, at most 20 times a second; what it raises is logged.
+            limits: `results` bounds all that is kept.
+
+        Raises:
+            ResultsError: the context cannot be encoded; the message says what in it.
+        """
+        self._limits = limits or Limits()
+        self._document, self._blobs = encode(dict(context))
+        self._path, self._nonce = str(code_path), nonce
+        self._frames = FrameSocket(sock, self._limits.results)
+        self._calls = GuestCalls(control)
+        self._keep = GuestKeep(self._limits)
+        self._progress = ProgressRelay(on_event)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._started = self._finished = False
+        self._error: GuestError | None = None
+
+    async def serve(self) -> GuestReport:
+        """Hand the program to the guest and answer until it ends.
+
+        Raises:
+            asyncio.CancelledError: the task was cancelled; calls under way were cancelled too.
+        """
+        violation = None
+        try:
+            await self._start()
+            violation = await self._listen()
+            await self._settle()
+            report = await asyncio.to_thread(self._report, violation)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            self._frames.close()
+            self._progress.close()
+        return report
+
+    def stop(self) -> None:
+        """Make `serve` return once it has read what has already arrived; for when the guest's process is gone."""
+        self._frames.shut()
+
+    async def _start(self) -> None:
+        header = {
+            "op": "start",
+            "code_path": self._path,
+            "nonce": self._nonce,
+            "context": self._document,
+            "limits": {"results": self._limits.results, "document": min(self._limits.results, MOST_DOCUMENT)},
+        }
+        await self._frames.send(header, self._blobs)
+
+    async def _listen(self) -> str | None:
+        try:
+            while not self._finished:
+                frame = await self._frames.receive()
+                if frame is None:
+                    return None
+                await self._take(frame)
+        except Malformed as broken:
+            self._frames.shut()
+            return f"the program wrote to the service's own channel: {broken!s:.300}"
+        return None
+
+    async def _take(self, frame: Frame) -> None:
+        header = frame.header
+        match header.get("op"):
+            case "hello":
+                self._hello(header)
+            case "progress":
+                self._progress.take(header.get("fraction"), header.get("message"))
+            case "figure":
+                self._keep.figure(header.get("index"), frame)
+            case "publish":
+                self._keep.publish(header.get("problems"), frame)
+                await self._dispatch(header, _nothing)
+            case "finish":
+                self._finish(header, frame)
+            case str() as op:
+                await self._dispatch(header, self._calls.call(op, header, frame.blobs))
+            case _:
+                raise Malformed("a frame without an operation")
+
+    def _hello(self, header: dict[str, Any]) -> None:
+        if self._started or header.get("protocol") != PROTOCOL:
+            raise Malformed("a second greeting, or one of another version")
+        self._started = True
+
+    def _finish(self, header: dict[str, Any], frame: Frame) -> None:
+        nonce = header.get("nonce")
+        if not isinstance(nonce, str) or not hmac.compare_digest(
+            nonce.encode("utf-8", "replace"), self._nonce.encode()
+        ):
+            raise Malformed("it claimed to have finished, without the secret that the service gave to its own code")
+        error = header.get("error")
+        self._error = None if error is None else _guest_error(error)
+        self._keep.finish(header.get("results"), header.get("problems"), frame)
+        self._finished = True
+
+    async def _dispatch(self, header: dict[str, Any], call: Callable[[], Awaitable[Any]]) -> None:
+        number = header.get("id")
+        if type(number) is not int:
+            raise Malformed("a call without a number")
+        await self._slots.acquire()
+        task = asyncio.create_task(self._answer(number, call))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, number: int, call: Callable[[], Awaitable[Any]]) -> None:
+        try:
+            document, blobs = encode(await call())
+            reply = {"id": number, "ok": document}
+        except Exception as error:
+            reply, blobs = {"id": number, "error": _told(error)}, []
+        finally:
+            self._slots.release()
+        await self._frames.send(reply, blobs)
+
+    async def _settle(self) -> None:
+        """Let calls under way come to their end, so that a write is known to have arrived or not."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_PATIENCE)
+
+    def _report(self, violation: str | None) -> GuestReport:
+        kept = self._keep.decoded()
+        error = self._error
+        if kept.refused is not None and error is None:
+            error = GuestError("ResultsError", kept.refused)
+        return GuestReport(
+            started=self._started,
+            finished=self._finished,
+            has_results=kept.results is not None,
+            results=kept.results or {},
+            problems=kept.problems,
+            error=error,
+            figures=kept.figures,
+            published=kept.published,
+            violation=violation,
+        )
+
+
+async def _nothing() -> None:
+    return None
+
+
+def _guest_error(told: Any) -> GuestError:
+    if not isinstance(told, dict):
+        raise Malformed("an error that is not one")
+    texts: dict[str, str | None] = {}
+    for name, most in _LONGEST.items():
+        text: Any = told.get(name)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        if not isinstance(text, str) and not (text is None and name == "traceback"):
+            raise Malformed("an error that is not one")
+        texts[name] = None if text is None else text[:most].encode("utf-8", "backslashreplace").decode()
+    line: Any = told.get("line")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return GuestError(
+        texts["type"] or "Exception",
+        texts["message"] or "",
+        texts["traceback"],
+        line if type(line) is int and 0 < line < 2**31 else None,
+    )
+
+
+def _told(error: Exception) -> dict[str, str]:
+    """Return what the guest may know of an error; of one that nobody meant, only its name."""
+    if isinstance(error, errors.PythonExecutorException):
+        return {"type": _known(error), "message": str(error)[:2000]}
+    _log.error("a call of the guest failed", exc_info=error)
+    return {"type": "ControlSystemError", "message": f"the service failed to do this ({type(error).__name__})"}
+
+
+def _known(error: Exception) -> str:
+    for kind in type(error).__mro__:
+        if kind.__name__ in _GUEST_NAMES:
+            return kind.__name__
+    return "ControlSystemError"
+
+
+_GUEST_NAMES = frozenset(
+    {"ControlSystemError", "WriteRefused", "ChannelLimitsViolationError", "OutcomeUnknownError", "ResultsError"}
+)

@@ -1,0 +1,36 @@
+"""What calls of the runtime API raise: the names that the service uses, told across the link by name."""
+
+from __future__ import annotations
+
+
+class ControlSystemError(Exception):
+    """A channel cannot be read or written: not found, disconnected, or there is no control system."""
+
+
+class WriteRefused(Exception):
+    """A write outside what a person approved; it was not sent."""
+
+
+class ChannelLimitsViolationError(WriteRefused):
+    """A write outside the limits of its channel; it was not sent."""
+
+
+class OutcomeUnknownError(Exception):
+    """The write was sent, and no confirmation came back."""
+
+
+class ResultsError(Exception):
+    """`results` is not a dict, or does not fit the limits."""
+
+
+_BY_NAME = {
+    kind.__name__: kind
+    for kind in (ControlSystemError, WriteRefused, ChannelLimitsViolationError, OutcomeUnknownError, ResultsError)
+}
+
+
+def error_from(reply: object) -> Exception:
+    """Return the exception that the `error` of a reply tells of; an unknown name becomes ControlSystemError."""
+    told = reply if isinstance(reply, dict) else {}
+    kind = _BY_NAME.get(str(told.get("type")), ControlSystemError)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    return kind(str(told.get("message", "the service gave no reason")))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]

@@ -1,0 +1,322 @@
+"""How each class of the standard library is encoded. Subclasses are read through their base: their tricks don't run."""
+
+from __future__ import annotations
+
+import re
+import sys
+from array import array
+from collections import OrderedDict, defaultdict, deque
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
+from math import isfinite
+from pathlib import PosixPath, PurePath, PurePosixPath
+from struct import pack
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable
+
+from .shown import class_name
+from .zones import zone_name
+
+if TYPE_CHECKING:
+    from .encoding import Encoder
+
+Method = Callable[["Encoder", Any], Any]
+
+_EXACT_INT = 2**53
+_BULK = 64
+_LONG_TEXT = 1 << 16
+_SHORT_BYTES = 1 << 10
+_MISSING = 0xFFFFFFFF
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_HASHABLE = frozenset(
+    [
+        "float",
+        "int",
+        "str",
+        "bytes",
+        "complex",
+        "datetime",
+        "date",
+        "time",
+        "timedelta",
+        "Timestamp",
+        "Timedelta",
+        "NaT",
+        "NA",
+        "Path",
+        "Decimal",
+        "Fraction",
+        "repr",
+    ]
+)
+
+
+def _constant(encoder: Encoder, value: Any) -> Any:
+    encoder.spend(6)
+    return value
+
+
+def _int(encoder: Encoder, value: Any) -> Any:
+    number = int.__int__(value)
+    if -_EXACT_INT <= number <= _EXACT_INT:
+        encoder.spend(18)
+        return number
+    text = hex(number)
+    encoder.spend(len(text))
+    return encoder.tagged("int", value=text)
+
+
+def _float(encoder: Encoder, value: Any) -> Any:
+    number = float.__float__(value)
+    if isfinite(number):
+        encoder.spend(26)
+        return number
+    return encoder.tagged("float", value="nan" if number != number else "inf" if number > 0 else "-inf")
+
+
+def _str(encoder: Encoder, value: Any) -> Any:
+    text = str.__str__(value)
+    if len(text) > _LONG_TEXT or _SURROGATE.search(text):
+        return encoder.tagged("str", blob=encoder.blob(text.encode("utf-8", "surrogatepass")))
+    encoder.spend((len(text) if text.isascii() else 6 * len(text)) + text.count("\\") + text.count('"') + 4)
+    if not text.isprintable():
+        encoder.spend(5 * len(text))
+    return text
+
+
+def _bytes(encoder: Encoder, value: Any) -> Any:
+    data = bytes(memoryview(value))
+    if len(data) > _SHORT_BYTES:
+        return encoder.tagged("bytes", blob=encoder.blob(data))
+    encoder.spend(2 * len(data))
+    return encoder.tagged("bytes", hex=data.hex())
+
+
+def _complex(encoder: Encoder, value: Any) -> Any:
+    number = complex.__add__(value, 0j) if type(value) is not complex else value
+    return encoder.tagged("complex", real=_float(encoder, number.real), imag=_float(encoder, number.imag))
+
+
+def _datetime(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged(
+        "datetime", value=datetime.isoformat(value), zone=zone_name(value.tzinfo), fold=int(value.fold)
+    )
+
+
+def _date(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged("date", value=date.isoformat(value))
+
+
+def _time(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged("time", value=time.isoformat(value), zone=zone_name(value.tzinfo), fold=int(value.fold))
+
+
+def _timedelta(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged("timedelta", days=value.days, seconds=value.seconds, microseconds=value.microseconds)
+
+
+def _path(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged("Path", value=_str(encoder, str(value)))
+
+
+def _decimal(encoder: Encoder, value: Any) -> Any:
+    text = Decimal.__str__(value)
+    encoder.spend(len(text))
+    return encoder.tagged("Decimal", value=text)
+
+
+def _fraction(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged(
+        "Fraction", numerator=_int(encoder, value.numerator), denominator=_int(encoder, value.denominator)
+    )
+
+
+def _list(encoder: Encoder, value: Any) -> Any:
+    items: list[Any] = list(list.__iter__(value)) if issubclass(type(value), list) else list(value)
+    if len(items) >= _BULK:
+        bulk = bulk_list(encoder, items)
+        if bulk is not None:
+            return bulk
+    return _items(encoder, items)
+
+
+def bulk_list(encoder: Encoder, items: list[Any]) -> Any:
+    """Return a list of nothing but floats, small integers or text as one blob, or None where it is something else."""
+    kinds = set(map(type, items))
+    if kinds == {float} or kinds == {int}:
+        try:
+            numbers = array("d" if kinds == {float} else "q", items)
+        except OverflowError:
+            return None
+        if sys.byteorder == "big":
+            numbers.byteswap()
+        return encoder.tagged("floats" if kinds == {float} else "ints", blob=encoder.blob(numbers.tobytes()))
+    if str in kinds and kinds <= {str, type(None)}:
+        texts = [None if item is None else item.encode("utf-8", "surrogatepass") for item in items]
+        lengths = array("I", [_MISSING if text is None else len(text) for text in texts])
+        if lengths.itemsize != 4:
+            return None
+        if sys.byteorder == "big":
+            lengths.byteswap()
+        data = b"".join([pack("<Q", len(items)), lengths.tobytes(), *(text for text in texts if text is not None)])
+        return encoder.tagged("strings", blob=encoder.blob(data))
+    return None
+
+
+def _items(encoder: Encoder, items: Iterable[Any]) -> list[Any]:
+    return [encoder.inside(item, "[{}]".format(index)) for index, item in enumerate(items)]
+
+
+def _range(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged(
+        "range", start=_int(encoder, value.start), stop=_int(encoder, value.stop), step=_int(encoder, value.step)
+    )
+
+
+def _tuple(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged("tuple", items=_items(encoder, list(tuple.__iter__(value))))
+
+
+def _set(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged("set", items=_members(encoder, list(set.__iter__(value))))
+
+
+def _frozenset(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged("frozenset", items=_members(encoder, list(frozenset.__iter__(value))))
+
+
+def _members(encoder: Encoder, items: Iterable[Any]) -> list[Any]:
+    return [key_of(encoder, item, "{…}") for item in items]
+
+
+def key_of(encoder: Encoder, value: Any, where: str) -> Any:
+    """Return the document of a key or a member of a set, which must be hashable on the other side too."""
+    if issubclass(type(value), tuple):
+        value = tuple(tuple.__iter__(value))
+    document = encoder.inside(value, where)
+    return document if _hashable(document) else encoder.opaque(value, "it cannot be a key or a member of a set there")
+
+
+def _hashable(document: Any) -> bool:
+    if type(document) is not dict:
+        return type(document) is not list
+    kind = document.get("$type")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if kind in ("tuple", "frozenset"):
+        return all(_hashable(item) for item in document["items"])  # pyright: ignore[reportUnknownVariableType]
+    if kind == "scalar":
+        return not str(document["dtype"]).startswith("|V")  # pyright: ignore[reportUnknownArgumentType]
+    return kind in _HASHABLE or (kind == "Enum" and _hashable(document["value"]))
+
+
+def _dict(encoder: Encoder, value: Any) -> Any:
+    items: list[Any] = list(dict.items(value)) if issubclass(type(value), dict) else list(value.items())
+    if all(type(key) is str and not key.startswith("$") and not _SURROGATE.search(key) for key, _ in items):
+        document: dict[str, Any] = {}
+        for key, item in items:
+            _str(encoder, key[:_LONG_TEXT])
+            encoder.spend(6 * max(0, len(key) - _LONG_TEXT))
+            document[key] = encoder.inside(item, "[{!r}]".format(key))
+        return document
+    pairs: list[Any] = []
+    for key, item in items:
+        name = "[{}]".format(repr(key)[:100] if type(key) in (str, int, float, bool) else class_name(key))
+        pairs.append([key_of(encoder, key, name), encoder.inside(item, name)])
+        encoder.spend(4)
+    return encoder.tagged("dict", items=pairs)
+
+
+def _enum(encoder: Encoder, value: Any) -> Any:
+    return encoder.tagged(
+        "Enum",
+        **{"class": class_name(value), "name": str(value.name), "value": encoder.inside(value.value, ".value")},
+    )
+
+
+def _named_tuple(encoder: Encoder, value: Any) -> Any:
+    encoder.note("is a {}, kept as a dict".format(class_name(value)))
+    fields: tuple[str, ...] = type(value)._fields
+    items: list[Any] = list(tuple.__iter__(value))
+    return _dict(encoder, {field: items[index] for index, field in enumerate(fields)})
+
+
+def _dataclass(encoder: Encoder, value: Any) -> Any:
+    encoder.note("is a {}, kept as a dict".format(class_name(value)))
+    return _dict(encoder, {name: getattr(value, name) for name in type(value).__dataclass_fields__})
+
+
+def own_class(kind: type) -> Method | None:
+    """Return how to encode an object of a class that the program or a library defined as plain data."""
+    if issubclass(kind, Enum):
+        return _enum
+    if issubclass(kind, tuple) and type(getattr(kind, "_fields", None)) is tuple:
+        return _named_tuple
+    if type(getattr(kind, "__dataclass_fields__", None)) is dict:
+        return _dataclass
+    return None
+
+
+def by_base(kind: type) -> Method | None:
+    """Return how to encode an object of an unknown subclass of something known."""
+    for base, method in _BASES.items():
+        if issubclass(kind, base):
+            return method
+    return None
+
+
+LEAVES: Dict[type, Method] = {
+    type(None): _constant,
+    bool: _constant,
+    int: _int,
+    float: _float,
+    str: _str,
+    bytes: _bytes,
+    bytearray: _bytes,
+    complex: _complex,
+}
+EXACT: Dict[type, Method] = {
+    list: _list,
+    dict: _dict,
+    tuple: _tuple,
+    set: _set,
+    frozenset: _frozenset,
+    range: _range,
+    deque: _list,
+    OrderedDict: _dict,
+    defaultdict: _dict,
+    MappingProxyType: _dict,
+    type({}.keys()): _list,
+    type({}.values()): _list,
+    array: _list,
+    memoryview: _bytes,
+    datetime: _datetime,
+    date: _date,
+    time: _time,
+    timedelta: _timedelta,
+    Decimal: _decimal,
+    Fraction: _fraction,
+    PosixPath: _path,
+    PurePosixPath: _path,
+}
+_BASES: Dict[type, Method] = {
+    dict: _dict,
+    list: _list,
+    tuple: _tuple,
+    set: _set,
+    frozenset: _frozenset,
+    str: _str,
+    bytes: _bytes,
+    bytearray: _bytes,
+    int: _int,
+    float: _float,
+    complex: _complex,
+    datetime: _datetime,
+    date: _date,
+    time: _time,
+    timedelta: _timedelta,
+    Decimal: _decimal,
+    Fraction: _fraction,
+    PurePath: _path,
+    deque: _list,
+}

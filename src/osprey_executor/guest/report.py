@@ -1,0 +1,92 @@
+"""An exception of the program as the service is told of it, and as Python would print it."""
+
+from __future__ import annotations
+
+import linecache
+import sys
+from io import BytesIO, TextIOWrapper
+from tokenize import detect_encoding
+from traceback import StackSummary, TracebackException, print_exception
+from types import TracebackType
+from typing import Any
+
+from .shown import class_name, safe_str
+
+_MOST_MESSAGE = 10_000
+_MOST_TRACEBACK = 40_000
+_MOST_FRAMES = 4000
+
+
+def remember_source(path: str, source: bytes) -> None:
+    """Let tracebacks show the lines of the program, even if the program replaces the file."""
+    try:
+        encoding, _ = detect_encoding(BytesIO(source).readline)
+        lines = TextIOWrapper(BytesIO(source), encoding, "replace").read().splitlines(True)
+    except (SyntaxError, LookupError):
+        lines = source.decode("latin-1").splitlines(True)
+    linecache.cache[path] = (len(source), None, lines, path)
+
+
+def describe(error: BaseException, tb: TracebackType | None, path: str) -> dict[str, Any]:
+    """Return type, message, traceback and line of `error`, trimmed to the frames of the program at `path`.
+
+    Never raises, whatever the exception does when it is looked at.
+    """
+    kind = type(error)
+    syntax: Any = error if issubclass(kind, SyntaxError) else None
+    try:
+        message = str(syntax.msg)[:_MOST_MESSAGE] if syntax is not None else safe_str(error, _MOST_MESSAGE)
+        line = syntax.lineno if syntax is not None and syntax.filename == path else _line(tb, path)
+        text = _formatted(error, tb, path)
+    except (Exception, SystemExit):
+        message, line = safe_str(error, _MOST_MESSAGE), _line(tb, path)
+        text = "{}: {}\n".format(class_name(error), message[:2000])
+    if len(text) > _MOST_TRACEBACK:
+        half = _MOST_TRACEBACK // 2
+        text = text[:half] + "\n  [...]\n" + text[-half:]
+    return {"type": class_name(error), "message": message, "traceback": text, "line": line}
+
+
+def print_error(error: BaseException, tb: TracebackType | None, path: str) -> None:
+    """Print `error` as Python does for a script, without the frames below the program. Never raises."""
+    while tb is not None and tb.tb_frame.f_code.co_filename != path:
+        tb = tb.tb_next
+    hooks = [sys.excepthook] if sys.excepthook is not sys.__excepthook__ else []
+    for show in (*hooks, print_exception, _print_plainly):
+        try:
+            BaseException.with_traceback(error, tb)
+            show(type(error), error, tb)
+            return
+        except (Exception, SystemExit):
+            continue
+
+
+def _print_plainly(kind: type, error: BaseException, tb: TracebackType | None) -> None:
+    sys.stderr.write("{}: {}\n".format(class_name(error), safe_str(error, 2000)))
+
+
+def _line(tb: TracebackType | None, path: str) -> int | None:
+    line = None
+    while tb is not None:
+        if tb.tb_frame.f_code.co_filename == path:
+            line = tb.tb_lineno
+        tb = tb.tb_next
+    return line
+
+
+def _formatted(error: BaseException, tb: TracebackType | None, path: str) -> str:
+    told = TracebackException(type(error), error, tb, limit=-_MOST_FRAMES)
+    _trim(told, path, set())
+    return "".join(told.format())
+
+
+def _trim(told: TracebackException, path: str, seen: set[int]) -> None:
+    """Leave only the program's frames in `told` and in the errors that it came from."""
+    if id(told) in seen:
+        return
+    seen.add(id(told))
+    told.stack = StackSummary.from_list([frame for frame in told.stack if frame.filename == path])
+    nested: list[Any] = [told.__cause__, told.__context__, *(getattr(told, "exceptions", None) or ())]
+    for other in nested:
+        if other is not None:
+            _trim(other, path, seen)

@@ -1,0 +1,177 @@
+"""What a program can ask of the service: channels, progress, early results, and the context it was given."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Iterable, Mapping
+
+from .channel import Channel
+from .codec import decode, encode, encode_results
+from .context import Context
+from .errors import (
+    ChannelLimitsViolationError,
+    ControlSystemError,
+    OutcomeUnknownError,
+    ResultsError,
+    WriteRefused,
+)
+
+__all__ = [
+    "ChannelLimitsViolationError",
+    "ControlSystemError",
+    "OutcomeUnknownError",
+    "ResultsError",
+    "WriteRefused",
+    "context",
+    "declare_writes",
+    "progress",
+    "publish",
+    "read_channel",
+    "read_channels",
+    "read_history",
+    "write_channel",
+    "write_channels",
+]
+
+context: Context = Context()
+"""The data that the capability handed over, by attribute and by item."""
+
+
+class _Link:
+    """Where the calls go: nowhere, until the worker connects it."""
+
+    channel: Channel | None = None
+    path: str = ""
+    limits: Mapping[str, int] = {}
+
+
+def read_channel(name: str) -> Any:
+    """Return the present value of one channel: a number, a string, or a numpy array.
+
+    Raises:
+        ControlSystemError: the channel is unknown, disconnected or invalid, or there is no control system.
+    """
+    return read_channels([_name(name)])[name]
+
+
+def read_channels(names: Iterable[str]) -> dict[str, Any]:
+    """Return the present values of channels, in the order of `names`.
+
+    Raises:
+        ControlSystemError: a channel is unknown, disconnected or invalid; the message names it.
+    """
+    if isinstance(names, str):
+        raise TypeError("read_channels takes a list of names; for one channel use read_channel")
+    wanted = [_name(name) for name in names]
+    if not wanted:
+        return {}
+    answer, blobs = _channel().request({"op": "read", "channels": wanted})
+    values = decode(answer, blobs)
+    return {name: values[name] for name in wanted}
+
+
+def read_history(channels: str | Iterable[str], start: Any, end: Any) -> Any:
+    """Return the archived values of channels between `start` and `end`.
+
+    Raises:
+        ControlSystemError: there is no archive here.
+    """
+    wanted = [channels] if isinstance(channels, str) else [_name(name) for name in channels]
+    answer, blobs = _channel().request({"op": "history", "channels": wanted, "start": str(start), "end": str(end)})
+    return decode(answer, blobs)
+
+
+def write_channel(name: str, value: Any) -> None:
+    """Write one channel and wait until the control system confirms.
+
+    Raises:
+        WriteRefused: the write is outside what was approved; nothing was sent.
+        ControlSystemError: the write failed.
+        OutcomeUnknownError: it was sent, and no confirmation came back.
+    """
+    write_channels({_name(name): value})
+
+
+def write_channels(values: Mapping[str, Any]) -> None:
+    """Write channels one after the other, in the order given; the first that fails ends the call.
+
+    Raises:
+        WriteRefused: a write is outside what was approved; it and those after it were not sent.
+        ControlSystemError: a write failed.
+        OutcomeUnknownError: it was sent, and no confirmation came back.
+    """
+    wanted = {_name(name): value for name, value in values.items()}
+    if not wanted:
+        return
+    document, blobs = encode([[name, value] for name, value in wanted.items()])
+    _channel().request({"op": "write", "values": document, "line": _line()}, blobs)
+
+
+def declare_writes(ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Say before writing what will be written: for each channel the lowest and the highest value.
+
+    Raises:
+        TypeError: a range is not a pair of numbers.
+        ValueError: a range runs backwards.
+    """
+    wanted: dict[str, list[float]] = {}
+    for name, pair in ranges.items():
+        try:
+            low, high = (float(bound) for bound in pair)
+        except (TypeError, ValueError):
+            raise TypeError("the range of {!r} must be (low, high), not {!r:.100}".format(name, pair)) from None
+        if not low <= high:
+            raise ValueError("the range of {!r} must run from low to high, not from {} to {}".format(name, low, high))
+        wanted[_name(name)] = [low, high]
+    document, blobs = encode(wanted)
+    _channel().request({"op": "declare_writes", "ranges": document}, blobs)
+
+
+def progress(fraction: float, message: str = "") -> None:
+    """Tell whoever waits how far the program is: `fraction` between 0 and 1, and a few words."""
+    document, _ = encode(float(fraction))
+    _channel().send({"op": "progress", "fraction": document, "message": str(message)[:1000]})
+
+
+def publish(results: Mapping[str, Any]) -> None:
+    """Hand over results early. The last ones published are kept if the run is ended before its end.
+
+    Raises:
+        TypeError: not a dict.
+        ResultsError: the service does not take them.
+    """
+    if not isinstance(results, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError("publish takes a dict of results, not {}".format(type(results).__name__))
+    encoded = encode_results(results, limits=_Link.limits)
+    _channel().request({"op": "publish", "problems": encoded.problems}, encoded.frames())
+
+
+def _connect(channel: Channel, given: Context, path: str, limits: Mapping[str, int]) -> None:
+    """Open the API for the program at `path`; the worker calls it once, before the program starts."""
+    global context
+    _Link.channel, _Link.path, _Link.limits, context = channel, path, limits, given
+
+
+def _channel() -> Channel:
+    if _Link.channel is None:
+        raise RuntimeError(
+            "osprey_executor.runtime works only in a program that the service runs, in its own process; this process "
+            "has no link to the service"
+        )
+    return _Link.channel
+
+
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        raise TypeError("a channel name is a string, not {}: {!r:.100}".format(type(name).__name__, name))
+    return name
+
+
+def _line() -> int | None:
+    """Return the line of the program from which the present call came."""
+    frame = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+    while frame is not None:
+        if frame.f_code.co_filename == _Link.path:
+            return frame.f_lineno
+        frame = frame.f_back
+    return None

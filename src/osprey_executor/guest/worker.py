@@ -1,0 +1,182 @@
+"""Runs one program, byte for byte from its file, as Python runs a script, and hands over what it leaves.
+
+Nothing here is a boundary. The program shares this process and can find the nonce that `finish` carries if it searches
+for it, and so lie about its own results; it cannot tell the service how it ended: the monitor outside does that.
+"""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import os
+import socket
+import sys
+import threading
+from types import ModuleType
+from typing import Any, Callable, NamedTuple
+
+from . import runtime
+from .alias import install_alias
+from .channel import Channel
+from .codec import EncodedResults, decode, encode_results
+from .context import Context
+from .figures import FigureKeeper
+from .report import describe, print_error, remember_source
+from .shown import class_name, safe_str
+
+PROTOCOL = 1
+_ABSENT = object()
+_exit = os._exit  # pyright: ignore[reportPrivateUsage]
+
+
+class _Ending(NamedTuple):
+    """How the program ended: the exit code that Python would give, and what went wrong."""
+
+    code: int
+    error: dict[str, Any] | None = None
+
+
+def main() -> None:
+    """Take one program from the service over the socket of $OSPREY_RUNTIME_FD, run it, and end this process."""
+    channel = Channel(socket.socket(fileno=int(os.environ.pop("OSPREY_RUNTIME_FD"))))
+    channel.send({"op": "hello", "protocol": PROTOCOL, "python": sys.version.split()[0]})
+    _exit(_serve(channel))
+
+
+def _serve(channel: Channel) -> int:
+    start, blobs = channel.receive()
+    path: str = start["code_path"]
+    finish = _finisher(channel, start.pop("nonce"))
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+        context = Context.of(decode(start["context"], blobs))
+        figures = FigureKeeper(channel)
+        module = _prepare(channel, path, source, context, start["limits"])
+    except Exception as error:
+        return finish(_Ending(1, describe(error, error.__traceback__, path)), None, [])
+    ending = _run(module, source, path)
+    _quietly(getattr(threading, "_shutdown", _nothing))
+    if not channel.mine():
+        return _leave(ending.code)
+    figures.finish()
+    ending, encoded = _collect(module, ending, start["limits"])
+    _leave(ending.code)
+    return finish(ending, encoded, figures.notes)
+
+
+def _prepare(channel: Channel, path: str, source: bytes, context: Context, limits: dict[str, int]) -> ModuleType:
+    """Make this process look to the program as if Python had been started with it."""
+    runtime._connect(channel, context, path, limits)  # pyright: ignore[reportPrivateUsage]
+    install_alias(runtime)
+    remember_source(path, source)
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+    sys.argv = [path]
+    sys.path.append(os.getcwd())
+    module = ModuleType("__main__")
+    module.__dict__.update(__file__=path, __builtins__=builtins, __cached__=None, context=context)
+    module.__annotations__ = {}
+    # The module of `python -c` must live on: its frames still run in its globals.
+    _kept.append(sys.modules["__main__"])
+    sys.modules["__main__"] = module
+    return module
+
+
+_kept: list[ModuleType] = []
+
+
+def _run(module: ModuleType, source: bytes, path: str) -> _Ending:
+    try:
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)  # noqa: S102
+    except SystemExit as error:
+        return _asked_to_end(error, path)
+    except BaseException as error:
+        _more_room()
+        tb = sys.exc_info()[2]
+        told = describe(error, tb, path)
+        print_error(error, tb, path)
+        return _Ending(1, told)
+    _more_room()
+    return _Ending(0)
+
+
+def _asked_to_end(error: SystemExit, path: str) -> _Ending:
+    code: Any = SystemExit.code.__get__(error)  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+    if code is None or (isinstance(code, int) and code == 0):
+        return _Ending(0)
+    told = describe(error, sys.exc_info()[2], path)
+    if isinstance(code, int):
+        told["message"] = "the program ended itself with exit code {}".format(int(code))
+        return _Ending(int(code) & 0xFF or 1, told)
+    text = told["message"] = safe_str(code, 10_000)
+    _quietly(lambda: sys.stderr.write(text + "\n"))
+    return _Ending(1, told)
+
+
+def _collect(module: ModuleType, ending: _Ending, limits: dict[str, int]) -> tuple[_Ending, EncodedResults | None]:
+    results: Any = module.__dict__.get("results", _ABSENT)
+    if results is _ABSENT:
+        return ending, None
+    if issubclass(type(results), dict):
+        return ending, encode_results(results, limits)
+    if ending.error is not None:
+        return ending, None
+    message = "`results` must be a dict of named values, but it is a {}".format(class_name(results))
+    return _Ending(1, {"type": "ResultsError", "message": message, "traceback": None, "line": None}), None
+
+
+def _finisher(channel: Channel, nonce: str) -> Callable[[_Ending, EncodedResults | None, list[str]], int]:
+    """Return the one function that may end the run. The nonce lives in it alone."""
+
+    def finish(ending: _Ending, encoded: EncodedResults | None, notes: list[str]) -> int:
+        header = {
+            "op": "finish",
+            "nonce": nonce,
+            "results": encoded is not None,
+            "problems": [*(encoded.problems if encoded else ()), *notes],
+            "error": ending.error,
+        }
+        try:
+            channel.send(header, encoded.frames() if encoded else ())
+        except Exception:
+            _quietly(lambda: os.write(2, "the results could not be handed over: {}\n".format(error).encode()))
+            return ending.code or 1
+        channel.close()
+        return ending.code
+
+    return finish
+
+
+def _leave(code: int) -> int:
+    """Do what Python does before it ends, short of taking the interpreter down."""
+    _quietly(getattr(atexit, "_run_exitfuncs"))  # noqa: B009  (private in the stubs; what Python itself calls)
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        _quietly(getattr(stream, "flush", _nothing))
+    _quietly(_flush_c)
+    return code
+
+
+def _flush_c() -> None:
+    """Flush what extension modules wrote with C's stdio."""
+    import ctypes
+
+    ctypes.CDLL(None).fflush(None)
+
+
+def _more_room() -> None:
+    """Give our own code room to work, whatever recursion limit the program left."""
+    _quietly(lambda: sys.setrecursionlimit(max(sys.getrecursionlimit(), 1000)))
+
+
+def _quietly(call: Callable[[], Any]) -> None:
+    try:
+        call()
+    except BaseException:
+        return
+
+
+def _nothing() -> None:
+    return None

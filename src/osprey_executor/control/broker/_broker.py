@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -44,7 +44,7 @@ class Broker:
         """
         shut = self._shut
         if shut is None and self.report.real and isinstance(permit, UnattendedPermit):
-            shut = "nobody is asked (approval.mode is disabled), and a real control system is only written with an approval"
+            shut = "nobody is asked (approval.mode is disabled): a real control system is written with an approval only"
         return Session(self._connector, run_id=run_id, permit=permit, shut=shut, journal=journal)
 
 
@@ -63,7 +63,7 @@ def control_report(config: Config) -> ControlSystemReport:
 
 
 @asynccontextmanager
-async def open_control(config: Config, *, timeouts: Timeouts = Timeouts()) -> AsyncIterator[Broker]:  # noqa: B008 - frozen
+async def open_control(config: Config, *, timeouts: Timeouts = Timeouts()) -> AsyncGenerator[Broker]:  # noqa: B008 - frozen
     """Connect the control system of the configuration and yield its broker; on leaving, end all that was started.
 
     Raises:

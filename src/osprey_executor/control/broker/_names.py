@@ -35,7 +35,8 @@ def channel_name(name: object) -> ChannelName:
     found = _NAME.fullmatch(name)
     if not found:
         raise ValueError(
-            f"{one_line(repr(name), 100)} is not a channel name: printable ASCII without blanks, quotes, patterns, filters"
+            f"{one_line(repr(name), 100)} is not a channel name: "
+            "printable ASCII without blanks, quotes, patterns and filters"
         )
     if found[1] == "VAL":
         return ChannelName(name.removesuffix(".VAL"), False)

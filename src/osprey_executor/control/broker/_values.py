@@ -12,6 +12,12 @@ from osprey_executor.text import one_line, visible
 _TEXT_BYTES = 39  # of an EPICS string, without its end: MAX_STRING_SIZE of epicsTypes.h less one
 _INTEGERS = {"u1": (0, 2**8 - 1), "i2": (-(2**15), 2**15 - 1), "i4": (-(2**31), 2**31 - 1)}
 _LARGEST_FLOAT = {"f4": 3.4028234663852886e38}
+
+
+class UnfitValue(ValueError):
+    """A value that is not written; the message says why."""
+
+
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = 100
 
@@ -30,11 +36,11 @@ def plain_value(value: Any) -> float | int | str | Any:
     """Return `value` as a Python number, a string, or a one-dimensional array of float64 or int64 of our own.
 
     Raises:
-        ValueError: it is none of these, or not finite; the message says what it is.
+        UnfitValue: it is none of these, or not finite; the message says what it is.
     """
     value = _unwrapped(value)
     if isinstance(value, bool):
-        raise ValueError("a boolean where a number is due")
+        raise UnfitValue("a boolean where a number is due")
     if isinstance(value, int | float):
         return _finite(value)
     if isinstance(value, str):
@@ -43,17 +49,17 @@ def plain_value(value: Any) -> float | int | str | Any:
         return _from_sequence(cast("list[Any] | tuple[Any, ...]", value))
     if _is_array(value):
         return _from_array(value)
-    raise ValueError(f"a value of type {type(value).__name__}: give a number, a text or a one-dimensional array")
+    raise UnfitValue(f"a value of type {type(value).__name__}: give a number, a text or a one-dimensional array")
 
 
 def fitted(value: Any, sample: Sample) -> Any:
     """Return what is sent to the channel of `sample` for a plain `value`.
 
     Raises:
-        ValueError: the channel holds something else; the message says what.
+        UnfitValue: the channel holds something else; the message says what.
     """
     if not sample.writable:
-        raise ValueError("the control system allows no writes to this channel from here")
+        raise UnfitValue("the control system allows no writes to this channel from here")
     match sample.kind:
         case ChannelKind.NUMBER:
             return _number(value, sample.dtype)
@@ -61,7 +67,7 @@ def fitted(value: Any, sample: Sample) -> Any:
             return _state(value, sample.labels)
         case ChannelKind.TEXT:
             if not isinstance(value, str):
-                raise ValueError("a number where the channel holds a text")
+                raise UnfitValue("a number where the channel holds a text")
             return value
         case ChannelKind.ARRAY:
             return _array(value, sample)
@@ -69,14 +75,14 @@ def fitted(value: Any, sample: Sample) -> Any:
 
 def _number(value: Any, dtype: str) -> float | int:
     if not isinstance(value, int | float):
-        raise ValueError(f"{'a text' if isinstance(value, str) else 'an array'} where the channel holds one number")
+        raise UnfitValue(f"{'a text' if isinstance(value, str) else 'an array'} where the channel holds one number")
     if dtype in _INTEGERS:
         low, high = _INTEGERS[dtype]
         if value != int(value) or not low <= value <= high:
-            raise ValueError(f"the channel holds whole numbers from {low} to {high}")
+            raise UnfitValue(f"the channel holds whole numbers from {low} to {high}")
         return int(value)
     if abs(value) > _LARGEST_FLOAT.get(dtype, math.inf):
-        raise ValueError("a number too large for the channel")
+        raise UnfitValue("a number too large for the channel")
     return float(value)
 
 
@@ -86,20 +92,20 @@ def _state(value: Any, labels: tuple[str, ...]) -> int | str:
     if isinstance(value, int | float) and value == int(value) and 0 <= value < len(labels):
         return int(value)
     known = ", ".join(repr(visible(label)) for label in labels)
-    raise ValueError(f"not a state of the channel: it knows {known or 'none'}")
+    raise UnfitValue(f"not a state of the channel: it knows {known or 'none'}")
 
 
 def _array(value: Any, sample: Sample) -> Any:
     if not _is_array(value) or sample.dtype not in (*_INTEGERS, "f4", "f8"):
-        raise ValueError(f"the channel holds an array of {sample.dtype}: give numbers in one dimension")
+        raise UnfitValue(f"the channel holds an array of {sample.dtype}: give numbers in one dimension")
     if value.size > sample.count:
-        raise ValueError(f"{value.size} elements where the channel holds at most {sample.count}")
+        raise UnfitValue(f"{value.size} elements where the channel holds at most {sample.count}")
     if sample.dtype in _INTEGERS:
         low, high = _INTEGERS[sample.dtype]
         if (value != value.round()).any() or value.min() < low or value.max() > high:
-            raise ValueError(f"the channel holds whole numbers from {low} to {high}")
+            raise UnfitValue(f"the channel holds whole numbers from {low} to {high}")
     elif abs(value).max() > _LARGEST_FLOAT.get(sample.dtype, math.inf):
-        raise ValueError("a number too large for the channel")
+        raise UnfitValue("a number too large for the channel")
     return value.astype(sample.dtype)
 
 
@@ -107,25 +113,25 @@ def _finite(value: float | int) -> float | int:
     try:
         wide = float(value)
     except OverflowError:
-        raise ValueError("a number too large for any channel") from None
+        raise UnfitValue("a number too large for any channel") from None
     if not math.isfinite(wide):
-        raise ValueError(f"{wide} where a finite number is due")
+        raise UnfitValue(f"{wide} where a finite number is due")
     # Not the object itself: subclasses of numbers may behave as they like.
     return int(value) if isinstance(value, int) else wide
 
 
 def _plain_text(value: str) -> str:
     if len(value.encode("utf-8", "replace")) > _TEXT_BYTES:
-        raise ValueError(f"a text longer than {_TEXT_BYTES} bytes")
+        raise UnfitValue(f"a text longer than {_TEXT_BYTES} bytes")
     if visible(value) != value or any(char in value for char in "\t\n"):
-        raise ValueError("a text with control or hidden characters")
+        raise UnfitValue("a text with control or hidden characters")
     return str(value)
 
 
 def _from_sequence(value: list[Any] | tuple[Any, ...]) -> Any:
     numbers = [_unwrapped(item) for item in value]
     if not numbers or any(isinstance(item, bool) or not isinstance(item, int | float) for item in numbers):
-        raise ValueError(f"a {type(value).__name__} that is not one row of numbers")
+        raise UnfitValue(f"a {type(value).__name__} that is not one row of numbers")
     import numpy as np
 
     return _from_array(np.array([float(_finite(item)) for item in numbers]))
@@ -135,12 +141,12 @@ def _from_array(value: Any) -> Any:
     import numpy as np
 
     if value.ndim != 1 or value.size == 0 or value.dtype.kind not in "fiu":
-        raise ValueError(
+        raise UnfitValue(
             f"an array of shape {tuple(value.shape)} and type {value.dtype}: give numbers in one dimension"
         )
     own = np.array(value, dtype=np.float64)
     if not np.isfinite(own).all():
-        raise ValueError("an array with elements that are not finite")
+        raise UnfitValue("an array with elements that are not finite")
     return own
 
 

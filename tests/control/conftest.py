@@ -1,0 +1,154 @@
+"""Real IOCs on loopback, one of each kind a test session, and a stand-in for the sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import json
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from osprey_executor.config import config_from
+from osprey_executor.control import Broker, EpicsConnector, Timeouts, open_control
+from osprey_executor.control.connectors._child import Child
+from osprey_executor.errors import WriteRefused
+from osprey_executor.models import ControlSession, ControlSystemReport
+
+RECORDS = Path(__file__).parent / "ioc"
+
+
+@dataclass
+class Permit:
+    """Channels by name; `fields` only letter for letter. `spent` refuses from then on, as an expired grant does."""
+
+    channels: frozenset[str] | None = None
+    spent: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    def check(self, channel: str) -> None:
+        self.asked.append(channel)
+        if self.spent:
+            raise WriteRefused("the approval has expired")
+        if self.channels is not None and channel not in self.channels:
+            raise WriteRefused(f"{channel} is not among what was approved")
+
+    def names(self, channel: str) -> bool:
+        return self.channels is not None and channel in self.channels
+
+
+@dataclass
+class Guest:
+    """Runs a program in a thread of this process, its runtime bound to a session."""
+
+    session: ControlSession
+    progress: list[tuple[float, str]] = field(default_factory=list)
+
+    async def run(self, source: str) -> dict[str, Any]:
+        """Execute `source` and return its globals."""
+        loop = asyncio.get_running_loop()
+
+        def wait(coroutine: Any) -> Any:
+            return asyncio.run_coroutine_threadsafe(coroutine, loop).result(60)
+
+        def read_channels(names: list[str]) -> dict[str, Any]:
+            return {name: reading.value for name, reading in wait(self.session.read(names)).items()}
+
+        def write_channels(values: Mapping[str, Any]) -> None:
+            wait(self.session.write(values, 1))
+
+        runtime = SimpleNamespace(
+            read_channel=lambda name: read_channels([name])[name],
+            read_channels=read_channels,
+            write_channel=lambda name, value: write_channels({name: value}),
+            write_channels=write_channels,
+            progress=lambda fraction, message="": self.progress.append((fraction, message)),
+        )
+
+        def imported(name: str, *args: Any, **kwargs: Any) -> Any:
+            if name == "osprey_executor":
+                return SimpleNamespace(runtime=runtime)
+            return builtins.__import__(name, *args, **kwargs)
+
+        world: dict[str, Any] = {
+            "__name__": "__main__",
+            "__builtins__": {**vars(builtins), "__import__": imported},
+        }
+        await asyncio.to_thread(exec, compile(source, "program.py", "exec"), world)
+        return world
+
+
+@dataclass(frozen=True)
+class Ioc:
+    """A soft IOC with one record of each type, and how it is reached."""
+
+    pid: int
+    port: int
+
+    def stop(self) -> None:
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        os.kill(self.pid, signal.SIGCONT)
+
+
+@pytest.fixture
+def permit() -> type[Permit]:
+    """The class of permits that tests build."""
+    return Permit
+
+
+@pytest.fixture
+def guest() -> type[Guest]:
+    """The class of programs' stand-ins."""
+    return Guest
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    """File of the journal of this test."""
+    return tmp_path / "journal.jsonl"
+
+
+@pytest.fixture
+def entries(journal: Path) -> Callable[[], list[dict[str, Any]]]:
+    """Reads the journal as it is now."""
+    return lambda: [json.loads(line) for line in journal.read_text().splitlines()] if journal.exists() else []
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def simulator() -> AsyncIterator[Broker]:
+    """The broker of a virtual accelerator that may be written."""
+    config = config_from({"control_system": {"type": "simulator", "writes_enabled": True}})
+    async with open_control(config) as broker:
+        yield broker
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def ioc() -> AsyncIterator[Ioc]:
+    """An IOC with one record of each type."""
+    child = await Child.start("records", environment={"PYTHONPATH": str(RECORDS)})
+    try:
+        assert child.process.stdout is not None
+        told = json.loads(await asyncio.wait_for(child.process.stdout.readline(), 60))
+        yield Ioc(child.process.pid, told["port"])
+    finally:
+        await child.stop()
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def records(ioc: Ioc) -> AsyncIterator[Broker]:
+    """A broker that takes the soft IOC for a real machine, patient for a second only."""
+    connector = EpicsConnector([f"127.0.0.1:{ioc.port}"], timeouts=Timeouts(read=2.0, write=1.0))
+    await connector.connect()
+    try:
+        yield Broker(connector, ControlSystemReport(type="epics", real=True, writes_enabled=True))
+    finally:
+        await connector.close()

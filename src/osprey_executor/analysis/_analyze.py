@@ -1,0 +1,187 @@
+"""Source in, findings and effects out. Parses only, never raises; what it cannot finish asks."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from osprey_executor.analysis import calls, commands, containers, dynamic, functions, stdlib
+from osprey_executor.analysis.catalogue import Catalogue, builtin_catalogue
+from osprey_executor.analysis.expressions import EXPRESSIONS
+from osprey_executor.analysis.machine import Machine, OverBudget, Semantics
+from osprey_executor.analysis.source import Unreadable, decoded, hidden
+from osprey_executor.analysis.statements import STATEMENTS
+from osprey_executor.models import AnalysisReport, Effect, Finding, Severity, Verdict, WriteTarget
+from osprey_executor.text import one_line
+
+_MOST_SOURCE = 4 * 2**20
+_MOST_NODES = 2_000_000
+_STEPS_PER_BYTE = 4
+_LEAST_STEPS = 100_000
+_MOST_STEPS = 4_000_000
+_ROUNDS = 3
+_SEMANTICS = Semantics(
+    EXPRESSIONS,
+    STATEMENTS,
+    {**containers.MODELS, **dynamic.MODELS, **commands.MODELS, **stdlib.MODELS},
+    calls.call,
+)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a site forbids outright: effects, and rules by id."""
+
+    deny: Collection[str] = field(default_factory=frozenset[str])
+
+
+def analyze(
+    source: str | bytes, *, policy: Policy | Collection[str] | None = None, catalogue: Catalogue | None = None
+) -> AnalysisReport:
+    """Return what a program does to the world, as far as its source tells.
+
+    Args:
+        source: the program, text or bytes as they would be executed.
+        policy: effects (`process`) and rule ids (`control/epics-caput`) that are denied; None: nothing is.
+        catalogue: what libraries do; None: the catalogue of this package.
+    """
+    denied = frozenset(policy.deny if isinstance(policy, Policy) else policy or ())
+    try:
+        return _analyzed(source, denied, builtin_catalogue() if catalogue is None else catalogue)
+    except Exception as error:  # a crash of the analysis must ask, never pass and never stop the run
+        return _gave_up((), "analysis/crash", f"the analysis broke ({type(error).__name__}: {one_line(str(error))})")
+
+
+def _analyzed(source: str | bytes, denied: frozenset[str], catalogue: Catalogue) -> AnalysisReport:
+    if len(source) > _MOST_SOURCE:
+        return _gave_up((), "analysis/limit", f"the source is larger than {_MOST_SOURCE // 2**20} MiB")
+    try:
+        text = decoded(source)
+    except Unreadable as error:
+        return _broken(str(error), 1, 1)
+    seen = hidden(text)
+    try:
+        tree = _parsed(text)
+    except SyntaxError as error:
+        return _broken(error.msg or "invalid syntax", error.lineno or 1, error.offset or 1, seen)
+    except (RecursionError, MemoryError):
+        return _gave_up(seen, "analysis/limit", "the source is nested too deeply to be parsed here")
+    except ValueError as error:
+        return _broken(str(error), 1, 1, seen)
+    budget = min(max(_LEAST_STEPS, _STEPS_PER_BYTE * len(text)), _MOST_STEPS)
+    machine = Machine(text, catalogue, _SEMANTICS, budget)
+    try:
+        _run(machine, tree)
+    except OverBudget:
+        return _gave_up(
+            (*seen, *machine.found.values()), "analysis/limit", "the program is too involved to be followed to its end"
+        )
+    except RecursionError:
+        return _gave_up(
+            (*seen, *machine.found.values()), "analysis/limit", "the program is nested too deeply to be followed"
+        )
+    return _report(machine, seen, denied)
+
+
+def _parsed(text: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return ast.parse(text)
+
+
+def _run(m: Machine, tree: ast.Module) -> None:
+    for round_ in range(_ROUNDS):
+        if round_ == 0 or m.module_stale:
+            m.module_stale = False
+            m.scope, m.func = m.module, None
+            m.run(tree.body)
+        for _ in range(_ROUNDS):
+            waiting = [func for func in m.functions if func.runs == 0 or (func.stale and func.runs < 8)]
+            for func in waiting:
+                functions.run(m, func)
+            if not waiting:
+                break
+        if not m.module_stale:
+            break
+
+
+def _report(m: Machine, seen: list[Finding], denied: frozenset[str]) -> AnalysisReport:
+    _mention_taken(m)
+    findings = sorted((*seen, *m.found.values()), key=lambda one: (one.line, one.column, one.rule))
+    effects = frozenset(one.effect for one in findings if one.effect)
+    writes = _writes(m)
+    verdict, reason = Verdict.ALLOW, _allowed(effects)
+    if m.asking:
+        verdict = Verdict.ASK
+        reason = next(iter(m.asking.values())) + (f" (and {len(m.asking) - 1} more)" if len(m.asking) > 1 else "")
+    forbidden = next((one for one in findings if one.rule in denied or (one.effect and one.effect in denied)), None)
+    if forbidden is not None:
+        verdict = Verdict.DENY
+        reason = (
+            f"the site's policy denies {forbidden.effect or forbidden.rule}: line {forbidden.line}, {forbidden.message}"
+        )
+    return AnalysisReport(
+        findings=tuple(findings), effects=effects, verdict=verdict, reason=one_line(reason, 500), writes=writes
+    )
+
+
+def _mention_taken(m: Machine) -> None:
+    known = bool(m.targets)
+    for (line, column), path in list(m.taken.items()):
+        name = path.rpartition(".")[2]
+        message = f"takes the write function {name} as a value, to be called by another name"
+        m.asking.setdefault(message, f"line {line}: {message}")
+        key = ("control/write-taken", line, column)
+        m.found.setdefault(
+            key,
+            Finding(
+                rule="control/write-taken",
+                line=line,
+                column=column,
+                severity=Severity.WARNING,
+                effect=Effect.CONTROL_WRITE,
+                message=message,
+            ),
+        )
+        if not known:
+            m.write(None, None, line)
+
+
+def _writes(m: Machine) -> tuple[WriteTarget, ...]:
+    return tuple(sorted(m.targets.values(), key=lambda one: one.line))
+
+
+def _allowed(effects: frozenset[Effect]) -> str:
+    if not effects:
+        return "computes only"
+    if effects == {Effect.CONTROL_READ}:
+        return "reads channels only"
+    return "writes no channel; " + ", ".join(sorted(effect.replace("_", " ") for effect in effects))
+
+
+def _broken(message: str, line: int, column: int, seen: Collection[Finding] = ()) -> AnalysisReport:
+    finding = Finding(
+        rule="syntax/error", line=max(line, 1), column=max(column, 1), severity=Severity.ERROR, message=message
+    )
+    return AnalysisReport(findings=(*seen, finding), verdict=Verdict.ALLOW, reason="does not parse")
+
+
+def _gave_up(seen: Collection[Finding], rule: str, reason: str) -> AnalysisReport:
+    finding = Finding(
+        rule=rule,
+        line=1,
+        column=1,
+        severity=Severity.ERROR,
+        effect=Effect.OPAQUE,
+        message=f"{reason}: read it yourself",
+    )
+    findings = (*seen, finding)
+    return AnalysisReport(
+        findings=findings,
+        effects=frozenset(one.effect for one in findings if one.effect),
+        verdict=Verdict.ASK,
+        reason=reason,
+        writes=(WriteTarget(channel=None, line=1),),
+    )

@@ -1,0 +1,218 @@
+"""What a call does: of the program's own functions, of a library by the catalogue, or of nobody knows what."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+from osprey_executor.analysis import functions, texts
+from osprey_executor.analysis.containers import method_of_box, method_of_namespace
+from osprey_executor.analysis.expressions import from_namespace
+from osprey_executor.analysis.machine import Arguments, Machine
+from osprey_executor.analysis.values import (
+    NOTHING,
+    UNKNOWN,
+    Atom,
+    Bound,
+    Box,
+    Class,
+    Const,
+    Func,
+    Method,
+    Namespace,
+    Obj,
+    Partial,
+    Pattern,
+    Ref,
+    Value,
+    held,
+    is_text,
+    join,
+    joined,
+    only_const,
+)
+from osprey_executor.models import Effect, Severity
+
+_LOOKERS = frozenset(
+    ["print", "len", "isinstance", "issubclass", "hasattr", "callable", "id", "type", "repr", "str", "dir", "help", "format", "hash", "bool"]
+)
+"""Builtins that look at a thing and do not use it."""
+_TEXT_OF = frozenset(("str", "format", "repr"))
+
+
+def call(m: Machine, node: ast.AST, callee: Value, given: Arguments) -> Value:
+    """Return what calling `callee` gives, and note what it does."""
+    if len(callee) == 1:
+        return _call(m, node, callee[0], given)
+    return joined([_call(m, node, atom, given) for atom in callee]) if callee else UNKNOWN
+
+
+def _call(m: Machine, node: ast.AST, atom: Atom, given: Arguments) -> Value:
+    match atom:
+        case Func():
+            return functions.invoke(m, atom, given)
+        case Bound():
+            return functions.invoke(m, atom.func, given, atom.owner)
+        case Ref():
+            return _library(m, node, atom, given)
+        case Class():
+            return functions.construct(m, node, atom, given)
+        case Method():
+            return _method(m, node, atom, given)
+        case Partial():
+            nodes = {**given.nodes} if not atom.args else {}
+            merged = Arguments(atom.args + given.args, {**dict(atom.keywords), **given.keywords}, nodes, given.complete)
+            return call(m, node, atom.callee, merged)
+        case Obj():
+            method = functions.attribute(m, node, atom, "__call__", methods_only=True)
+            return call(m, node, method, given) if method else unknown(m, node, given)
+        case _:
+            return unknown(m, node, given)
+
+
+def unknown(m: Machine, node: ast.AST, given: Arguments) -> Value:
+    """Return what a call of something unknown may give: anything, and what it was given."""
+    kept: list[Value] = [UNKNOWN]
+    for value in given.everything():
+        for atom in value:
+            if isinstance(atom, Ref) and not atom.made and atom.path in m.modules and m.catalogue.is_control(atom.path):
+                m.find(
+                    node,
+                    "opaque/module-handed-on",
+                    Effect.OPAQUE,
+                    f"hands the whole of {atom.path} to something that may do anything with it",
+                    Severity.WARNING,
+                    ask=True,
+                )
+        for atom in held(value):
+            let_go(m, node, atom)
+            if isinstance(atom, Func | Obj | Bound | Class) or (
+                isinstance(atom, Ref) and m.catalogue.is_control(atom.path)
+            ):
+                kept.append((atom,))
+    return joined(kept)
+
+
+def let_go(m: Machine, node: ast.AST, atom: Atom) -> None:
+    """Note that somebody unknown may call `atom`."""
+    if isinstance(atom, Func):
+        functions.escape(atom)
+    elif isinstance(atom, Bound):
+        functions.escape(atom.func)
+    elif isinstance(atom, Partial):
+        call(m, node, (atom,), Arguments(complete=False))
+    elif isinstance(atom, Ref) and not atom.made:
+        rule = m.catalogue.rule(atom.path)
+        if rule and rule.effect is Effect.CONTROL_WRITE:
+            m.apply(node, rule, atom, None)
+
+
+def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
+    path = ref.path
+    model = m.semantics.models.get(path)
+    if model is not None:
+        made = model(m, node, replace(given, made_with=ref.channels) if ref.channels else given)
+        if made is not None:
+            return made
+    catalogue = m.catalogue
+    rule = catalogue.rule(path)
+    if rule is not None:
+        m.apply(node, rule, ref, given)
+    root, _, rest = path.partition(".")
+    if root == "builtins":
+        return _builtin(m, node, rest, ref, given, known=rule is not None)
+    if root not in catalogue.roots:
+        result = unknown(m, node, given)
+        last = path.rpartition(".")[2]
+        return (Ref(path, True), *result[1:]) if last[:1].isupper() and path.count(".") < 6 else result
+    for value in given.everything():
+        for atom in held(value):
+            if isinstance(atom, Func | Bound | Partial):
+                let_go(m, node, atom)
+    places = catalogue.classes.get(path)
+    if places is not None:
+        return (Ref(path, True, given.get(*places) or NOTHING),)
+    if rule is not None:
+        if rule.returns:
+            return (Ref(rule.returns, True, _named(rule.channel, ref, given)),)
+        if rule.effect in (Effect.CONTROL_READ, Effect.CONTROL_WRITE):
+            return UNKNOWN
+    elif root in catalogue.control and not (path.endswith(".?") or rest.endswith("__")):
+        if catalogue.sounds_like_a_write(path):
+            m.find(
+                node,
+                "opaque/unlisted-name",
+                Effect.OPAQUE,
+                f"calls {path.replace('.?', '')}, which the catalogue does not list and whose name speaks of a write",
+                Severity.WARNING,
+                ask=True,
+            )
+            m.write(None, None, m.where(node)[0])
+        if rest in ("__init__",) or rest.endswith(".__init__"):
+            return UNKNOWN
+    channels = tuple(atom for value in given.args for atom in value if is_text(atom)) or ref.channels
+    things = tuple(atom for value in given.everything() for atom in held(value) if isinstance(atom, Func | Obj))
+    return (Ref(f"{root}.?", True, channels[:64]), *things)
+
+
+def _named(channel: object, ref: Ref, given: Arguments) -> Value:
+    if channel == "self":
+        return ref.channels
+    places = channel if isinstance(channel, tuple) else ()
+    return given.get(*places) or ref.channels
+
+
+def _builtin(m: Machine, node: ast.AST, name: str, ref: Ref, given: Arguments, *, known: bool) -> Value:
+    if name in texts.DECODERS or known:
+        return UNKNOWN
+    if name in _LOOKERS:
+        for place, value in given.nodes.items():
+            m.taken.pop(m.where(value)[:2], None) if isinstance(place, int) else None
+        if name in _TEXT_OF and given.args and only_const(given.args[0]) is not None:
+            return texts.field(given.args[0], "", 114 if name == "repr" else -1)
+        return UNKNOWN
+    return unknown(m, node, given)
+
+
+def _method(m: Machine, node: ast.AST, method: Method, given: Arguments) -> Value:
+    owner = method.owner
+    if isinstance(owner, Box):
+        found = method_of_box(m, node, owner, method.name, given)
+        return unknown(m, node, given) if found is None else found
+    if isinstance(owner, Namespace):
+        return method_of_namespace(m, node, owner, method.name, given, from_namespace)
+    if isinstance(owner, Const | Pattern):
+        return _text_method(m, node, owner, method.name, given)
+    return unknown(m, node, given)
+
+
+def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, given: Arguments) -> Value:
+    if name == "join" and given.args:
+        parts = functions.each(given.args[0]) if functions.is_exact(given.args[0]) else None
+        return texts.glued((owner,), parts)
+    if name in ("format", "format_map") and isinstance(owner, Const) and isinstance(owner.value, str):
+        keywords = dict(given.keywords)
+        for atom in given.args[0] if name == "format_map" and given.args else ():
+            if isinstance(atom, Box):
+                keywords.update({str(key): value for key, value in atom.items.items()})
+        return texts.braces(owner.value, list(given.args) if given.complete else [], keywords)
+    if isinstance(owner, Pattern):
+        return texts.reshaped(owner, name)
+    exact = [known.value for value in given.args if (known := only_const(value)) is not None]
+    if len(exact) == len(given.args) and not given.keywords:
+        try:
+            made = texts.called(owner, name, exact)
+        except ValueError:
+            return UNKNOWN
+        if isinstance(made, list | tuple):
+            box = m.made.setdefault(("split", id(node), id(owner.value)), Box())
+            assert isinstance(box, Box)
+            functions.fill(m, box, [(Const(item),) for item in list(made)[:2000]])  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+            return (box,)
+        return (Const(made),)
+    if name == "encode":
+        return (owner,)
+    return texts.reshaped(Pattern(""), name) if is_text(owner) else UNKNOWN
+
+
+__all__ = ["call", "join", "let_go", "unknown"]

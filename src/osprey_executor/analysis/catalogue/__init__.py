@@ -1,0 +1,5 @@
+"""What the libraries that a program may use do to the world, as data: one short file per library."""
+
+from osprey_executor.analysis.catalogue._catalogue import Catalogue, Rule, builtin_catalogue, empty_catalogue
+
+__all__ = ["Catalogue", "Rule", "builtin_catalogue", "empty_catalogue"]

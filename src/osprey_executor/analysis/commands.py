@@ -1,0 +1,276 @@
+"""Commands of the shell: what is started, and whether it writes to channels or runs code that nobody has seen."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Sequence
+from itertools import product
+
+from osprey_executor.analysis import functions
+from osprey_executor.analysis.dynamic import run_text
+from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Pattern, Ref, Value, is_text, spelling
+from osprey_executor.models import Effect, Severity
+
+_WRAPPERS = frozenset(
+    ["sudo", "doas", "env", "xargs", "timeout", "nohup", "nice", "time", "stdbuf", "watch", "exec", "command", "eval", "setsid", "ionice", "chroot", "unshare", "strace", "ltrace", "script", "parallel", "find", "ssh", "docker", "podman", "srun", "su", "runuser", "flock", "taskset", "builtin", "conda", "pixi", "uv"]
+)
+_SHELLS = frozenset(["sh", "bash", "zsh", "dash", "ksh", "fish", "csh", "tcsh", "cmd.exe", "powershell", "pwsh"])
+_PYTHONS = re.compile(r"python[0-9.]*|pypy[0-9.]*|ipython[0-9.]*")
+_INTERPRETERS = frozenset(["perl", "ruby", "node", "lua", "php", "julia", "Rscript", "expect", "tclsh", "gdb", "awk", "make", "nc", "ncat", "socat", "telnet"])
+_HARMLESS = frozenset(["echo", "printf", "grep", "man", "which", "ls", "cat", "head", "tail", "type", "whereis", "apropos", "wc", "sort", "true", "false"])
+_SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
+
+
+def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
+    """Note what a command of known words does; unknown parts are holes."""
+    words = [word for word in words if word]
+    while words and re.fullmatch(r"[A-Za-z_][A-Za-z_0-9]*=.*", words[0]):
+        words = words[1:]
+    if not words:
+        return
+    first = words[0].rpartition("/")[2]
+    rule = m.catalogue.programs.get(first)
+    if rule is not None:
+        channels = [word for word in words[1:] if not word.startswith("-")]
+        if rule.effect is Effect.CONTROL_WRITE:
+            _written(m, node, rule.id, rule.message, channels)
+        else:
+            m.find(node, rule.id, rule.effect, rule.message, rule.severity, ask=rule.ask)
+        return
+    if HOLE in first:
+        _unknown(m, node, "starts a program that is only known when the code runs")
+    elif first in _SHELLS:
+        _shell(m, node, first, words[1:])
+    elif _PYTHONS.fullmatch(first):
+        _python(m, node, words[1:])
+    elif first in _WRAPPERS:
+        _wrapper(m, node, first, words[1:])
+    elif first in _INTERPRETERS:
+        _unknown(m, node, f"starts {first}, which can run any code")
+    elif first not in _HARMLESS and ("./" in words[0][:2] or first.endswith((".sh", ".py"))):
+        _unknown(m, node, f"starts {first}, whose content is not seen here")
+    else:
+        m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
+
+
+def _written(m: Machine, node: ast.AST, rule: str, message: str, channels: list[str]) -> None:
+    from osprey_executor.analysis.machine import channel_names
+
+    line = m.where(node)[0]
+    name = (
+        channel_names((Pattern(channels[0]) if HOLE in channels[0] else Const(channels[0]),))[0] if channels else None
+    )
+    value = channels[1].replace(HOLE, "*") if len(channels) > 1 else None
+    m.write(name, value, line)
+    m.find(
+        node,
+        rule,
+        Effect.CONTROL_WRITE,
+        f"{message}: {name}" if name else message,
+        Severity.WARNING,
+        ask=True,
+    )
+
+
+def _unknown(m: Machine, node: ast.AST, message: str) -> None:
+    m.find(node, "opaque/command", Effect.OPAQUE, message, Severity.WARNING, ask=True)
+    m.find(node, "process/command", Effect.PROCESS, message)
+
+
+def _shell(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
+    for place, word in enumerate(words):
+        if re.fullmatch(r"-[a-z]*c", word) and place + 1 < len(words):
+            shell(m, node, words[place + 1])
+            return
+    if any(word in ("--version", "--help") for word in words):
+        return
+    _unknown(m, node, f"starts the shell {name} with a script that is not seen here")
+
+
+def _python(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
+    for place, word in enumerate(words):
+        if word == "-c" and place + 1 < len(words):
+            text = words[place + 1]
+            run_text(m, node, (Pattern(text) if HOLE in text else Const(text),), "python -c")
+            m.find(node, "process/command", Effect.PROCESS, "starts another Python")
+            return
+        if word == "-m" and place + 1 < len(words):
+            if words[place + 1].partition(".")[0] in m.catalogue.control:
+                _unknown(m, node, f"starts the module {words[place + 1]} of a control-system library")
+            m.find(node, "process/command", Effect.PROCESS, f"starts the module {words[place + 1]}")
+            return
+        if word in ("--version", "-V", "--help"):
+            m.find(node, "process/command", Effect.PROCESS, "asks another Python for its version")
+            return
+        if not word.startswith("-"):
+            written = m.files.get(word)
+            if written is not None:
+                run_text(m, node, written, f"the script {word}")
+            else:
+                _unknown(m, node, f"starts Python with {word.replace(HOLE, '*')}, whose code is not seen here")
+            return
+    _unknown(m, node, "starts Python with code that is not seen here")
+
+
+def _wrapper(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
+    for place, word in enumerate(words):
+        base = word.rpartition("/")[2]
+        if base in m.catalogue.programs or base in _SHELLS or _PYTHONS.fullmatch(base):
+            command(m, node, words[place:])
+            return
+        if " " in word and any(program in word for program in m.catalogue.programs):
+            shell(m, node, word)
+            return
+    if any(HOLE in word for word in words) or name in ("ssh", "eval", "parallel", "srun"):
+        _unknown(m, node, f"starts {name} with a command that is not wholly known")
+    else:
+        m.find(node, "process/command", Effect.PROCESS, f"starts the program {name}")
+
+
+def shell(m: Machine, node: ast.AST, text: str) -> None:
+    """Note what a line of shell does."""
+    if not text.strip():
+        return
+    if not text.replace(HOLE, "").strip():
+        _unknown(m, node, "runs a command that is only known when the program runs")
+        return
+    for part in _SPLIT.split(text):
+        try:
+            words = shlex.split(part, comments=True)
+        except ValueError:
+            words = part.split()
+        command(m, node, [word for word in words if word not in ("then", "do", "done", "if", "while", "!", "{", "}")])
+
+
+def _words(value: Value) -> list[list[str]] | None:
+    """Return the word lists that a value may be; None: unknown."""
+    found: list[list[str]] = []
+    for atom in value:
+        if not isinstance(atom, Box) or atom.mapping:
+            return None
+        columns = [_spellings(item) for item in atom.items.values()]
+        size = 1
+        for column in columns:
+            size *= len(column)
+        if size > 64:
+            columns = [column if len(column) == 1 else [HOLE] for column in columns]
+        found.extend([*row, *([HOLE] if atom.rest or not atom.exact else [])] for row in product(*columns))
+    return found or None
+
+
+def _spellings(value: Value) -> list[str]:
+    shown: list[str] = []
+    for atom in value or UNKNOWN:
+        if isinstance(atom, Ref) and atom.path == "sys.executable":
+            shown.append("python")
+        elif (isinstance(atom, Ref) and atom.path.startswith("pathlib.") and atom.channels) or (isinstance(atom, Ref) and atom.path == "shutil.which"):
+            shown.extend(spelling(one) for one in atom.channels)
+        elif isinstance(atom, Box):
+            shown.append(HOLE)
+        else:
+            shown.append(spelling(atom))
+    return list(dict.fromkeys(shown))
+
+
+def run_command(m: Machine, node: ast.AST, value: Value) -> None:
+    """Note what starting `value`, a line of shell or a list of words, does."""
+    for atom in value or UNKNOWN:
+        if is_text(atom):
+            shell(m, node, spelling(atom))
+            continue
+        lists = _words((atom,))
+        if lists is None:
+            _unknown(m, node, "starts a program that is only known when the code runs")
+        for words in lists or []:
+            command(m, node, words)
+
+
+def _subprocess(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    run_command(m, node, given.get(0, "args", "cmd", "command") or UNKNOWN)
+    for value in (given.get("input"), given.get("stdin")):
+        for atom in value or NOTHING:
+            if is_text(atom):
+                shell(m, node, spelling(atom))
+    return (Ref("subprocess.Popen", True),)
+
+
+def _spread(start: int) -> Model:
+    """`os.execlp(file, arg0, arg1, ...)`: the words are arguments of their own; the one at `start` is the program."""
+
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        words: list[str] = []
+        for place, value in enumerate(given.args):
+            if place < start or (start >= 0 and place == start + 1 and _is_exec_l(node)):
+                continue
+            words.append(_spellings(value)[0])
+        if not given.complete:
+            words.append(HOLE)
+        command(m, node, words or [HOLE])
+        return UNKNOWN
+
+    return model
+
+
+def _is_exec_l(node: ast.AST) -> bool:
+    func = getattr(node, "func", None)
+    name = getattr(func, "attr", getattr(func, "id", ""))
+    return name.startswith(("execl", "spawnl"))
+
+
+def _listed(program: int) -> Model:
+    """`os.execvp(file, args)`: the second is a list whose first word repeats the program."""
+
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        name = _spellings(given.args[program])[0] if len(given.args) > program else HOLE
+        lists = _words(given.args[program + 1]) if len(given.args) > program + 1 else None
+        for words in lists or [[HOLE, HOLE]]:
+            command(m, node, [name, *words[1:]])
+        return UNKNOWN
+
+    return model
+
+
+def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    for atom in given.args[0] if given.args else NOTHING:
+        if isinstance(atom, Const):
+            shell(m, node, spelling(atom))
+    return functions.each(UNKNOWN)[0]
+
+
+MODELS: dict[str, Model] = {
+    **dict.fromkeys(
+        (
+            "subprocess.run",
+            "subprocess.call",
+            "subprocess.check_call",
+            "subprocess.check_output",
+            "subprocess.Popen",
+            "subprocess.getoutput",
+            "subprocess.getstatusoutput",
+            "os.system",
+            "os.popen",
+            "asyncio.create_subprocess_shell",
+            "pty.spawn",
+            "commands.getoutput",
+            "pexpect.spawn",
+            "pexpect.run",
+            "popen2.popen2",
+            "IPython.get_ipython.system",
+            "builtins.get_ipython.system",
+        ),
+        _subprocess,
+    ),
+    **dict.fromkeys(("asyncio.create_subprocess_exec", "asyncio.subprocess.create_subprocess_exec"), _spread(0)),
+    "asyncio.subprocess.create_subprocess_shell": _subprocess,
+    **dict.fromkeys(("os.execl", "os.execlp", "os.execle", "os.execlpe"), _spread(0)),
+    **dict.fromkeys(("os.spawnl", "os.spawnlp", "os.spawnle", "os.spawnlpe"), _spread(1)),
+    **dict.fromkeys(
+        ("os.execv", "os.execvp", "os.execve", "os.execvpe", "os.posix_spawn", "os.posix_spawnp"), _listed(0)
+    ),
+    **dict.fromkeys(("os.spawnv", "os.spawnvp", "os.spawnve", "os.spawnvpe"), _listed(1)),
+    "subprocess.Popen.communicate": _sent,
+    "subprocess.Popen.stdin.write": _sent,
+}

@@ -1,0 +1,338 @@
+"""Calls of the program's own functions and classes: arguments flow in, what is returned flows out."""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from osprey_executor.analysis.machine import Arguments, Machine
+from osprey_executor.analysis.scopes import Scope
+from osprey_executor.analysis.values import (
+    NONE,
+    NOTHING,
+    UNKNOWN,
+    Atom,
+    Bound,
+    Box,
+    Class,
+    Const,
+    Func,
+    Obj,
+    Ref,
+    Value,
+    contents,
+    join,
+    joined,
+    matters,
+    widened,
+)
+
+_WIDEN_AFTER = 3
+"""Runs of one function, each with more known of its arguments, after which texts and numbers are widened."""
+_RUNS = 8
+
+
+def function(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Func:
+    """Return the function that a definition makes; the same one each time the definition is met."""
+    made = m.made.get(id(node))
+    if not isinstance(made, Func):
+        made = Func(node, m.scope, Scope("function", m.scope), place=m.place)
+        m.made[id(node)] = made
+        m.functions.append(made)
+    spec = node.args
+    plain = [*spec.posonlyargs, *spec.args]
+    for arg, value in zip(plain[len(plain) - len(spec.defaults) :], spec.defaults, strict=True):
+        give(made, arg.arg, m.eval(value))
+    for arg, value in zip(spec.kwonlyargs, spec.kw_defaults, strict=True):
+        if value is not None:
+            give(made, arg.arg, m.eval(value))
+    return made
+
+
+def give(func: Func, name: str, value: Value) -> bool:
+    """Let a parameter also hold `value`; return whether that is news."""
+    before = func.params.get(name, NOTHING)
+    after = join(before, value)
+    if after is before:
+        return False
+    if func.runs >= _WIDEN_AFTER:
+        after = widened(after)
+        if set(after) == set(before):
+            return False
+    func.params[name] = after
+    return True
+
+
+def invoke(m: Machine, func: Func, given: Arguments, owner: Atom | None = None) -> Value:
+    """Return what calling a function of the program gives."""
+    news = _pass(m, func, given, owner)
+    func.callers[m.func] = None
+    if func.runs == 0 or ((news or func.stale) and func.runs < _RUNS):
+        run(m, func)
+    elif news:
+        func.stale = True
+    if isinstance(func.node, ast.Lambda):
+        return func.returns
+    return func.returns or NONE
+
+
+def _pass(m: Machine, func: Func, given: Arguments, owner: Atom | None) -> bool:
+    spec = func.node.args
+    names = [arg.arg for arg in (*spec.posonlyargs, *spec.args)]
+    values: list[Value] = [] if owner is None else [(owner,)]
+    values += given.args
+    news = False
+    for name, value in zip(names, values, strict=False):
+        news = give(func, name, value) or news
+    known = {*names, *(arg.arg for arg in spec.kwonlyargs)}
+    for name, value in given.keywords.items():
+        if name in known:
+            news = give(func, name, value) or news
+    if spec.vararg:
+        box = _box(m, func, "*")
+        news = fill(m, box, values[len(names) :]) or news
+        news = give(func, spec.vararg.arg, (box,)) or news
+    if spec.kwarg:
+        box = _box(m, func, "**")
+        box.mapping = True
+        for name, value in given.keywords.items():
+            if name not in known:
+                news = put(m, box, name, value) or news
+        news = give(func, spec.kwarg.arg, (box,)) or news
+    if not given.complete:
+        for name in names[len(values) :]:
+            news = give(func, name, UNKNOWN) or news
+    return news
+
+
+def _box(m: Machine, func: Func, kind: str) -> Box:
+    box = m.made.setdefault((kind, id(func.node)), Box())
+    assert isinstance(box, Box)
+    return box
+
+
+def put(m: Machine, box: Box, key: Any, value: Value) -> bool:
+    """Let an item also hold `value`; return whether that is news."""
+    before = box.items.get(key, NOTHING)
+    after = join(before, value)
+    if after is before:
+        return False
+    box.items[key] = after
+    m.mutated()
+    return True
+
+
+def fill(m: Machine, box: Box, values: list[Value]) -> bool:
+    """Let a box also hold `values` by position; return whether that is news."""
+    news = False
+    for place, value in enumerate(values):
+        news = put(m, box, place, value) or news
+    return news
+
+
+def add(m: Machine, box: Box, value: Value) -> None:
+    """Let a box also hold `value` somewhere."""
+    box.exact = False
+    after = join(box.rest, value)
+    if after is not box.rest:
+        box.rest = after if len(after) < 300 else widened(after)
+        m.mutated()
+
+
+def run(m: Machine, func: Func) -> None:
+    """Analyse the body of a function with all that is known of its parameters."""
+    if func.running:
+        func.stale = True
+        return
+    saved = m.scope, m.func, m.place, m.loop_depth
+    m.scope, m.func, m.place, m.loop_depth = func.scope, func, func.place, 0
+    func.running, func.stale = True, False
+    func.runs += 1
+    func.scope.vars.clear()
+    try:
+        spec = func.node.args
+        for arg in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs, spec.vararg, spec.kwarg):
+            if arg is not None:
+                m.bind(arg.arg, func.params.get(arg.arg, UNKNOWN))
+        if isinstance(func.node, ast.Lambda):
+            returned(m, m.eval(func.node.body))
+        else:
+            m.run(func.node.body)
+    finally:
+        func.running = False
+        m.scope, m.func, m.place, m.loop_depth = saved
+
+
+def returned(m: Machine, value: Value) -> None:
+    """Note what the running function returns or yields; who used less of it is analysed again."""
+    func = m.func
+    if func is None:
+        return
+    before = func.returns
+    after = join(before, value)
+    if after is before:
+        return
+    func.returns = widened(after) if func.runs > _WIDEN_AFTER else after
+    if func.runs > 1 and matters(value):
+        for caller in func.callers:
+            if caller is None:
+                m.module_stale = True
+            elif caller is not func:
+                caller.stale = True
+
+
+def escape(func: Func) -> None:
+    """Note that somebody unknown may call a function with anything."""
+    spec = func.node.args
+    for arg in (*spec.posonlyargs, *spec.args, *spec.kwonlyargs):
+        if give(func, arg.arg, UNKNOWN) and func.runs:
+            func.stale = True
+
+
+def define_class(m: Machine, node: ast.ClassDef) -> Class:
+    """Return the class that a definition makes."""
+    bases = joined([m.peek(base) for base in node.bases]) if node.bases else NOTHING
+    known = m.made.get(id(node))
+    made = known if isinstance(known, Class) else Class(node.name, bases)
+    m.made[id(node)] = made
+    outer, m.scope = m.scope, Scope("class", m.scope)
+    try:
+        m.run(node.body)
+        for name, value in m.scope.ever.items():
+            made.attributes[name] = join(made.attributes.get(name, NOTHING), value)
+    finally:
+        m.scope = outer
+    for keyword in node.keywords:
+        m.eval(keyword.value)
+    for value in made.attributes.values():
+        for atom in value:
+            if isinstance(atom, Func) and not atom.is_static and not isinstance(atom.node, ast.Lambda):
+                first = [*atom.node.args.posonlyargs, *atom.node.args.args][:1]
+                if first:
+                    give(atom, first[0].arg, (made,) if atom.is_class_method else (Obj(made),))
+    return made
+
+
+def construct(m: Machine, node: ast.AST, kind: Class, given: Arguments) -> Value:
+    """Return the object that calling a class of the program gives."""
+    owner = Obj(kind)
+    start = attribute(m, node, owner, "__init__", methods_only=True)
+    own = False
+    for atom in start:
+        if isinstance(atom, Bound):
+            invoke(m, atom.func, given, owner)
+            own = True
+    if not own:
+        _construct_base(m, node, kind, given)
+        spec = [name for name in kind.attributes if not name.startswith("__")]
+        for name, value in given.keywords.items():
+            set_attribute(m, kind, name, value)
+        for name, value in zip(spec, given.args, strict=False):
+            if not any(isinstance(atom, Func) for atom in kind.attributes[name]):
+                set_attribute(m, kind, name, value)
+    return (owner,)
+
+
+def _construct_base(m: Machine, node: ast.AST, kind: Class, given: Arguments) -> None:
+    for base in kind.bases:
+        if isinstance(base, Ref):
+            m.call(node, (base,), given)
+            places = m.catalogue.classes.get(base.path)
+            kind.channels = join(kind.channels, given.get(*places) or UNKNOWN if places else UNKNOWN)
+        elif isinstance(base, Class):
+            _construct_base(m, node, base, given)
+
+
+def set_attribute(m: Machine, kind: Class, name: str, value: Value) -> None:
+    """Let an attribute of the objects of a class also hold `value`."""
+    before = kind.attributes.get(name, NOTHING)
+    after = join(before, value)
+    if after is not before:
+        kind.attributes[name] = after if len(after) < 300 else widened(after)
+        m.mutated()
+        if matters(value):
+            for func in m.functions:
+                if func.runs and not func.running and isinstance(func.outer, Scope) and func.outer.kind == "class":
+                    func.stale = True
+
+
+def attribute(m: Machine, node: ast.AST, owner: Obj | Class, name: str, *, methods_only: bool = False) -> Value:
+    """Return an attribute of an object or class of the program."""
+    kind = owner.kind if isinstance(owner, Obj) else owner
+    found = kind.attributes.get(name)
+    if found is None:
+        values = [_inherited(m, node, owner, kind, base, name, methods_only=methods_only) for base in kind.bases]
+        if not values and not methods_only and (special := kind.attributes.get("__getattr__")):
+            given = Arguments(((Const(name),),))
+            return joined(
+                [
+                    invoke(m, atom.func if isinstance(atom, Bound) else atom, given, owner)
+                    for atom in special
+                    if isinstance(atom, Func | Bound)
+                ]
+                or [UNKNOWN]
+            )
+        return joined(values) if values else NOTHING if methods_only else UNKNOWN
+    made: list[Value] = []
+    for atom in found:
+        if isinstance(atom, Func) and not isinstance(atom.node, ast.Lambda):
+            if atom.is_property and isinstance(owner, Obj):
+                made.append(invoke(m, atom, Arguments(), owner))
+            elif atom.is_class_method:
+                made.append((Bound(atom, kind),))
+            elif isinstance(owner, Obj) and not atom.is_static:
+                made.append((Bound(atom, owner),))
+            else:
+                made.append((atom,))
+        elif isinstance(atom, Ref) and not atom.made and isinstance(owner, Obj) and kind.channels:
+            made.append((Ref(atom.path, False, kind.channels),))
+        else:
+            made.append((atom,))
+    return joined(made)
+
+
+def _inherited(
+    m: Machine, node: ast.AST, owner: Obj | Class, kind: Class, base: Atom, name: str, *, methods_only: bool
+) -> Value:
+    if isinstance(base, Class):
+        nearer = Obj(base) if isinstance(owner, Obj) else base
+        found = attribute(m, node, nearer, name, methods_only=methods_only)
+        return tuple(Bound(atom.func, owner) if isinstance(atom, Bound) else atom for atom in found)
+    if isinstance(base, Ref) and not methods_only:
+        return (Ref(m.catalogue.aliases.get(f"{base.path}.{name}", f"{base.path}.{name}"), False, kind.channels),)
+    return NOTHING if methods_only else UNKNOWN
+
+
+def parent(m: Machine, kind: Class) -> Value:
+    """Return what `super()` gives in a method of `kind`."""
+    return (
+        tuple(
+            Obj(base) if isinstance(base, Class) else Ref(base.path, True, kind.channels)
+            for base in kind.bases
+            if isinstance(base, Class | Ref)
+        )
+        or UNKNOWN
+    )
+
+
+def each(value: Value) -> list[Value]:
+    """Return the items of a container of exactly known content, else one value that stands for each."""
+    if len(value) == 1 and isinstance(value[0], Box):
+        box = value[0]
+        if box.exact and not box.rest and len(box.items) <= 256:
+            return [(Const(key),) for key in box.items] if box.mapping else list(box.items.values())
+    if len(value) == 1 and isinstance(value[0], Const) and isinstance(value[0].value, str | bytes):
+        text = value[0].value
+        if len(text) <= 256:
+            return [(Const(item),) for item in text]
+    return [contents(value) or UNKNOWN]
+
+
+def is_exact(value: Value) -> bool:
+    """Return whether `each` gives every item in order."""
+    if len(value) != 1:
+        return False
+    atom = value[0]
+    if isinstance(atom, Box):
+        return atom.exact and not atom.rest and len(atom.items) <= 256
+    return isinstance(atom, Const) and isinstance(atom.value, str | bytes) and len(atom.value) <= 256

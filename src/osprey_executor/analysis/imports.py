@@ -1,0 +1,96 @@
+"""What an import brings, and whether anyone knows what code it runs."""
+
+from __future__ import annotations
+
+import ast
+import sys
+
+from osprey_executor.analysis.machine import Machine
+from osprey_executor.analysis.values import UNKNOWN, Ref, Value, only_const
+from osprey_executor.models import Effect, Severity
+
+
+def import_modules(m: Machine, node: ast.Import) -> None:
+    """`import a.b as c`."""
+    for alias in node.names:
+        if _own_file(m, node, alias.name):
+            m.bind(alias.asname or alias.name.partition(".")[0], UNKNOWN)
+            continue
+        path = bring(m, node, alias.name)
+        if alias.asname:
+            m.bind(alias.asname, (Ref(path),))
+        else:
+            root = alias.name.partition(".")[0]
+            m.bind(root, (Ref(m.catalogue.aliases.get(root, root)),))
+
+
+def import_from(m: Machine, node: ast.ImportFrom) -> None:
+    """`from a import b as c`."""
+    module = node.module or ""
+    if _own_file(m, node, module):
+        for alias in node.names:
+            m.bind(alias.asname or alias.name, UNKNOWN)
+        return
+    path = bring(m, node, module) if module else "?"
+    for alias in node.names:
+        if alias.name == "*":
+            m.stars.append(path)
+            continue
+        inner = f"{path}.{alias.name}"
+        m.bind(alias.asname or alias.name, (Ref(m.catalogue.aliases.get(inner, inner)),))
+
+
+def bring(m: Machine, node: ast.AST, name: str) -> str:
+    """Note that a module is imported; return its path in the catalogue."""
+    aliases = m.catalogue.aliases
+    path = aliases.get(name)
+    if path is None:
+        root, _, rest = name.partition(".")
+        path = f"{aliases.get(root, root)}.{rest}" if rest else aliases.get(root, root)
+        path = aliases.get(path, path)
+    m.modules.add(path)
+    root = path.partition(".")[0]
+    if root in m.catalogue.control:
+        m.imported.add(root)
+    if m.path_changed and root not in sys.stdlib_module_names and root not in m.catalogue.roots | _KNOWN:
+        m.find(
+            node,
+            "opaque/import-from-elsewhere",
+            Effect.OPAQUE,
+            f"imports {name} after changing where Python looks for modules: its code is not seen here",
+            Severity.WARNING,
+            ask=True,
+        )
+    return path
+
+
+_KNOWN = frozenset(
+    ["numpy", "scipy", "pandas", "matplotlib", "sklearn", "torch", "h5py", "xarray", "at", "plotly", "seaborn", "sympy", "statsmodels", "networkx", "skimage", "PIL", "pydantic", "yaml", "tqdm", "numba", "dask", "polars", "pyarrow", "tables", "lmfit", "osprey", "osprey_executor"]
+)
+
+
+def _own_file(m: Machine, node: ast.AST, name: str) -> bool:
+    """Analyse a module that the program itself wrote; return whether it is one."""
+    written = m.files.get(f"{name.replace('.', '/')}.py")
+    if written is None:
+        return False
+    run_written(m, node, written, f"{name}.py")
+    return True
+
+
+def run_written(m: Machine, node: ast.AST, written: Value, name: str) -> None:
+    """Analyse code that the program wrote to a file and now runs."""
+    m.call(node, (Ref("builtins.exec"),), _given(written)) if only_const(written) else m.find(
+        node,
+        "opaque/written-code",
+        Effect.OPAQUE,
+        f"runs {name}, which the program wrote itself with content that is only known when it runs",
+        Severity.WARNING,
+        ask=True,
+    )
+
+
+def _given(written: Value):
+    from osprey_executor.analysis.machine import Arguments
+
+    return Arguments((written,))

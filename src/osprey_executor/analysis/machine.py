@@ -1,0 +1,319 @@
+"""The state of one analysis: scopes, findings, writes and the budget. Handlers of syntax and calls are given to it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from osprey_executor.analysis.catalogue import Catalogue, Rule
+from osprey_executor.analysis.scopes import Scope
+from osprey_executor.analysis.values import (
+    HOLE,
+    NOTHING,
+    UNKNOWN,
+    Box,
+    Class,
+    Const,
+    Func,
+    Pattern,
+    Ref,
+    Value,
+    holes,
+)
+from osprey_executor.models import Effect, Finding, Severity, WriteTarget
+
+
+class OverBudget(Exception):
+    """The program needs more steps than the analysis may take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """The arguments of one call, evaluated."""
+
+    args: tuple[Value, ...] = ()
+    keywords: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    nodes: Mapping[int | str, ast.expr] = field(default_factory=dict[int | str, ast.expr])
+    """Where an argument stands in the source, by place and keyword."""
+    complete: bool = True
+    """False: there are starred arguments that cannot be told apart."""
+    made_with: Value = ()
+    """What the object was made with whose method is called."""
+
+    def get(self, *places: int | str) -> Value | None:
+        """Return the first argument at one of these positions or keywords; None where there is none."""
+        for place in places:
+            if isinstance(place, int):
+                if place < len(self.args):
+                    return self.args[place]
+            elif place in self.keywords:
+                return self.keywords[place]
+        return None if self.complete else UNKNOWN
+
+    def everything(self) -> list[Value]:
+        """Return all arguments."""
+        return [*self.args, *self.keywords.values()]
+
+
+Handler = Callable[["Machine", Any], Any]
+Model = Callable[["Machine", ast.AST, Arguments], Value | None]
+Caller = Callable[["Machine", ast.AST, Value, Arguments], Value]
+
+
+@dataclass(frozen=True)
+class Semantics:
+    """What syntax and well-known functions mean: tables of handlers."""
+
+    expressions: Mapping[type[ast.AST], Handler]
+    statements: Mapping[type[ast.AST], Handler]
+    models: Mapping[str, Model]
+    caller: Caller
+
+
+class Machine:
+    """One analysis on its way."""
+
+    def __init__(self, source: str, catalogue: Catalogue, semantics: Semantics, budget: int) -> None:
+        self.lines = source.split("\n")
+        self.catalogue = catalogue
+        self.semantics = semantics
+        self.budget = budget
+        self.module = Scope("module")
+        self.scope = self.module
+        self.func: Func | None = None
+        self.functions: list[Func] = []
+        self.made: dict[Any, Box | Func | Class] = {}
+        """Containers, functions and classes by the place that makes them."""
+        self.trees: dict[Any, ast.AST] = {}
+        """Text that is analysed as code; kept, because places are known by the identity of their nodes."""
+        self.modules: set[str] = set()
+        """Paths that were imported as modules."""
+        self.stars: list[str] = []
+        self.module_stale = False
+        self.mutations = 0
+        self.loop_depth = 0
+        self.text_depth = 0
+        self.place: ast.AST | None = None
+        """Where text that is analysed as code was given to `exec`."""
+        self.imported: set[str] = set()
+        self.files: dict[str, Value] = {}
+        """What the program wrote to files of known names."""
+        self.path_changed = False
+        self.found: dict[tuple[str, int, int], Finding] = {}
+        self.targets: dict[tuple[str | None, int, str | None], WriteTarget] = {}
+        self.taken: dict[tuple[int, int], str] = {}
+        self.asking: dict[str, str] = {}
+
+    # -- syntax ---------------------------------------------------------------------------------------------------
+
+    def peek(self, node: ast.expr) -> Value:
+        """Return the value of an expression that is only looked at or called."""
+        self.budget -= 1
+        if self.budget < 0:
+            raise OverBudget
+        handler = self.semantics.expressions.get(type(node))
+        return handler(self, node) if handler else UNKNOWN
+
+    def eval(self, node: ast.expr) -> Value:
+        """Return the value of an expression; a write function among it is noted as taken."""
+        value = self.peek(node)
+        for atom in value:
+            if isinstance(atom, Ref) and not atom.made:
+                rule = self.catalogue.rule(atom.path)
+                if rule and rule.effect is Effect.CONTROL_WRITE:
+                    self.take(node, atom)
+        return value
+
+    def run(self, body: Sequence[ast.stmt]) -> None:
+        """Run statements in order."""
+        statements = self.semantics.statements
+        for node in body:
+            self.budget -= 1
+            if self.budget < 0:
+                raise OverBudget
+            handler = statements.get(type(node))
+            if handler:
+                handler(self, node)
+
+    def call(self, node: ast.AST, callee: Value, given: Arguments) -> Value:
+        """Return what calling `callee` gives, and note what it does."""
+        return self.semantics.caller(self, node, callee, given)
+
+    # -- names ----------------------------------------------------------------------------------------------------
+
+    def bind(self, name: str, value: Value) -> None:
+        """Bind a name where the running body would."""
+        scope = self.scope
+        if name in scope.globals:
+            scope = self.module
+        elif name in scope.nonlocals:
+            scope = self._owner(name) or scope
+        scope.bind(name, value or UNKNOWN, self._changed)
+
+    def _owner(self, name: str) -> Scope | None:
+        scope = self.scope.outer
+        while scope is not None and name not in scope.ever:
+            scope = scope.outer
+        return scope
+
+    def lookup(self, name: str) -> Value | None:
+        """Return what a name holds here, None where nothing binds it."""
+        scope = self.scope
+        if name not in scope.globals:
+            held = scope.read(name)
+            if held is not None:
+                return held
+        outer = scope.outer
+        while outer is not None:
+            if outer.kind != "class":
+                held = outer.vars.get(name) if scope.kind == "class" and outer is scope.outer else outer.ever.get(name)
+                if self.func is not None:
+                    outer.readers.setdefault(name, {})[self.func] = None
+                if held is not None:
+                    return held
+            outer = outer.outer
+        return None
+
+    def _changed(self, func: Func) -> None:
+        if func.runs:
+            func.stale = True
+
+    def mutated(self) -> None:
+        """Note that a container or object holds more than before."""
+        self.mutations += 1
+
+    # -- findings -------------------------------------------------------------------------------------------------
+
+    def where(self, node: ast.AST) -> tuple[int, int, int | None, int | None]:
+        """Return line, column, last line and last column of a node, counted from 1."""
+        node = self.place or node
+        line = getattr(node, "lineno", 1)
+        end = getattr(node, "end_lineno", None)
+        column = self._column(line, getattr(node, "col_offset", 0))
+        end_column = None if end is None else self._column(end, getattr(node, "end_col_offset", None) or 0)
+        return line, column, end, end_column
+
+    def _column(self, line: int, offset: int) -> int:
+        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        if text.isascii():
+            return offset + 1
+        return len(text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "ignore")) + 1
+
+    def find(
+        self,
+        node: ast.AST,
+        rule: str,
+        effect: Effect | None,
+        message: str,
+        severity: Severity = Severity.INFO,
+        *,
+        ask: bool = False,
+    ) -> None:
+        """Note a finding at `node`; with `ask`, a person should be asked."""
+        line, column, end, end_column = self.where(node)
+        if ask:
+            self.asking.setdefault(message, f"line {line}: {message}")
+        key = (rule, line, column)
+        if key in self.found or len(self.found) >= 2000:
+            return
+        if self.place is not None:
+            message = f"in text that is run as code: {message}"
+        self.found[key] = Finding(
+            rule=rule,
+            line=line,
+            column=column,
+            end_line=end,
+            end_column=end_column,
+            severity=severity,
+            effect=effect,
+            message=message,
+        )
+
+    def apply(self, node: ast.AST, rule: Rule, ref: Ref, given: Arguments | None) -> None:
+        """Note what a rule of the catalogue says about a call; `given` None: nobody knows the arguments."""
+        if rule.effect is Effect.CONTROL_WRITE:
+            channels = self._channels(rule, ref, given)
+            value = self._source(rule.value, given)
+            line = self.where(node)[0]
+            for channel in channels:
+                self.write(channel, value, line)
+            named = ", ".join(channel for channel in channels[:3] if channel) if None not in channels else ""
+            message = f"{rule.message}: {named}" if named else rule.message
+        else:
+            message = rule.message
+        self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask)
+
+    def write(self, channel: str | None, value: str | None, line: int) -> None:
+        """Note a channel that would be written."""
+        if len(self.targets) < 2000:
+            self.targets.setdefault((channel, line, value), WriteTarget(channel=channel, value=value, line=line))
+        else:
+            self.targets.setdefault((None, 0, None), WriteTarget(channel=None, value=None, line=line))
+
+    def _channels(self, rule: Rule, ref: Ref, given: Arguments | None) -> list[str | None]:
+        if rule.channel is None or (given is None and rule.channel != "self"):
+            return [None]
+        if rule.channel == "self":
+            held = ref.channels
+        else:
+            places = rule.channel if isinstance(rule.channel, tuple) else (rule.channel,)
+            held = given.get(*places) if given else None
+        return channel_names(held or NOTHING)
+
+    def _source(self, places: int | str | tuple[int | str, ...] | None, given: Arguments | None) -> str | None:
+        if places is None or given is None or self.place is not None:
+            return None
+        for place in places if isinstance(places, tuple) else (places,):
+            node = given.nodes.get(place)
+            if node is not None:
+                return self.source(node)
+        return None
+
+    def source(self, node: ast.AST) -> str | None:
+        """Return the source of an expression that stands on one line, shortened where it is long."""
+        line, column, end, end_column = self.where(node)
+        if end is None or end_column is None or not 0 < line <= end <= len(self.lines):
+            return None
+        if line == end:
+            text = self.lines[line - 1][column - 1 : end_column - 1]
+        else:
+            rows = [
+                self.lines[line - 1][column - 1 :],
+                *self.lines[line : end - 1],
+                self.lines[end - 1][: end_column - 1],
+            ]
+            text = " ".join(row.strip() for row in rows[:20])
+        return text if len(text) <= 200 else text[:199] + "…"
+
+    def take(self, node: ast.AST, ref: Ref) -> None:
+        """Note that a write function is used as a value."""
+        line, column, _, _ = self.where(node)
+        self.taken[line, column] = ref.path
+
+
+def channel_names(held: Value) -> list[str | None]:
+    """Return the channel names in a value, patterns with `*`; None among them: it may be any."""
+    names: dict[str | None, None] = {}
+    for atom in _flat(held):
+        if isinstance(atom, Const) and isinstance(atom.value, str):
+            names[atom.value] = None
+        elif isinstance(atom, Pattern):
+            shown = holes(atom.text).replace(HOLE, "*")
+            names[shown if shown.strip("*") else None] = None
+        else:
+            names[None] = None
+    return list(names) or [None]
+
+
+def _flat(held: Value) -> Value:
+    found: list[Any] = []
+    for atom in held:
+        if isinstance(atom, Box):
+            inside = [*atom.items.values(), atom.rest]
+            for value in inside:
+                found.extend(value)
+        else:
+            found.append(atom)
+    return tuple(found)

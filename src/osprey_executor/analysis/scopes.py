@@ -1,0 +1,82 @@
+"""Names and what they hold: in order within one body, joined over time where a closure reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from osprey_executor.analysis.values import Func, Value, join, joined, matters, widened
+
+_MOST_HISTORY = 400
+
+
+class Scope:
+    """The names of a module, function or class body."""
+
+    __slots__ = ("_journals", "ever", "first_reads", "globals", "kind", "nonlocals", "outer", "readers", "vars")
+
+    def __init__(self, kind: str, outer: Scope | None = None) -> None:
+        self.kind = kind
+        self.outer = outer
+        self.vars: dict[str, Value] = {}
+        self.ever: dict[str, Value] = {}
+        """All that a name ever held: what a closure may see."""
+        self.globals: set[str] = set()
+        self.nonlocals: set[str] = set()
+        self.readers: dict[str, dict[Func, None]] = {}
+        self.first_reads: set[str] = set()
+        """Names read before they were bound in the innermost way: what a loop carries round."""
+        self._journals: list[dict[str, Value | None]] = []
+
+    def bind(self, name: str, value: Value, changed: Callable[[Func], None]) -> None:
+        """Let `name` hold `value` from here on."""
+        if self._journals:
+            self._journals[-1].setdefault(name, self.vars.get(name))
+        self.vars[name] = value
+        before = self.ever.get(name, ())
+        after = join(before, value)
+        if after is not before:
+            if len(after) > _MOST_HISTORY:
+                after = widened(after)
+            self.ever[name] = after
+            readers = self.readers.get(name)
+            if readers and matters(value):
+                for func in readers:
+                    changed(func)
+
+    def read(self, name: str) -> Value | None:
+        """Return what `name` holds here, None where it is not bound in this scope."""
+        if self._journals and name not in self._journals[-1]:
+            self.first_reads.add(name)
+        return self.vars.get(name)
+
+    def begin(self) -> None:
+        """Begin a way that may not be taken."""
+        self._journals.append({})
+
+    def end(self) -> dict[str, Value | None]:
+        """End the way; return the names that it bound with what they held before."""
+        journal = self._journals.pop()
+        if self._journals:
+            for name, old in journal.items():
+                self._journals[-1].setdefault(name, old)
+        return journal
+
+    def roll_back(self, journal: dict[str, Value | None]) -> dict[str, Value]:
+        """Undo a way; return what its names held at its end."""
+        left = {name: self.vars[name] for name in journal if name in self.vars}
+        for name, old in journal.items():
+            if old is None:
+                self.vars.pop(name, None)
+            else:
+                self.vars[name] = old
+        return left
+
+    def merge(self, ways: list[dict[str, Value]], *, complete: bool) -> None:
+        """Join what several ways left; `complete`: one of them was surely taken."""
+        names = dict.fromkeys(name for way in ways for name in way)
+        for name in names:
+            values = [way[name] for way in ways if name in way]
+            old = self.vars.get(name)
+            if old is not None and (not complete or len(values) < len(ways)):
+                values.insert(0, old)
+            self.vars[name] = joined(values)

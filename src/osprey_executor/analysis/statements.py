@@ -1,0 +1,246 @@
+"""What each kind of statement does to the names, and which ways a program may take."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+
+from osprey_executor.analysis import functions
+from osprey_executor.analysis.expressions import operate
+from osprey_executor.analysis.imports import import_from, import_modules
+from osprey_executor.analysis.machine import Arguments, Handler, Machine
+from osprey_executor.analysis.targets import assign
+from osprey_executor.analysis.values import NOTHING, UNKNOWN, Bound, Func, Obj, Value, contents, join, joined, widened
+
+_DEEP_LOOP = 2
+_TURNS = 3
+
+
+def expression(m: Machine, node: ast.Expr) -> None:
+    if not isinstance(node.value, ast.Constant):
+        m.eval(node.value)
+
+
+def assignment(m: Machine, node: ast.Assign) -> None:
+    value = m.eval(node.value)
+    for target in node.targets:
+        assign(m, target, value, node, node.value)
+
+
+def annotated(m: Machine, node: ast.AnnAssign) -> None:
+    m.peek(node.annotation)
+    if node.value is not None:
+        assign(m, node.target, m.eval(node.value), node, node.value)
+
+
+def augmented(m: Machine, node: ast.AugAssign) -> None:
+    before = m.eval(node.target)
+    assign(m, node.target, operate(m, node, before, m.eval(node.value), node.op), node, node.value)
+
+
+def delete(m: Machine, node: ast.Delete) -> None:
+    for target in node.targets:
+        if not isinstance(target, ast.Name):
+            m.peek(target)
+
+
+def if_(m: Machine, node: ast.If) -> None:
+    m.eval(node.test)
+    _ways(m, [node.body, node.orelse], complete=True)
+
+
+def _ways(m: Machine, bodies: Sequence[Sequence[ast.stmt]], *, complete: bool) -> None:
+    ways: list[dict[str, Value]] = []
+    for body in bodies:
+        m.scope.begin()
+        try:
+            m.run(body)
+        finally:
+            journal = m.scope.end()
+        ways.append(m.scope.roll_back(journal))
+    m.scope.merge(ways, complete=complete)
+
+
+def _loop(m: Machine, start: list[tuple[ast.expr, Value]], body: Sequence[ast.stmt], node: ast.AST) -> None:
+    scope = m.scope
+    m.loop_depth += 1
+    deep = m.loop_depth > _DEEP_LOOP
+    try:
+        for turn in range(1 if deep else _TURNS):
+            mutations, reads = m.mutations, set(scope.first_reads)
+            scope.first_reads.clear()
+            scope.begin()
+            try:
+                for target, value in start:
+                    assign(m, target, value, node)
+                m.run(body)
+            finally:
+                journal = scope.end()
+            grown = m.mutations != mutations
+            carried = scope.first_reads & journal.keys()
+            for name, old in journal.items():
+                if old is None:
+                    continue
+                after = join(old, scope.vars.get(name, NOTHING))
+                if after is old:
+                    scope.vars[name] = old
+                    continue
+                if name in carried and (turn or deep):
+                    after = widened(after)
+                    if set(after) == set(old):
+                        scope.vars[name] = old
+                        continue
+                scope.bind(name, after, lambda func: setattr(func, "stale", bool(func.runs)))
+                grown = grown or name in carried
+            scope.first_reads |= reads
+            if not grown:
+                break
+    finally:
+        m.loop_depth -= 1
+
+
+def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
+    items = m.eval(node.iter)
+    _loop(m, [(node.target, contents(items) or UNKNOWN)], node.body, node)
+    m.run(node.orelse)
+
+
+def while_(m: Machine, node: ast.While) -> None:
+    m.eval(node.test)
+    _loop(m, [], node.body, node)
+    m.run(node.orelse)
+
+
+def with_(m: Machine, node: ast.With | ast.AsyncWith) -> None:
+    for item in node.items:
+        value = m.eval(item.context_expr)
+        if item.optional_vars is not None:
+            assign(m, item.optional_vars, _entered(m, item.context_expr, value), node)
+        else:
+            _entered(m, item.context_expr, value)
+    m.run(node.body)
+
+
+def _entered(m: Machine, node: ast.AST, value: Value) -> Value:
+    found: list[Value] = []
+    for atom in value:
+        method = NOTHING
+        if isinstance(atom, Obj):
+            for name in ("__enter__", "__aenter__"):
+                method = method or functions.attribute(m, node, atom, name, methods_only=True)
+        found.append(m.call(node, method, Arguments()) if method else (atom,))
+    return joined(found) if found else UNKNOWN
+
+
+def try_(m: Machine, node: ast.Try | ast.TryStar) -> None:
+    scope = m.scope
+    scope.begin()
+    try:
+        m.run(node.body)
+    finally:
+        journal = scope.end()
+    for name, old in journal.items():
+        if old is not None and name in scope.vars:
+            scope.vars[name] = join(old, scope.vars[name])
+    bodies: list[Sequence[ast.stmt]] = [node.orelse]
+    for handler in node.handlers:
+        if handler.type is not None:
+            m.eval(handler.type)
+        if handler.name:
+            m.bind(handler.name, UNKNOWN)
+        bodies.append(handler.body)
+    _ways(m, bodies, complete=True)
+    m.run(node.finalbody)
+
+
+def define(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
+    func = functions.function(m, node)
+    value: Value = (func,)
+    name = node.name
+    for decorator in reversed(node.decorator_list):
+        if isinstance(decorator, ast.Name) and decorator.id in ("property", "cached_property"):
+            func.is_property = True
+        elif isinstance(decorator, ast.Name) and decorator.id == "staticmethod":
+            func.is_static = True
+        elif isinstance(decorator, ast.Name) and decorator.id == "classmethod":
+            func.is_class_method = True
+        elif isinstance(decorator, ast.Attribute) and decorator.attr in ("setter", "deleter"):
+            name = f"{node.name}.{decorator.attr}"
+        else:
+            made = m.call(decorator, m.peek(decorator), Arguments((value,)))
+            functions_only = tuple(atom for atom in made if isinstance(atom, Func | Bound | Obj))
+            value = join(functions_only or value, value) if made else value
+    m.bind(name, value)
+
+
+def class_(m: Machine, node: ast.ClassDef) -> None:
+    value: Value = (functions.define_class(m, node),)
+    for decorator in reversed(node.decorator_list):
+        m.call(decorator, m.peek(decorator), Arguments((value,)))
+    m.bind(node.name, value)
+
+
+def return_(m: Machine, node: ast.Return) -> None:
+    functions.returned(m, m.eval(node.value) if node.value is not None else NOTHING)
+
+
+def raise_(m: Machine, node: ast.Raise) -> None:
+    for part in (node.exc, node.cause):
+        if part is not None:
+            m.eval(part)
+
+
+def assert_(m: Machine, node: ast.Assert) -> None:
+    m.eval(node.test)
+    if node.msg is not None:
+        m.eval(node.msg)
+
+
+def global_(m: Machine, node: ast.Global) -> None:
+    if m.scope is not m.module:
+        m.scope.globals.update(node.names)
+
+
+def nonlocal_(m: Machine, node: ast.Nonlocal) -> None:
+    m.scope.nonlocals.update(node.names)
+
+
+def match_(m: Machine, node: ast.Match) -> None:
+    subject = m.eval(node.subject)
+    for case in node.cases:
+        for part in ast.walk(case.pattern):
+            if isinstance(part, ast.MatchAs | ast.MatchStar) and part.name:
+                m.bind(part.name, join(subject, contents(subject)))
+            elif isinstance(part, ast.MatchMapping) and part.rest:
+                m.bind(part.rest, subject)
+        if case.guard is not None:
+            m.eval(case.guard)
+    _ways(m, [case.body for case in node.cases], complete=False)
+
+
+STATEMENTS: dict[type[ast.AST], Handler] = {
+    ast.Expr: expression,
+    ast.Assign: assignment,
+    ast.AnnAssign: annotated,
+    ast.AugAssign: augmented,
+    ast.Delete: delete,
+    ast.If: if_,
+    ast.For: for_,
+    ast.AsyncFor: for_,
+    ast.While: while_,
+    ast.With: with_,
+    ast.AsyncWith: with_,
+    ast.Try: try_,
+    ast.TryStar: try_,
+    ast.FunctionDef: define,
+    ast.AsyncFunctionDef: define,
+    ast.ClassDef: class_,
+    ast.Return: return_,
+    ast.Raise: raise_,
+    ast.Assert: assert_,
+    ast.Global: global_,
+    ast.Nonlocal: nonlocal_,
+    ast.Match: match_,
+    ast.Import: import_modules,
+    ast.ImportFrom: import_from,
+}

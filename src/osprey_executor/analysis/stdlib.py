@@ -1,0 +1,371 @@
+"""Functions of the standard library that call what they are given, and files and pickles that carry code about."""
+
+from __future__ import annotations
+
+import ast
+import pickletools
+
+from osprey_executor.analysis import functions, texts
+from osprey_executor.analysis.calls import call, let_go
+from osprey_executor.analysis.dynamic import run_text
+from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.values import (
+    HOLE,
+    NOTHING,
+    UNKNOWN,
+    Box,
+    Const,
+    Pattern,
+    Ref,
+    Value,
+    contents,
+    held,
+    is_text,
+    joined,
+    only_const,
+    spelling,
+)
+from osprey_executor.models import Effect, Severity
+
+
+def _starts(target: tuple[int | str, ...], args: int | str | None, *more: int | str) -> Model:
+    """A function that calls its argument `target`, with the items of `args`, or the arguments from place `args` on."""
+
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        callee = given.get(*target)
+        if callee is None:
+            return None
+        for place in target:
+            if place in given.nodes:
+                m.taken.pop(m.where(given.nodes[place])[:2], None)
+        passed: tuple[Value, ...] = ()
+        nodes: dict[int | str, ast.expr] = {}
+        keywords: dict[str, Value] = {}
+        if isinstance(args, int):
+            passed = given.args[args:]
+            nodes = {
+                place - args: one for place, one in given.nodes.items() if isinstance(place, int) and place >= args
+            }
+            keywords = {name: value for name, value in given.keywords.items() if name not in target}
+        elif args is not None:
+            held_args = given.get(args, *more) or NOTHING
+            if functions.is_exact(held_args):
+                passed = tuple(functions.each(held_args))
+            elif held_args:
+                return call(m, node, callee, Arguments((contents(held_args),), complete=False))
+            for atom in given.get("kwargs") or NOTHING:
+                if isinstance(atom, Box):
+                    keywords = {str(key): value for key, value in atom.items.items()}
+        return call(m, node, callee, Arguments(passed, keywords, nodes))
+
+    return model
+
+
+def _with_anything(*target: int | str) -> Model:
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        for atom in given.get(*target) or NOTHING:
+            let_go(m, node, atom)
+        return UNKNOWN
+
+    return model
+
+
+def _executor_map(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    model = m.semantics.models.get("builtins.map")
+    return model(m, node, given) if model else None
+
+
+def _reduce(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    if len(given.args) < 2:
+        return None
+    items = contents(given.args[1]) or UNKNOWN
+    start = given.args[2] if len(given.args) > 2 else items
+    return call(m, node, given.args[0], Arguments((joined([start, UNKNOWN]), items)))
+
+
+def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    mode = given.get(1, "mode")
+    written = mode is not None and not all(
+        isinstance(atom, Const) and isinstance(atom.value, str) and not set(atom.value) & set("wax+") for atom in mode
+    )
+    path = _path(given.get(0, "file") or UNKNOWN)
+    if written:
+        name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
+        _file_write(m, node, f"writes {name}")
+        for atom in path:
+            if isinstance(atom, Const):
+                m.files.setdefault(str(atom.value), NOTHING)
+    return (Ref("io.TextIOWrapper", True, path),)
+
+
+def _path(value: Value) -> Value:
+    found: list[Value] = []
+    for atom in value:
+        if isinstance(atom, Ref) and atom.path.startswith("pathlib."):
+            found.append(atom.channels or UNKNOWN)
+        else:
+            found.append((atom,) if is_text(atom) else UNKNOWN)
+    return joined(found) if found else UNKNOWN
+
+
+def _file_write(m: Machine, node: ast.AST, message: str) -> None:
+    m.find(node, "file/write", Effect.FILE_WRITE, message)
+
+
+def _wrote(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    content = given.get(0, "data") or UNKNOWN
+    for atom in given.made_with:
+        if isinstance(atom, Const):
+            name = str(atom.value).removeprefix("./")
+            before = m.files.get(name, NOTHING)
+            m.files[name] = texts.concat(before, content) if before else content
+    return UNKNOWN
+
+
+def _wrote_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    shown = ", ".join(spelling(atom).replace(HOLE, "*") for atom in given.made_with[:2]) or "a file"
+    _file_write(m, node, f"writes {shown}")
+    return _wrote(m, node, given)
+
+
+def _read_back(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    found = [
+        m.files[str(atom.value)] for atom in given.made_with if isinstance(atom, Const) and str(atom.value) in m.files
+    ]
+    return joined(found) if found and all(found) else UNKNOWN
+
+
+def _path_made(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    parts = [_path(value) for value in given.args]
+    text: Value = parts[0] if parts else (Const("."),)
+    for part in parts[1:]:
+        text = texts.concat(texts.concat(text, (Const("/"),)), part)
+    return (Ref("pathlib.Path", True, text),)
+
+
+def _path_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    return _open(m, node, Arguments(((given.made_with or UNKNOWN), *given.args), given.keywords))
+
+
+def _joined_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    text = _path(given.args[0]) if given.args else UNKNOWN
+    for part in given.args[1:]:
+        text = texts.concat(texts.concat(text, (Const("/"),)), _path(part))
+    return text
+
+
+def _dumped(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    for value in given.args[1:2]:
+        for path in _path(tuple(a for a in value if not (isinstance(a, Ref) and a.path == "io.TextIOWrapper"))):
+            if isinstance(path, Const):
+                m.files[f"pickle:{path.value}"] = NOTHING
+        for atom in value:
+            if isinstance(atom, Ref) and atom.path == "io.TextIOWrapper":
+                for path in atom.channels:
+                    if isinstance(path, Const):
+                        m.files[f"pickle:{path.value}"] = NOTHING
+    _file_write(m, node, "writes a pickle")
+    return UNKNOWN
+
+
+def _dumped_text(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    for value in given.args[:1]:
+        for atom in held(value):
+            let_go(m, node, atom)
+    return (Ref("pickle.dumped", True),)
+
+
+def _loaded(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    for atom in given.get(0, "data", "file", "filename", "f") or UNKNOWN:
+        if isinstance(atom, Ref) and atom.path in ("pickle.dumped", "io.BytesIO"):
+            continue
+        paths = atom.channels if isinstance(atom, Ref) and atom.path == "io.TextIOWrapper" else (atom,)
+        if paths and all(isinstance(path, Const) and f"pickle:{path.value}" in m.files for path in paths):
+            continue
+        if isinstance(atom, Const) and isinstance(atom.value, bytes) and _pickled(m, node, atom.value):
+            continue
+        m.find(
+            node,
+            "opaque/unpickle",
+            Effect.OPAQUE,
+            "unpickles data that is not seen here: a pickle can run any code",
+            Severity.WARNING,
+            ask=True,
+        )
+        m.write(None, None, m.where(node)[0])
+    return UNKNOWN
+
+
+def _pickled(m: Machine, node: ast.AST, data: bytes) -> bool:
+    """Return whether a constant pickle names nothing of a library; what it names is noted as called."""
+    strings: list[str] = []
+    try:
+        for code, argument, _ in pickletools.genops(data[:100_000]):
+            if code.name in ("GLOBAL", "INST") and isinstance(argument, str):
+                path = argument.replace(" ", ".")
+            elif code.name == "STACK_GLOBAL":
+                path = ".".join(strings[-2:])
+            else:
+                if isinstance(argument, str):
+                    strings.append(argument)
+                continue
+            ref = Ref(m.catalogue.aliases.get(path, path))
+            rule = m.catalogue.rule(ref.path)
+            if rule is None:
+                return False
+            m.apply(node, rule, ref, None)
+    except Exception:  # pickletools raises many kinds on bytes that are no pickle
+        return False
+    return True
+
+
+def _yaml(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    loader = given.get(1, "Loader")
+    if loader and all(isinstance(atom, Ref) and "Safe" in atom.path for atom in loader):
+        return UNKNOWN
+    m.find(
+        node,
+        "opaque/yaml-load",
+        Effect.OPAQUE,
+        "loads YAML with a loader that can make any Python object",
+        Severity.WARNING,
+        ask=True,
+    )
+    return UNKNOWN
+
+
+def _library(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    known = only_const(given.args[0]) if given.args else None
+    name = str(known.value) if known is not None else ""
+    if name.partition(".so")[0].rpartition("/")[2] in ("libm", "m"):
+        return UNKNOWN
+    m.find(
+        node,
+        "opaque/native-library",
+        Effect.OPAQUE,
+        f"loads the native library {name or 'of a name only known when the program runs'}: its calls are not seen here",
+        Severity.WARNING,
+        ask=True,
+    )
+    m.write(None, None, m.where(node)[0])
+    return UNKNOWN
+
+
+def _path_changed(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    m.path_changed = True
+    return UNKNOWN
+
+
+def _run_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    for atom in given.get(0, "path_name", "mod_name") or UNKNOWN:
+        name = str(atom.value) if isinstance(atom, Const) else ""
+        written = m.files.get(name) or m.files.get(f"{name}.py")
+        run_text(m, node, written or UNKNOWN, f"runpy with {name or 'a file'}")
+    return UNKNOWN
+
+
+def _frame_text(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`pandas.eval("@f(x)")` calls what the program has under that name."""
+    text = only_const(given.get(0, "expr") or UNKNOWN)
+    if text is not None and isinstance(text.value, str) and "@" in text.value:
+        run_text(m, node, (Const(text.value.replace("@", "")),), "eval of a table", mode="eval")
+    return UNKNOWN
+
+
+def _environment(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    m.find(node, "secret/environment", None, "reads an environment variable")
+    return (Pattern(HOLE),)
+
+
+_THREAD = _starts(("target", 1), "args", 3)
+MODELS: dict[str, Model] = {
+    "threading.Thread": _THREAD,
+    "multiprocessing.Process": _THREAD,
+    "multiprocessing.context.Process": _THREAD,
+    "threading.Timer": _starts((1, "function"), "args", 2),
+    "sched.scheduler.enter": _starts((2, "action"), "argument", 3),
+    "sched.scheduler.enterabs": _starts((2, "action"), "argument", 3),
+    **dict.fromkeys(
+        (
+            "concurrent.futures.ThreadPoolExecutor.submit",
+            "concurrent.futures.ProcessPoolExecutor.submit",
+            "asyncio.to_thread",
+            "atexit.register",
+            "contextlib.ExitStack.callback",
+            "contextvars.Context.run",
+        ),
+        _starts((0, "func", "fn"), 1),
+    ),
+    "weakref.finalize": _starts((1, "func"), 2),
+    "signal.signal": _with_anything(1, "handler"),
+    "sys.settrace": _with_anything(0),
+    "sys.setprofile": _with_anything(0),
+    **dict.fromkeys(
+        (
+            "concurrent.futures.ThreadPoolExecutor.map",
+            "multiprocessing.pool.ThreadPool.map",
+            "multiprocessing.Pool.map",
+            "itertools.starmap",
+            "concurrent.futures.ProcessPoolExecutor.map",
+        ),
+        _executor_map,
+    ),
+    "functools.reduce": _reduce,
+    "builtins.open": _open,
+    "io.open": _open,
+    "io.TextIOWrapper.write": _wrote,
+    "io.TextIOWrapper.writelines": _wrote,
+    "io.TextIOWrapper.read": _read_back,
+    "pathlib.Path": _path_made,
+    "pathlib.PurePath": _path_made,
+    "pathlib.Path.open": _path_open,
+    "pathlib.Path.write_text": _wrote_path,
+    "pathlib.Path.write_bytes": _wrote_path,
+    "pathlib.Path.read_text": _read_back,
+    "os.path.join": _joined_path,
+    "os.getenv": _environment,
+    "os.environ.get": _environment,
+    **dict.fromkeys(("pickle.dump", "joblib.dump", "dill.dump", "cloudpickle.dump"), _dumped),
+    **dict.fromkeys(("pickle.dumps", "dill.dumps", "cloudpickle.dumps", "marshal.dumps"), _dumped_text),
+    **dict.fromkeys(
+        (
+            "pickle.loads",
+            "pickle.load",
+            "pickle.Unpickler",
+            "_pickle.loads",
+            "dill.loads",
+            "dill.load",
+            "cloudpickle.loads",
+            "cloudpickle.load",
+            "joblib.load",
+            "marshal.loads",
+            "marshal.load",
+            "shelve.open",
+            "pandas.read_pickle",
+            "jsonpickle.decode",
+        ),
+        _loaded,
+    ),
+    **dict.fromkeys(
+        ("yaml.unsafe_load", "yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load_all"), _yaml
+    ),
+    **dict.fromkeys(
+        (
+            "ctypes.CDLL",
+            "ctypes.PyDLL",
+            "ctypes.WinDLL",
+            "ctypes.cdll.LoadLibrary",
+            "cffi.FFI.dlopen",
+            "cffi.FFI.verify",
+            "ctypes.pydll.LoadLibrary",
+            "numpy.ctypeslib.load_library",
+        ),
+        _library,
+    ),
+    **dict.fromkeys(("sys.path.insert", "sys.path.append", "sys.path.extend", "site.addsitedir"), _path_changed),
+    **dict.fromkeys(("runpy.run_path", "runpy.run_module"), _run_path),
+    **dict.fromkeys(
+        ("pandas.eval", "pandas.?.eval", "pandas.?.query", "pandas.DataFrame.eval", "pandas.DataFrame.query"),
+        _frame_text,
+    ),
+}

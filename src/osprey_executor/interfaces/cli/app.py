@@ -27,7 +27,7 @@ from osprey_executor.interfaces.cli.commands import (
 )
 from osprey_executor.interfaces.cli.exits import Exit
 from osprey_executor.interfaces.cli.failures import report, tell
-from osprey_executor.interfaces.cli.screen import prepare_streams
+from osprey_executor.interfaces.cli.streams import prepare_streams
 
 _NAME = "osprey-executor"
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.models import ApprovalCard, Decision
 
-_CHOICES = "approve, reject, edit or later"
+_CHOICES = "approve, reject, edit, later"
 
 
 def show_card(screen: Screen, card: ApprovalCard) -> None:
@@ -41,38 +41,43 @@ class Person:
         """Return the person's decision about `card`, None for later."""
         self._display.pause()
         show_card(self._screen, card)
+        # A terminal that goes away answers with an end of input, which means later. Its signal may come after that
+        # answer, and must not cancel a run that was left for another day.
+        self._interrupts.ignore(signal.SIGHUP)
         try:
-            # A terminal that goes away answers with an end of input, which means later: the run stays for another day.
-            with self._interrupts.ignoring(signal.SIGHUP):
-                return await self._ask(card)
+            decision = await self._ask(card)
         except asyncio.CancelledError as gone:
-            why = visible(str(gone.args[0])) if gone.args and gone.args[0] else "this is no longer asked"
+            self._interrupts.heed(signal.SIGHUP)
             if not self._interrupts.seen:
-                self._screen.tell(Text(why, style="yellow"))
+                who = str(gone.args[0]) if gone.args else "This was settled in another process."
+                self._screen.tell(Text(visible(who), style="yellow"))
             raise
+        if decision is not None:
+            self._interrupts.heed(signal.SIGHUP)
+        return decision
 
     async def _ask(self, card: ApprovalCard) -> Decision | None:
         while True:
-            answer = await ask_line(self._screen, Text(f"Decide: type {_CHOICES}: ", style="bold"))
-            match (answer or "later").lower() if answer != "" else "":
+            answer = await ask_line(self._screen, Text(f"Decide ({_CHOICES}): ", style="bold"))
+            match answer.lower() if answer is not None else None:
                 case "approve" | "yes":
                     return Approve(card.digest)
-                case "reject" | "r" | "no":
+                case "reject" | "no":
                     return await self._reject(card)
-                case "edit" | "e":
+                case "edit":
                     if decision := await self._edit(card):
                         return decision
-                case "later" | "l":
+                case "later" | None:
                     return None
                 case "":
                     self._screen.tell("Nothing is decided yet.")
                 case _:
                     self._screen.tell(f"Not understood. Type one whole word: {_CHOICES}.")
 
-    async def _reject(self, card: ApprovalCard) -> Decision:
-        reason = await ask_line(self._screen, Text("Why (for the record): ", style="bold")) or ""
-        if card.generator == "user":
-            return Reject(reason)
+    async def _reject(self, card: ApprovalCard) -> Decision | None:
+        reason = await ask_line(self._screen, Text("Why (for the record): ", style="bold"))
+        if reason is None or card.generator == "user":
+            return None if reason is None else Reject(reason)
         again = await ask_line(self._screen, Text("Let the generator try again with this reason? [y/N] ", style="bold"))
         return Reject(reason, regenerate=(again or "").lower() in ("y", "yes"))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from osprey_executor.interfaces.cli.exits import Exit, of_status
 from osprey_executor.interfaces.cli.failures import tell
-from osprey_executor.interfaces.cli.screen import write_json
+from osprey_executor.interfaces.cli.streams import write_json
 from osprey_executor.interfaces.cli.summary import run_summary
 from osprey_executor.models import RunStatus
 
@@ -40,7 +40,8 @@ async def decide_and_finish(
 
 def _tell_how_to_decide(screen: Screen, result: RunResult) -> None:
     name = "osprey-executor"
-    digest = f" --digest {result.digest}" if result.digest else ""
+    # At a terminal `approve` shows the card and asks; a script must name what it has read.
+    digest = f" --digest {result.digest}" if result.digest and not screen.interactive else ""
     screen.tell("Nothing runs until somebody decides:")
     screen.tell(f"  {name} show {result.run_id}")
     screen.tell(f"  {name} approve {result.run_id}{digest}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from osprey_executor.errors import PythonExecutorException
 from osprey_executor.interfaces.cli import exits
-from osprey_executor.interfaces.cli.screen import write_json
+from osprey_executor.interfaces.cli.streams import write_json
 from osprey_executor.text import visible
 
 
@@ -35,7 +35,7 @@ def tell(kind: str, message: str, code: exits.Exit, *, as_json: bool) -> exits.E
     head = "osprey-executor: "
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         head = f"\x1b[1;31m{head}\x1b[0m"
-    print(head + visible(message).strip(), file=sys.stderr)  # noqa: T201 - the message itself
+    sys.stderr.write(f"{head}{visible(message).strip()}\n")
     return code
 
 

@@ -34,11 +34,19 @@ class Interrupts:
     @contextmanager
     def ignoring(self, number: int) -> Generator[None]:
         """Leave one signal to somebody else, as Ctrl-C to an editor in the foreground."""
-        self._ignored.add(number)
+        self.ignore(number)
         try:
             yield
         finally:
-            self._ignored.discard(number)
+            self.heed(number)
+
+    def ignore(self, number: int) -> None:
+        """From now on let a signal pass."""
+        self._ignored.add(number)
+
+    def heed(self, number: int) -> None:
+        """From now on cancel on a signal again."""
+        self._ignored.discard(number)
 
     def _on_signal(self, number: int) -> None:
         if number not in self._ignored:

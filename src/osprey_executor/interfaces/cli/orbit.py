@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from rich.text import Text
 
-
-def orbit_line(results: Mapping[str, Any]) -> Text | None:
-    """Return one line with the rms of the orbit before and after; None where the results do not tell."""
-    before, after = _number(results, "before"), _number(results, "after")
-    if before is None or after is None:
-        return None
-    gain = f", {before / after:.1f} times smaller" if after else ""
-    return Text.assemble(
-        "Orbit rms: ", (f"{before:.0f} um before", "bold"), ", ", (f"{after:.0f} um after", "bold green"), gain
-    )
+_BEFORE = re.compile(r"rms_([a-z]+)_before_um")
 
 
-def _number(results: Mapping[str, Any], word: str) -> float | None:
-    for name, value in results.items():
-        if word in name and "rms" in name:
-            try:
-                number = float(value)
-            except (TypeError, ValueError):
-                return None
-            return number * 1e3 if name.endswith("mm") else number
-    return None
+def orbit_text(results: Mapping[str, Any]) -> Text | None:
+    """Return one line a plane with the rms of the orbit before and after; None where the results do not tell."""
+    text = Text()
+    for name, before in results.items():
+        plane = _BEFORE.fullmatch(name)
+        after = results.get(f"rms_{plane[1]}_after_um") if plane else None
+        if plane and isinstance(before, float) and isinstance(after, float):
+            text.append("\n" if text else "")
+            text.append(f"Orbit rms {plane[1]}: {before:.0f} µm before, ")
+            text.append(f"{after:.0f} µm after", "bold green")
+    return text or None

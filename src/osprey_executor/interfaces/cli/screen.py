@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING
+
+from osprey_executor.interfaces.cli.streams import write_out
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -47,28 +46,3 @@ class Screen:
     def tell(self, renderable: RenderableType = "", *, style: str | None = None) -> None:
         """Print what is not the answer on standard error; lines are left to the terminal to wrap, so they copy well."""
         self.err.print(renderable, style=style, soft_wrap=True)
-
-
-def write_json(document: Any) -> None:
-    """Print one JSON document on standard output, in ASCII, so that no locale and no terminal can spoil it."""
-    write_out(lambda: print(json.dumps(document, indent=2, allow_nan=False), file=sys.stdout))  # noqa: T201 - the output
-
-
-def write_out(write: Any) -> None:
-    """Call `write` and flush standard output; a reader that has gone away is no error."""
-    try:
-        write()
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The interpreter flushes once more at exit: give it something that cannot break.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def prepare_streams() -> None:
-    """Make the standard streams safe to write: present, and unable to fail on a character that they cannot encode."""
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        stream: TextIO | None = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - for the life of the process
-        elif mode == "w" and hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -29,12 +28,15 @@ WORDS: Final = {
     RunStatus.OUTCOME_UNKNOWN: ("Outcome unknown", "bold red"),
 }
 _MOST: Final = 12
+_LABEL: Final = 10
 
 
 def run_summary(result: RunResult) -> RenderableType:
     """Return the summary of a run."""
     words, style = WORDS[result.status]
     facts = _facts()
+    if result.task:
+        facts.add_row("task", Text(one_line(result.task)))
     facts.add_row("run", Text(result.run_id))
     if result.generator:
         facts.add_row("code from", Text(one_line(result.generator)))
@@ -48,6 +50,7 @@ def run_summary(result: RunResult) -> RenderableType:
     _add_notes(facts, result.notes)
     head = Text.assemble((words, style), f" after {result.timings.total:.1f} s" if result.timings.total else "")
     return Group(
+        Text(),
         head,
         *_error(result.error),
         facts,
@@ -68,7 +71,7 @@ def outcome_summary(outcome: Outcome) -> RenderableType:
 
 def _facts() -> Table:
     table = Table.grid(padding=(0, 2))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", no_wrap=True, min_width=_LABEL)
     table.add_column(overflow="fold")
     return table
 
@@ -128,7 +131,9 @@ def _results(results: Mapping[str, Any]) -> list[RenderableType]:
         table.add_row(Text(one_line(str(name), 60)), Text(short(results[name])))
     if len(results) > _MOST:
         table.add_row("...", Text(f"{len(results) - _MOST} more, all in results.json"))
-    return [Text("results", style="dim"), Padding(table, (0, 0, 0, 2))]
+    labelled = _facts()
+    labelled.add_row("results", table)
+    return [labelled]
 
 
 def short(value: Any) -> str:
@@ -156,5 +161,6 @@ def _paths(result: RunResult | Outcome, folder: Path | None, notebook: Path | No
         named.append(("folder", folder))
     # A path stays on one line, so that it can be copied whole: the terminal wraps it, not we.
     return [
-        Text.assemble((f"{kind:9}", "dim"), visible(str(path)), no_wrap=True, overflow="ignore") for kind, path in named
+        Text.assemble((f"{kind:<{_LABEL + 2}}", "dim"), visible(str(path)), no_wrap=True, overflow="ignore")
+        for kind, path in named
     ]

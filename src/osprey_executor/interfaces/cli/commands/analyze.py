@@ -27,8 +27,9 @@ def analyze(
     """
     from osprey_executor.interfaces.cli.exits import Exit
     from osprey_executor.interfaces.cli.findings import report_text
-    from osprey_executor.interfaces.cli.screen import Screen, write_json
+    from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.sources import read_code
+    from osprey_executor.interfaces.cli.streams import write_json
     from osprey_executor.models import Severity, Verdict
     from osprey_executor.service import analyze as analyse
 

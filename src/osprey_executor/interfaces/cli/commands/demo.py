@@ -31,7 +31,7 @@ def demo(as_json: Json = False) -> int:
 
     from osprey_executor.interfaces.cli.deciding import Person
     from osprey_executor.interfaces.cli.ending import finish
-    from osprey_executor.interfaces.cli.orbit import orbit_line
+    from osprey_executor.interfaces.cli.orbit import orbit_text
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.work import Work, with_service
     from osprey_executor.models import PythonExecutionRequest
@@ -49,8 +49,8 @@ def demo(as_json: Json = False) -> int:
         events = work.service.stream(request, decide=decide, approver="demo" if alone else None)
         result = await work.follow(events)
         code = finish(screen, result)
-        if result and (line := orbit_line(result.results)) and not as_json:
-            screen.show(line)
+        if result and (orbit := orbit_text(result.results)):
+            screen.tell(orbit) if as_json else screen.show(orbit)
         return code
 
     return with_service(body, screen, CONFIG)

@@ -12,7 +12,8 @@ def doctor(config: ConfigFile = None, as_json: Json = False) -> int:
     """
     from osprey_executor.interfaces.cli.exits import Exit
     from osprey_executor.interfaces.cli.lists import probes_table
-    from osprey_executor.interfaces.cli.screen import Screen, write_json
+    from osprey_executor.interfaces.cli.screen import Screen
+    from osprey_executor.interfaces.cli.streams import write_json
     from osprey_executor.interfaces.cli.work import Work, with_service
 
     screen = Screen.open(as_json=as_json)

@@ -8,7 +8,8 @@ from osprey_executor.interfaces.cli.commands.options import Json
 def pending(as_json: Json = False) -> int:
     """List the runs that wait for approval."""
     from osprey_executor.interfaces.cli.lists import pending_table
-    from osprey_executor.interfaces.cli.screen import Screen, write_json
+    from osprey_executor.interfaces.cli.screen import Screen
+    from osprey_executor.interfaces.cli.streams import write_json
     from osprey_executor.interfaces.cli.work import Work, with_service
 
     screen = Screen.open(as_json=as_json)

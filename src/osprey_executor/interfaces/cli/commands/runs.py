@@ -15,7 +15,8 @@ def runs(
 ) -> int:
     """List the latest runs."""
     from osprey_executor.interfaces.cli.lists import runs_table
-    from osprey_executor.interfaces.cli.screen import Screen, write_json
+    from osprey_executor.interfaces.cli.screen import Screen
+    from osprey_executor.interfaces.cli.streams import write_json
     from osprey_executor.interfaces.cli.work import Work, with_service
 
     screen = Screen.open(as_json=as_json)

@@ -1,0 +1,117 @@
+"""Two ways to show how far a run is: a display that repaints itself at a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from rich.live import Live
+from rich.progress import BarColumn, Progress, SpinnerColumn, Task, TaskID, TextColumn, TimeElapsedColumn
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from osprey_executor.interfaces.cli.screen import Screen
+
+
+class Indicator(Protocol):
+    """Shows one stage, and how far the code says it is. Texts are safe to show."""
+
+    def stage(self, words: str, *, waits: bool) -> None:
+        """Begin a stage; one that `waits` for a person moves nothing."""
+        ...
+
+    def progress(self, fraction: float, words: str) -> None:
+        """Show how far the code is, between 0 and 1."""
+        ...
+
+    def pause(self) -> None:
+        """Leave the terminal to something else; the next stage comes back."""
+        ...
+
+
+def indicator_for(screen: Screen) -> Indicator:
+    """Return what suits the standard error of this process."""
+    return Bars(screen) if screen.moving else Lines(screen)
+
+
+class Lines:
+    """A line a stage and a line each tenth of the way: for logs, pipes and terminals that cannot repaint."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._words = ""
+        self._tenth = -1
+
+    def stage(self, words: str, *, waits: bool) -> None:
+        """Say it once."""
+        self._tenth = -1
+        if words != self._words:
+            self._words = words
+            self._screen.tell(f"{words} ...")
+
+    def progress(self, fraction: float, words: str) -> None:
+        """Say it when another tenth is done."""
+        if int(fraction * 10) != self._tenth:
+            self._tenth = int(fraction * 10)
+            self._screen.tell(f"{fraction:4.0%} {words}".rstrip())
+
+    def pause(self) -> None:
+        """Nothing moves."""
+
+
+class Bars:
+    """A spinner with the stage and its time, and a bar once the code has said how far it is."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._live: Live | None = None
+        self._stage: TaskID | None = None
+        self._bar: TaskID | None = None
+        utf = screen.err.encoding.lower().startswith("utf")
+        self._rows = Progress(
+            SpinnerColumn("dots" if utf else "line", style="cyan"),
+            TextColumn("{task.description}", markup=False),
+            _Bar(bar_width=12 if screen.err.width < 60 else 32),
+            _Far(),
+            console=screen.err,
+        )
+
+    def stage(self, words: str, *, waits: bool) -> None:
+        """Replace the stage and take the bar of the last one away."""
+        for row in (self._stage, self._bar):
+            if row is not None:
+                self._rows.remove_task(row)
+        self._bar = None
+        self._stage = self._rows.add_task(words, total=None)
+        if waits:
+            self.pause()
+        elif self._live is None:
+            self._live = Live(self._rows, console=self._screen.err, refresh_per_second=8, transient=True)
+            self._live.start()
+
+    def progress(self, fraction: float, words: str) -> None:
+        """Move the bar."""
+        if self._bar is None:
+            self._bar = self._rows.add_task(words, total=1.0)
+        self._rows.update(self._bar, completed=fraction, description=words)
+
+    def pause(self) -> None:
+        """Wipe the display."""
+        if self._live:
+            self._live.stop()
+            self._live = None
+
+
+class _Bar(BarColumn):
+    """A bar for rows that have an end: a stage has none, as nobody knows how long it takes."""
+
+    def __call__(self, task: Task) -> RenderableType:
+        return Text() if task.total is None else super().__call__(task)
+
+
+class _Far(TimeElapsedColumn):
+    """Percent for rows that have an end, the time so far for the others."""
+
+    def __call__(self, task: Task) -> RenderableType:
+        return super().__call__(task) if task.total is None else Text(f"{task.percentage:3.0f} %")

@@ -1,0 +1,54 @@
+"""`config check`: which file won, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from osprey_executor.interfaces.cli.commands.options import ConfigFile, Json
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from osprey_executor.config import CheckReport
+
+
+def check(config: ConfigFile = None, as_json: Json = False) -> int:
+    """Say which file is the configuration and whether it can be used.
+
+    Exit 2 if it cannot.
+    """
+    from osprey_executor.config import check as examine
+    from osprey_executor.interfaces.cli.exits import Exit
+    from osprey_executor.interfaces.cli.screen import Screen
+    from osprey_executor.interfaces.cli.streams import write_json
+
+    screen = Screen.open(as_json=as_json)
+    report = examine(config)
+    if as_json:
+        write_json(report.model_dump(mode="json") | {"ok": report.ok})
+    else:
+        for line in _lines(report):
+            screen.show(line)
+    return Exit.SUCCEEDED if report.ok else Exit.USAGE
+
+
+def _lines(report: CheckReport) -> list[Text]:
+    from rich.text import Text
+
+    from osprey_executor.text import one_line, visible
+
+    lines: list[Text] = []
+    won = False
+    for name, path, exists in report.searched:
+        state, style = ("used", "green") if exists and not won else ("not used" if exists else "not there", "dim")
+        won = won or exists
+        lines.append(Text.assemble((f"{state:<10}", style), f"{one_line(name)}: {one_line(str(path), 500)}"))
+    if not won and not report.problems:
+        lines.append(Text("No file: the defaults are used. They run your own code; generating code needs a generator:"))
+        lines.append(Text("  osprey-executor config init", style="bold"))
+    lines += [Text.assemble(("warning   ", "yellow"), visible(text)) for text in report.warnings]
+    lines += [Text.assemble(("lacking   ", "yellow"), visible(text)) for text in report.lacking]
+    lines += [Text.assemble(("problem   ", "bold red"), visible(text)) for text in report.problems]
+    if report.ok:
+        lines.append(Text("The configuration can be used.", style="green"))
+    return lines

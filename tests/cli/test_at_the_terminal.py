@@ -1,0 +1,194 @@
+"""What a person can do at a terminal: a real one, on the fake service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pexpect
+import pyte
+import pytest
+
+from osprey_executor.interfaces import cli
+
+PROMPT = r"later\): "
+_MAIN = Path(__file__).with_name("fake_main.py")
+
+
+class Terminal:
+    """A child on a pseudo-terminal, and the screen that a person sees."""
+
+    def __init__(self, *arguments: str, columns: int = 80, **environment: str) -> None:
+        self._screen = pyte.Screen(columns, 60)
+        self._stream = pyte.Stream(self._screen)
+        self.child = pexpect.spawn(
+            sys.executable,
+            [str(_MAIN), *arguments],
+            dimensions=(60, columns),
+            env={**os.environ, "TERM": "xterm-256color", **environment},
+            encoding="utf-8",
+            timeout=60,
+        )
+        self.child.logfile_read = self
+
+    def write(self, text: str) -> None:
+        self._stream.feed(text)
+
+    def flush(self) -> None:
+        pass
+
+    def answer(self, question: str, line: str) -> None:
+        self.child.expect(question)
+        self.child.sendline(line)
+
+    def end(self) -> int:
+        self.child.expect(pexpect.EOF)
+        self.child.close()
+        return int(self.child.exitstatus if self.child.exitstatus is not None else -1)
+
+    @property
+    def screen(self) -> str:
+        return "\n".join(line.rstrip() for line in self._screen.display)
+
+
+Open = Callable[..., Terminal]
+
+
+@pytest.fixture
+def terminal() -> Iterator[Open]:
+    opened: list[Terminal] = []
+
+    def start(*arguments: str, **more: object) -> Terminal:
+        opened.append(Terminal(*arguments, **more))  # type: ignore[arg-type]
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        with suppress(pexpect.ExceptionPexpect, ValueError, OSError):
+            one.child.close(force=True)
+
+
+def test_nothing_but_the_whole_word_approves(terminal: Open) -> None:
+    tty = terminal("run", "write")
+    for answer in ("", "y", "a", "appr", "approve it"):
+        tty.answer(PROMPT, answer)
+    tty.answer(PROMPT, "approve")
+    assert tty.end() == 0
+    assert "Nothing is decided yet." in tty.screen
+    assert "Succeeded" in tty.screen
+
+
+def test_what_was_typed_before_the_question_is_no_answer(terminal: Open) -> None:
+    tty = terminal("run", "write")
+    tty.child.send("approve\napprove\n")
+    tty.answer(PROMPT, "later")
+    assert tty.end() == 3
+    assert "Waiting for approval" in tty.screen
+
+
+def test_rejection_with_a_reason(terminal: Open, tmp_path: Path) -> None:
+    tty = terminal("run", "write", FAKE_LOG=str(tmp_path / "log"))
+    tty.answer(PROMPT, "reject")
+    tty.answer("Why", "too strong")
+    tty.answer("try again", "")
+    assert tty.end() == 4
+    assert (tmp_path / "log").read_text() == "Reject(reason='too strong', regenerate=False)"
+
+
+def test_the_end_of_input_means_later(terminal: Open) -> None:
+    tty = terminal("run", "write")
+    tty.child.expect(PROMPT)
+    tty.child.sendeof()
+    assert tty.end() == 3
+
+
+def test_a_terminal_that_goes_away_leaves_the_run_waiting(terminal: Open, tmp_path: Path) -> None:
+    tty = terminal("run", "write", FAKE_LOG=str(tmp_path / "log"))
+    tty.child.expect(PROMPT)
+    tty.child.ptyproc.fileobj.close()  # the kernel hangs up on the session, as when a connection is lost
+    os.waitpid(tty.child.pid, 0)
+    assert (tmp_path / "log").read_text() == "None"
+
+
+def test_a_decision_elsewhere_takes_the_question_away(terminal: Open) -> None:
+    tty = terminal("run", "settled")
+    tty.child.expect(PROMPT)
+    assert tty.end() == 0
+    assert "Decide" not in tty.screen
+    assert "carol approved it in another process" in tty.screen
+
+
+def test_editing_shows_a_new_card_for_the_new_code(terminal: Open, tmp_path: Path) -> None:
+    editor = tmp_path / "editor"
+    editor.write_text('#!/bin/sh\necho "edited = True" >> "$1"\n')
+    editor.chmod(0o700)
+    tty = terminal("run", "write", EDITOR=str(editor), FAKE_LOG=str(tmp_path / "log"))
+    tty.answer(PROMPT, "edit")
+    tty.child.expect("edited")
+    tty.answer(PROMPT, "approve")
+    assert tty.end() == 0
+    assert "cdcd" in (tmp_path / "log").read_text()
+
+
+@pytest.mark.parametrize("editor", ["true", "false", "/nonexistent/editor", "'"])
+def test_an_editor_that_changes_nothing_decides_nothing(terminal: Open, editor: str) -> None:
+    tty = terminal("run", "write", EDITOR=editor)
+    tty.answer(PROMPT, "edit")
+    tty.answer(PROMPT, "later")
+    assert tty.end() == 3
+
+
+def test_ctrl_c_cancels_while_the_code_runs(terminal: Open) -> None:
+    tty = terminal("run", "hang")
+    tty.child.expect("a warning")
+    tty.child.sendintr()
+    assert tty.end() == 130
+    assert "Cancelled" in tty.screen
+
+
+def test_ctrl_c_cancels_at_the_question(terminal: Open) -> None:
+    tty = terminal("run", "write")
+    tty.child.expect(PROMPT)
+    tty.child.sendintr()
+    assert tty.end() == 130
+
+
+def test_termination_cancels(terminal: Open) -> None:
+    tty = terminal("run", "hang")
+    tty.child.expect("a warning")
+    tty.child.kill(signal.SIGTERM)
+    assert tty.end() == 130
+
+
+@pytest.mark.parametrize(("word", "code"), [("yes", 0), ("y", 3), ("", 3)])
+def test_approve_asks_for_a_whole_word(terminal: Open, word: str, code: int) -> None:
+    tty = terminal("approve", "2026")
+    tty.answer("Type yes", word)
+    assert tty.end() == code
+
+
+def test_a_narrow_terminal_that_cannot_repaint(terminal: Open) -> None:
+    tty = terminal("run", "write", columns=40, TERM="dumb", NO_COLOR="1", PYTHONIOENCODING="ascii")
+    tty.answer(PROMPT, "approve")
+    assert tty.end() == 0
+    assert "\x1b" not in tty.screen
+    assert "running in the sandbox ..." in tty.screen
+
+
+def test_the_first_configuration_is_asked_for(terminal: Open, tmp_path: Path) -> None:
+    file = tmp_path / "config.yml"
+    tty = terminal("config", "init", "--output", str(file), OPENAI_API_KEY="not-to-be-written")
+    tty.answer("Provider", "openai")
+    tty.answer("Model", "")
+    tty.answer("variable", "")
+    assert tty.end() == 0
+    assert "${OPENAI_API_KEY}" in file.read_text()
+    assert "not-to-be-written" not in file.read_text() + tty.screen
+
+
+def test_the_entry_point_is_where_the_package_says() -> None:
+    assert callable(cli.main)

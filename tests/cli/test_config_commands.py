@@ -1,0 +1,70 @@
+"""`config`: which file won, what it came to, and a first one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .conftest import Cli
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder without a configuration."""
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    return here
+
+
+def test_no_file_is_no_problem(cli: Cli) -> None:
+    said = cli("config", "check")
+    assert said.code == 0
+    assert "defaults" in said.out
+    assert "config init" in said.out
+
+
+def test_check_says_which_file_won(cli: Cli, folder: Path) -> None:
+    (folder / "config.yml").write_text("approval: {mode: all_code}")
+    said = cli("config", "check")
+    assert said.code == 0
+    assert "used" in said.out
+    assert "./config.yml" in said.out
+    assert cli("config", "check", "--json").document["source"] == str(folder / "config.yml")
+
+
+@pytest.mark.parametrize("text", ["a: [", "approval: {mod: all_code}", "- 1", "\x00", "execution: {timeout: -1}"])
+def test_a_wrong_file_is_told_in_a_sentence(cli: Cli, folder: Path, text: str) -> None:
+    (folder / "config.yml").write_text(text)
+    said = cli("config", "check")
+    assert said.code == 2
+    assert "config.yml" in said.out
+    assert cli("config", "show").code == 2
+    assert cli("run", "ok").code in (0, 2)
+
+
+def test_secrets_are_masked(cli: Cli, folder: Path) -> None:
+    (folder / "config.yml").write_text("models: {m: {provider: openai, model_id: x, api_key: s3cr3t}}")
+    for arguments in (["show"], ["show", "--json"], ["check"], ["check", "--json"]):
+        said = cli("config", *arguments)
+        assert said.code == 0
+        assert "s3cr3t" not in said.out + said.err
+
+
+def test_init_without_a_terminal(cli: Cli, folder: Path) -> None:
+    assert "give --provider and --model" in cli("config", "init").err
+    assert cli("config", "init", "--provider", "openai", "--model", "gpt-5").code == 0
+    assert cli("config", "check").code == 0
+    again = cli("config", "init", "--provider", "openai", "--model", "gpt-5")
+    assert again.code == 2
+    assert "--force" in again.err
+    assert cli("config", "init", "--provider", "openai", "--model", "x", "--force").code == 0
+    assert '"x"' in (folder / "config.yml").read_text()
+
+
+def test_a_key_in_place_of_its_variable_is_refused(cli: Cli, folder: Path) -> None:
+    said = cli("config", "init", "--provider", "openai", "--model", "x", "--key-variable", "sk-12345-secret")
+    assert said.code == 2
+    assert "sk-12345" not in said.err
+    assert not (folder / "config.yml").exists()

@@ -1,0 +1,65 @@
+"""Which engine a name stands for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from osprey_executor.config import Config, ExecutionConfig, config_from
+from osprey_executor.errors import ConfigurationError, EngineUnavailableError
+from osprey_executor.execution._engine import Engine
+
+_CONTAINER = (
+    "execution_method: container is not available in this release: set execution.execution_method to local, "
+    "which isolates code on this machine without Docker"
+)
+_NOT_LINUX = (
+    "the local engine isolates code with Linux namespaces, and this is {platform}: use a Linux machine, a Linux "
+    "virtual machine or WSL 2; or, if no containment is wanted, write execution.isolation: none into the configuration"
+)
+_RESTRICTED = (
+    "execution.isolation: restricted comes with a later release: use full, or, if no containment is wanted, none"
+)
+
+
+@asynccontextmanager
+async def open_engine(
+    name: str, config: Config | ExecutionConfig | Mapping[str, Any] | None = None
+) -> AsyncIterator[Engine]:
+    """Open the engine `name` for as long as the context lasts.
+
+    Args:
+        name: `local`, or `container`.
+        config: the whole configuration, its `execution` section, or that section as a mapping; None: the defaults.
+
+    Raises:
+        EngineUnavailableError: the engine cannot give what the configuration demands; the message has cause and remedy.
+        ConfigurationError: there is no such engine, or its configuration cannot be used.
+    """
+    section = _section(config)
+    if name == "container":
+        raise EngineUnavailableError(_CONTAINER)
+    if name != "local":
+        raise ConfigurationError(f"there is no engine {name!r}: known are local and container")
+    if section.isolation == "restricted":
+        raise EngineUnavailableError(_RESTRICTED)
+    if section.isolation == "full" and not sys.platform.startswith("linux"):
+        raise EngineUnavailableError(_NOT_LINUX.format(platform=sys.platform))
+    # Deferred: it needs parts of the system that not every platform has.
+    from osprey_executor.execution.local import open_local
+
+    async with open_local(section) as engine:
+        yield engine
+
+
+def _section(config: Config | ExecutionConfig | Mapping[str, Any] | None) -> ExecutionConfig:
+    if isinstance(config, Config):
+        return config.execution
+    if isinstance(config, ExecutionConfig):
+        return config
+    if config is None:
+        return ExecutionConfig()
+    whole = "execution" in config or "osprey" in config
+    return config_from(config if whole else {"execution": dict(config)}).execution

@@ -1,0 +1,217 @@
+"""The jail: what a `Job` becomes as a specification for the launcher."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import resource
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from osprey_executor.execution.local import _environment as place
+from osprey_executor.execution.local._interpreter import Interpreter
+from osprey_executor.execution.local._jail_process import JailProcess
+from osprey_executor.execution.local._paths import SYSTEM, Mounts
+from osprey_executor.execution.local._sandbox import Job
+from osprey_executor.execution.local.jail import kernel
+from osprey_executor.models import Limits
+
+if TYPE_CHECKING:
+    from osprey_executor.execution.local.jail.spec import JailSpec
+
+_CODE_AS_USER = 1000
+_CODE_AS_ROOT = 65534
+_MONITOR_AS_ROOT = 65533
+_NAMESPACES = {
+    "net": kernel.CLONE_NEWNET,
+    "ipc": kernel.CLONE_NEWIPC,
+    "uts": kernel.CLONE_NEWUTS,
+    "cgroup": kernel.CLONE_NEWCGROUP,
+}
+_DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
+_TICK = 0.05
+_SLACK = 512 << 20
+"""Room above `limits.memory` before one process alone is refused memory: it reserves more than it uses."""
+_OWN_TASKS = 2
+"""Launcher and monitor, which count against the code's user where that is the service's own."""
+_COUNTED_PER_NAMESPACE = (5, 14)
+"""Since this kernel RLIMIT_NPROC counts the processes of one user namespace, not all that the user has."""
+
+
+@dataclass(frozen=True)
+class Walls:
+    """Which walls stand. All of them, but in tests that show that a missing wall is noticed."""
+
+    seccomp: bool = True
+    network: bool = True
+    no_exec: bool = True
+    rlimits: bool = True
+    watch: bool = True
+    extra_binds: tuple[tuple[Path, str], ...] = ()
+    extra_environment: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+class JailSandbox:
+    """Starts each job in a jail of its own."""
+
+    level = "full"
+    code_path = Path(place.CODE)
+    mechanisms = (
+        "user, process, network, mount, IPC and UTS namespaces",
+        "new root on tmpfs, host folders read-only",
+        "seccomp allow-list",
+        "no capabilities, no_new_privs",
+        "rlimits",
+        "memory and process watch by the monitor (pid 1)",
+        "size-limited working folder and /tmp, both noexec",
+    )
+
+    def __init__(
+        self, interpreter: Interpreter, library: Path, filters: list[bytes], walls: Walls | None = None
+    ) -> None:
+        """Prepare what all jails of this interpreter share.
+
+        Args:
+            interpreter: the Python that runs the code.
+            library: host folder that appears as the guest library.
+            filters: seccomp programs, in the order of loading.
+            walls: None: all.
+        """
+        self._interpreter = interpreter
+        self._library = library
+        self._walls = walls or Walls()
+        self._filters = filters if self._walls.seccomp else []
+        self._mounts = Mounts()
+        self._mounts.show((*SYSTEM, *interpreter.folders()))
+        self.fonts: Path | None = None
+        """Prebuilt matplotlib font list on the host, copied into each jail."""
+
+    @property
+    def private_user(self) -> bool:
+        """Whether the code runs as a user who can read no more than everybody can."""
+        return os.geteuid() == 0
+
+    @property
+    def visible_paths(self) -> list[str]:
+        """What of the host the code can read."""
+        binds, _ = self._mounts.ordered()
+        return [source for source, _ in binds]
+
+    @property
+    def top(self) -> list[str]:
+        """What stands in the root folder of the jail."""
+        binds, links = self._mounts.ordered()
+        paths = [path for _, path in binds] + [path for path, _ in links]
+        return sorted({"dev", "etc", "proc", "sandbox", "tmp", *(path.split("/")[1] for path in paths)})
+
+    def start(self, job: Job) -> JailProcess:
+        """Start `job`.
+
+        Raises:
+            LaunchError: a process could not be started.
+        """
+        return JailProcess(self._specification(job), job.runtime)
+
+    def _specification(self, job: Job) -> JailSpec:
+        limits, walls = job.limits, self._walls
+        as_root = self.private_user
+        binds, links = self._mounts.ordered()
+        binds += [(str(self._library), place.LIBRARY), (str(job.staged.code), place.CODE)]
+        binds += [(str(source), f"{place.INPUTS}/{name}") for name, source in job.staged.inputs.items()]
+        binds += [(str(source), target) for source, target in walls.extra_binds]
+        code_id = _CODE_AS_ROOT if as_root else _CODE_AS_USER
+        copies: list[tuple[str, str]] = []
+        if self.fonts is not None and self.fonts.is_file():
+            binds.append((str(self.fonts), "/sandbox/fonts.json"))
+            copies.append(("/sandbox/fonts.json", f"{place.MATPLOTLIB}/{self.fonts.name}"))
+        executable = str(self._interpreter.executable)
+        return {
+            "parent": -1,
+            "control": -1,
+            "runtime": -1,
+            "stdout": -1,
+            "stderr": -1,
+            "identity_map": as_root,
+            "code_id": code_id,
+            "monitor_id": _MONITOR_AS_ROOT if as_root else _CODE_AS_USER,
+            "namespaces": _namespaces(without=() if walls.network else ("net",)),
+            "binds": binds,
+            "devices": [name for name in _DEVICES if os.path.exists(name)],
+            "links": links,
+            "folders": [place.INPUTS],
+            "files": _system_files(code_id),
+            "folder": place.FOLDER,
+            "folder_size": limits.folder,
+            "folder_files": limits.files,
+            "tmp_size": limits.tmp,
+            "shm_size": max(limits.memory // 2, 1 << 20),
+            "no_exec": walls.no_exec,
+            "links_in_folder": [("inputs", "../inputs")],
+            "copies": copies,
+            "home": place.HOME,
+            "executable": executable,
+            "argv": [executable, *job.arguments],
+            "environment": {
+                **place.code_environment(self._interpreter.executable),
+                **_runtime(job),
+                **walls.extra_environment,
+            },
+            "rlimits": resource_limits(limits, as_root=as_root) if walls.rlimits else [],
+            "filters": self._filters,
+            "memory": limits.memory if walls.watch else 0,
+            "tasks": limits.processes if walls.watch else 0,
+            "tick": _TICK,
+        }
+
+
+def resource_limits(limits: Limits, *, as_root: bool) -> list[tuple[int, int, int]]:
+    """Return (which, soft, hard) for the code's process and all its children, each."""
+    seconds = math.ceil(limits.cpu_time or 4 * limits.timeout)
+    largest = max(limits.folder, limits.tmp)
+    data = limits.memory + _SLACK
+    found = [
+        (resource.RLIMIT_CPU, seconds, seconds + 2),  # SIGXCPU first, which tells why
+        (resource.RLIMIT_DATA, data, data),
+        (resource.RLIMIT_AS, 2 * data + (4 << 30), 2 * data + (4 << 30)),
+        (resource.RLIMIT_FSIZE, largest, largest),
+        (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_MSGQUEUE, 0, 0),
+        (resource.RLIMIT_RTPRIO, 0, 0),
+        (resource.RLIMIT_NICE, 0, 0),
+    ]
+    if _kernel_version() >= _COUNTED_PER_NAMESPACE:
+        tasks = limits.processes + (0 if as_root else _OWN_TASKS)
+        found.append((resource.RLIMIT_NPROC, tasks, tasks))
+    return found
+
+
+def _runtime(job: Job) -> dict[str, str]:
+    return {"OSPREY_RUNTIME_FD": "3"} if job.runtime else {}
+
+
+def _namespaces(without: tuple[str, ...]) -> int:
+    flags = 0
+    for name, flag in _NAMESPACES.items():
+        if name not in without and os.path.exists(f"/proc/self/ns/{name}"):
+            flags |= flag
+    return flags
+
+
+def _kernel_version() -> tuple[int, int]:
+    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _system_files(code_id: int) -> list[tuple[str, bytes]]:
+    texts = {
+        "passwd": f"root:x:0:0:root:/:/bin/false\nsandbox:x:{code_id}:{code_id}:sandbox:{place.HOME}:/bin/sh\n",
+        "group": f"root:x:0:\nsandbox:x:{code_id}:\n",
+        "hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
+        "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
+        "hostname": "sandbox\n",
+    }
+    return [(f"/etc/{name}", text.encode()) for name, text in texts.items()]

@@ -1,0 +1,89 @@
+"""Why this machine forbids a jail, and the exact remedies. Nothing is ever downgraded instead."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+_APPARMOR = """\
+this system's AppArmor takes the capabilities away from unprivileged user namespaces. Either allow them for this Python, \
+as root:
+  printf '%s\\n' 'abi <abi/4.0>,' 'include <tunables/global>' 'profile osprey-executor {python} flags=(unconfined) {{' \
+'  userns,' '}}' > /etc/apparmor.d/osprey-executor
+  apparmor_parser -r /etc/apparmor.d/osprey-executor
+or allow them for all:
+  sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"""
+_LAST_RESORT = (
+    "If no containment is wanted, write execution.isolation: none into the configuration; it is never taken by itself."
+)
+
+
+def explain(number: int, what: str, python: str) -> str:
+    """Return cause and remedies for a call `what` of the launcher that failed with the error `number`."""
+    seen = f"{what} failed with {errno.errorcode.get(number, number)} ({os.strerror(number)})"
+    causes = list(_causes(number, what, python))
+    told = "\n".join(f"- {cause}" for cause in causes) or "- no known cause; the kernel's log may tell more"
+    return f"this machine does not allow the jail of the local engine: {seen}\n{told}\n{_LAST_RESORT}"
+
+
+def _causes(number: int, what: str, python: str) -> Iterator[str]:
+    if what.startswith("exec "):
+        yield from _exec_causes(number, what.removeprefix("exec ").partition(":")[0])
+        return
+    if number == errno.ENOSYS and what.startswith(("mount_setattr", "open_tree", "move_mount", "close_range")):
+        yield (
+            f"the kernel {os.uname().release} lacks {what.split()[0]}; the jail needs Linux 5.12 or newer, or a container "
+            "runtime whose seccomp profile knows this call: update the kernel or the runtime"
+        )
+    if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1" and os.geteuid() != 0:
+        yield _APPARMOR.format(python=python)
+    if _setting("kernel/unprivileged_userns_clone") == "0" and os.geteuid() != 0:
+        yield "user namespaces are switched off for ordinary users: as root, sysctl -w kernel.unprivileged_userns_clone=1"
+    if _setting("user/max_user_namespaces") == "0":
+        yield "user namespaces are switched off: as root, sysctl -w user.max_user_namespaces=15000"
+    if number == errno.ENOSPC:
+        yield "the number of namespaces is used up: as root, raise user.max_user_namespaces and its siblings by sysctl"
+    if what.startswith("mount /proc") and number == errno.EPERM:
+        yield (
+            "parts of /proc are covered, as container runtimes do, so no new /proc may be mounted: start the container "
+            "with --security-opt systempaths=unconfined (Docker) or --security-opt unmask=ALL (Podman)"
+        )
+    if number in (errno.EPERM, errno.EACCES, errno.ENOSYS) and _filtered():
+        yield (
+            "this process runs under a seccomp filter, as in a container, that forbids namespaces: start the container "
+            "with --security-opt seccomp=unconfined --security-opt apparmor=unconfined "
+            "--security-opt systempaths=unconfined (Podman: unmask=ALL instead of the last), "
+            "or run the service outside the container"
+        )
+    if what.startswith("uid_map"):
+        yield "the ids of this user cannot be mapped: run the service as an ordinary user, or as root outside a container"
+
+
+def _exec_causes(number: int, executable: str) -> Iterator[str]:
+    if number == errno.EACCES:
+        yield (
+            f"inside, the code's user may not read or execute {executable}: make the Python and its packages readable "
+            "for all (chmod -R a+rX), or choose another with execution.python_env_path"
+        )
+    elif number == errno.ENOENT:
+        yield (
+            f"inside, {executable} or the loader it names does not exist: it needs folders outside its own prefix; "
+            "choose another Python with execution.python_env_path"
+        )
+
+
+def _setting(name: str) -> str | None:
+    try:
+        return (Path("/proc/sys") / name).read_text(encoding="ascii").strip()
+    except OSError:
+        return None
+
+
+def _filtered() -> bool:
+    try:
+        lines = Path("/proc/self/status").read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(line.split() == ["Seccomp:", "2"] for line in lines)

@@ -1,0 +1,94 @@
+"""The port between the engine and what holds the code: a jail, or nothing at all."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from osprey_executor.execution.local._staging import Staged
+from osprey_executor.models import Limits
+
+
+class LaunchError(Exception):
+    """The sandbox could not start the code; the message has cause and remedy."""
+
+
+@dataclass(frozen=True)
+class Exceeded:
+    """A limit of the whole tree that the monitor saw passed."""
+
+    what: Literal["memory", "processes"]
+    amount: int
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How the code ended, told by what the code cannot reach."""
+
+    code: int | None
+    """Exit code, or minus the number of the signal; None: it was ended from outside."""
+    exceeded: Exceeded | None = None
+    cpu_seconds: float = 0.0
+    max_memory: int = 0
+
+
+@dataclass(frozen=True)
+class Job:
+    """One process to start in a sandbox."""
+
+    staged: Staged
+    limits: Limits
+    runtime: socket.socket | None
+    """The code's end of the link; None: it has none."""
+    arguments: tuple[str, ...]
+    """What follows the interpreter's name."""
+
+
+class Running(Protocol):
+    """Code on its way. `stdout` and `stderr` are descriptors to read from, and belong to this object."""
+
+    stdout: int
+    stderr: int
+
+    def end(self) -> None:
+        """Order the end of every process; may be called often and at any time."""
+        ...
+
+    async def ended(self) -> Ending:
+        """Wait until no process is left.
+
+        Raises:
+            LaunchError: the code never started.
+        """
+        ...
+
+    def folder(self) -> int | None:
+        """Return a descriptor of the working folder, or None if there never was one. It belongs to this object."""
+        ...
+
+    def forget(self) -> None:
+        """Stop listening; in the event loop's thread, after `ended`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of every descriptor. May take a moment: it frees the working folder."""
+        ...
+
+
+class Sandbox(Protocol):
+    """Starts code."""
+
+    level: str
+    mechanisms: tuple[str, ...]
+    code_path: Path | None
+    """Where the code's file is for the code; None: where it was staged."""
+
+    def start(self, job: Job) -> Running:
+        """Start `job`. Runs in the event loop's thread.
+
+        Raises:
+            LaunchError: a process could not be started.
+        """
+        ...

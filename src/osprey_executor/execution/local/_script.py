@@ -1,0 +1,88 @@
+"""Runs one of our own scripts in a sandbox, without the guest library."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.resources
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from osprey_executor.execution.local._output import Capture
+from osprey_executor.execution.local._patience import uninterrupted
+from osprey_executor.execution.local._sandbox import Ending, Job, LaunchError, Running, Sandbox
+from osprey_executor.execution.local._staging import Staged, stage_program
+from osprey_executor.models import Limits, Program
+
+_DRAIN = 5.0
+
+
+@dataclass(frozen=True)
+class ScriptEnd:
+    """What came of a script."""
+
+    ending: Ending
+    stdout: str
+    stderr: str
+    timed_out: bool = False
+    overflowed: bool = False
+    drained: bool = True
+    """Whether the pipes came to their end, which means that nobody holds them any more."""
+
+
+async def run_script(
+    sandbox: Sandbox, root: Path, name: str, *arguments: str, limits: Limits, timeout: float
+) -> ScriptEnd:
+    """Run `inside/<name>.py` in the sandbox.
+
+    Raises:
+        LaunchError: the sandbox cannot start it.
+    """
+    source = importlib.resources.files(__package__ or "").joinpath("inside", f"{name}.py").read_bytes()
+    with tempfile.TemporaryDirectory(dir=root) as folder:
+        staged = stage_program(Path(folder) / "job", Program(code=source), private_user=True)
+        return await run_staged(sandbox, staged, *arguments, limits=limits, timeout=timeout)
+
+
+async def run_staged(sandbox: Sandbox, staged: Staged, *arguments: str, limits: Limits, timeout: float) -> ScriptEnd:
+    """Run a staged script in the sandbox, see `run_script`."""
+    path = str(sandbox.code_path or staged.code)
+    running = sandbox.start(Job(staged, limits, None, ("-I", "-S", "-B", path, *arguments)))
+    try:
+        return await _accompany(running, limits, timeout)
+    finally:
+        await uninterrupted(let_go(running))
+
+
+async def let_go(running: Running) -> None:
+    """End whatever is left of `running` and free what it holds."""
+    running.end()
+    try:
+        await running.ended()
+    except LaunchError:
+        pass
+    running.forget()
+    await asyncio.to_thread(running.close)
+
+
+async def _accompany(running: Running, limits: Limits, timeout: float) -> ScriptEnd:
+    over = asyncio.Event()
+    outputs = [
+        Capture(descriptor, limits.output, lambda text: None, over.set)
+        for descriptor in (running.stdout, running.stderr)
+    ]
+    ended = asyncio.ensure_future(running.ended())
+    overflow = asyncio.ensure_future(over.wait())
+    try:
+        await asyncio.wait({ended, overflow}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        timed_out = not ended.done() and not over.is_set()
+        if not ended.done():
+            running.end()
+        ending = await ended
+        drained = all([await output.finish(_DRAIN) for output in outputs])
+    finally:
+        overflow.cancel()
+        ended.cancel()
+        for output in outputs:
+            output.stop()
+    return ScriptEnd(ending, outputs[0].text, outputs[1].text, timed_out, over.is_set(), drained)

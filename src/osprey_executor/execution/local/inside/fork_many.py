@@ -1,0 +1,17 @@
+"""Starts more processes than it may, and prints how far it came."""
+
+import os
+import sys
+import time
+
+started = 0
+try:
+    for _ in range(int(sys.argv[1])):
+        if os.fork() == 0:
+            time.sleep(60)
+            os._exit(0)
+        started += 1
+except OSError as error:
+    print("refused after %d: %s" % (started, error))
+else:
+    print("started %d" % started)

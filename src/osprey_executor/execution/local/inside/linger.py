@@ -1,0 +1,15 @@
+"""Leaves a detached child behind that ignores signals, and sleeps."""
+
+import os
+import signal
+import time
+
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        time.sleep(600)
+    os._exit(0)
+print("lingering", flush=True)
+time.sleep(600)

@@ -1,0 +1,14 @@
+"""Takes memory in two processes, piece by piece, and prints what it could take."""
+
+import os
+import sys
+import time
+
+most, piece = int(sys.argv[1]), 8 << 20
+os.fork()
+kept = []
+for _ in range(most // piece // 2):
+    kept.append(b"x" * piece)
+    time.sleep(0.002)
+time.sleep(1)
+print("took %d" % (len(kept) * piece))

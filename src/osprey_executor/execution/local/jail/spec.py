@@ -1,0 +1,67 @@
+"""What the service tells the launcher: one marshalled dictionary of primitives on an inherited descriptor.
+
+Both ends are the same interpreter, and the service is the only writer, so `marshal` is safe here and costs no import.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    class JailSpec(TypedDict):
+        """All that the launcher knows. Descriptors are numbers in the launcher; sizes are in bytes."""
+
+        parent: int
+        """Process id of the service: the launcher dies with it."""
+        control: int
+        """The monitor's socket to the service (SOCK_SEQPACKET)."""
+        runtime: int
+        """The code's socket to the service, or -1."""
+        stdout: int
+        stderr: int
+        identity_map: bool
+        """As root: every id stands for itself inside, and the code runs as `code_id`. Else one id, the caller's own."""
+        code_id: int
+        monitor_id: int
+        namespaces: int
+        """CLONE_NEW* flags beside user and pid."""
+        binds: list[tuple[str, str]]
+        """(source, target): read-only, no set-uid, no devices; parents before children."""
+        devices: list[str]
+        links: list[tuple[str, str]]
+        """(location, target) of symbolic links."""
+        folders: list[str]
+        files: list[tuple[str, bytes]]
+        folder: str
+        folder_size: int
+        folder_files: int
+        tmp_size: int
+        shm_size: int
+        no_exec: bool
+        links_in_folder: list[tuple[str, str]]
+        copies: list[tuple[str, str]]
+        """(source in the jail, target in the jail): files copied to a writable place before the code starts."""
+        home: str
+        executable: str
+        argv: list[str]
+        environment: dict[str, str]
+        rlimits: list[tuple[int, int, int]]
+        """(which, soft, hard)."""
+        filters: list[bytes]
+        """Programs for seccomp, in the order in which they are loaded."""
+        memory: int
+        """Most memory of the whole tree; 0: not watched."""
+        tasks: int
+        """Most processes and threads; 0: not watched."""
+        tick: float
+        """Seconds between two looks at the tree."""
+
+
+def read_spec(descriptor: int) -> JailSpec:
+    """Return the specification that waits at `descriptor`, and close it."""
+    with os.fdopen(descriptor, "rb") as stream:
+        return marshal.loads(stream.read())  # noqa: S302 - written by the service, see above

@@ -64,6 +64,11 @@ class WriteTarget(BaseModel):
     """The value as source text, None where it is not in the call."""
     line: int
 
+    @property
+    def known(self) -> bool:
+        """Whether anything is known of the channel; a pattern of nothing but wildcards says nothing."""
+        return bool(self.channel and self.channel.strip("* ."))
+
 
 class AnalysisReport(BaseModel):
     """Findings, effects and verdict of one source."""

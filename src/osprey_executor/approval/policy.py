@@ -1,0 +1,53 @@
+"""Who must be asked before a program runs: DESIGN's table, for as long as there is no rehearsal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from osprey_executor.config import Config
+from osprey_executor.models import AnalysisReport, ControlSystemReport, IsolationReport, Verdict
+
+POLICY_VERSION = 1
+"""Stands in every digest: an approval given under one table is none under another."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Whether a person must decide, and why."""
+
+    ask: bool
+    denied: bool
+    reason: str
+
+
+def must_ask(
+    config: Config, report: AnalysisReport, isolation: IsolationReport, control: ControlSystemReport
+) -> Asking:
+    """Return whether a person must be asked before the first run of a program.
+
+    Without writes enabled, the broker refuses every write; where containment is proven the broker is the only way to
+    a channel, so nothing needs asking. Where it is not proven the code may have ways of its own, and the switch in
+    the configuration says nothing about those.
+    """
+    if report.verdict is Verdict.DENY:
+        return Asking(ask=False, denied=True, reason=report.reason or "the site's policy denies this code")
+    mode = config.approval.mode
+    if mode == "disabled":
+        return _passes("approval is switched off (approval.mode: disabled)")
+    if mode == "all_code":
+        return _asks("every program is asked about (approval.mode: all_code)")
+    if not isolation.proven and control.real:
+        return _asks("containment not proven, and the control system is real")
+    if report.verdict is Verdict.ALLOW:
+        return _passes(report.reason or "writes no channel")
+    if isolation.proven and not control.writes_enabled:
+        return _passes("writes are switched off (control_system.writes_enabled: false): every write is refused")
+    return _asks(report.reason or "the analysis advises to ask")
+
+
+def _asks(reason: str) -> Asking:
+    return Asking(ask=True, denied=False, reason=reason)
+
+
+def _passes(reason: str) -> Asking:
+    return Asking(ask=False, denied=False, reason=reason)

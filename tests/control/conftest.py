@@ -8,6 +8,7 @@ import json
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -95,6 +96,9 @@ class Ioc:
     def stop(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
 
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
     def go_on(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
@@ -131,9 +135,9 @@ async def simulator() -> AsyncIterator[Broker]:
         yield broker
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def ioc() -> AsyncIterator[Ioc]:
-    """An IOC with one record of each type."""
+@asynccontextmanager
+async def run_ioc() -> AsyncIterator[Ioc]:
+    """Start an IOC with one record of each type."""
     child = await Child.start("records", environment={"PYTHONPATH": str(RECORDS)})
     try:
         assert child.process.stdout is not None
@@ -141,6 +145,19 @@ async def ioc() -> AsyncIterator[Ioc]:
         yield Ioc(child.process.pid, told["port"])
     finally:
         await child.stop()
+
+
+@pytest.fixture
+def start_ioc() -> Callable[[], AbstractAsyncContextManager[Ioc]]:
+    """Starts an IOC of the test's own."""
+    return run_ioc
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def ioc() -> AsyncIterator[Ioc]:
+    """The IOC of the test session."""
+    async with run_ioc() as started:
+        yield started
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -170,6 +170,28 @@ async def test_a_cancelled_write_is_unknown(ioc: Any, session: Session, records:
     assert session.effects is effects_of(journal) is MachineEffects.UNKNOWN
 
 
+async def test_an_ioc_that_dies_during_a_write_leaves_it_unknown(start_ioc: Any, journal: Path, permit: Any) -> None:
+    async with start_ioc() as ioc:
+        connector = EpicsConnector([f"127.0.0.1:{ioc.port}"], timeouts=Timeouts(read=1.0, write=20.0))
+        await connector.connect()
+        try:
+            broker = Broker(connector, ControlSystemReport(type="epics", real=True, writes_enabled=True))
+            session = broker.session(run_id="r1", permit=permit(), journal=journal)
+            await session.write({"T:OTHER": 1.0})
+            ioc.stop()
+            writing = asyncio.create_task(connector.write("T:OTHER", 2.0))
+            await asyncio.sleep(0.3)
+            ioc.kill()
+            with pytest.raises(OutcomeUnknownError, match="T:OTHER"):
+                await writing
+            with pytest.raises(ControlSystemError, match="T:OTHER: no answer"):
+                await session.read(["T:OTHER"])
+            with pytest.raises(ControlSystemError, match="not sent"):
+                await connector.write("T:OTHER", 3.0)
+        finally:
+            await connector.close()
+
+
 async def test_the_death_of_the_channel_access_process_is_told(ioc: Any, journal: Path, permit: Any) -> None:
     connector = EpicsConnector([f"127.0.0.1:{ioc.port}"], timeouts=Timeouts(read=2.0, write=5.0))
     await connector.connect()

@@ -206,6 +206,14 @@ async def test_an_approval_that_ends_during_a_call_ends_the_writes(
     assert session.effects is effects_of(journal) is MachineEffects.WRITTEN
 
 
+async def test_a_permit_that_breaks_allows_nothing(machine: Machine, journal: Path, permit: Any) -> None:
+    broken = permit()
+    broken.asked = None
+    with pytest.raises(WriteRefused, match="cannot be checked: AttributeError"):
+        await opened(machine, journal, broken).write({"A": 5.0})
+    assert machine.received == []
+
+
 async def test_a_failed_write_is_not_an_unknown_one(
     session: Session, machine: Machine, entries: Entries, journal: Path
 ) -> None:

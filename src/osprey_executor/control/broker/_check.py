@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from osprey_executor.control.broker._names import channel_name
@@ -82,8 +82,21 @@ async def planned(attempts: list[Attempt], connector: Connector) -> tuple[list[P
         try:
             plan.append(Planned(attempt, fitted(attempt.value, sample), previous_of(sample)))
         except ValueError as error:
-            refused.append(Attempt(attempt.number, attempt.channel, attempt.value, attempt.line, str(error)))
+            refused.append(replace(attempt, problem=str(error)))
     return plan, refused
+
+
+def not_permitted(permit: WritePermit | None, channel: str) -> str | None:
+    """Return why the permit does not allow a write now, None if it does. A permit that breaks allows nothing."""
+    if permit is None:
+        return "this run has no approval to write"
+    try:
+        permit.check(channel)
+    except WriteRefused as error:
+        return str(error)
+    except Exception as error:
+        return f"the approval cannot be checked: {type(error).__name__}: {one_line(str(error))}"
+    return None
 
 
 def previous_of(sample: Sample) -> str | None:
@@ -116,8 +129,4 @@ def _checked_name(asked: Any, permit: WritePermit | None, shut: str | None, seen
         return name.canonical, "a field other than the value is written only where the approval names it exactly"
     if name.canonical in seen:
         return name.canonical, "named twice in one call"
-    try:
-        permit.check(name.canonical)
-    except WriteRefused as error:
-        return name.canonical, str(error)
-    return name.canonical, None
+    return name.canonical, not_permitted(permit, name.canonical)

@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from osprey_executor.control.broker._check import Attempt, Planned, attempts_of, planned, readable
+from osprey_executor.control.broker._check import Attempt, Planned, attempts_of, not_permitted, planned, readable
 from osprey_executor.control.broker._journal import Journal
 from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
@@ -216,12 +217,8 @@ class Session:
 
     def _still_permitted(self, attempt: Attempt) -> None:
         """Ask again: an approval may have expired since the call began."""
-        try:
-            if self._permit is None:
-                raise WriteRefused("this run has no approval to write")
-            self._permit.check(attempt.channel)
-        except WriteRefused as error:
-            self._refuse([Attempt(attempt.number, attempt.channel, attempt.value, attempt.line, str(error))], [])
+        if problem := not_permitted(self._permit, attempt.channel):
+            self._refuse([replace(attempt, problem=problem)], [])
 
     def _leave_unknown(self, write: Planned, reason: str) -> None:
         self._effects = MachineEffects.UNKNOWN

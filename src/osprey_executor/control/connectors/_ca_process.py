@@ -60,11 +60,12 @@ class ChannelAccessProcess:
         except (TimeoutError, ValueError):
             hello = None
         if hello is None:
+            await self._child.stop()
             raise ControlSystemError(
                 f"the Channel Access process did not start: {one_line(self._child.last_words, 500) or 'no message'}"
             )
         if not hello["ready"]:
-            raise MissingExtraError(f"Channel Access ({hello['missing']})", self._extra)
+            raise MissingExtraError(f"Channel Access ({one_line(hello['missing'])})", self._extra)
         self._replies = asyncio.create_task(self._take_replies(reader))
 
     async def stop(self) -> None:

@@ -151,6 +151,7 @@ class _SilentRepeater(asyncio.DatagramProtocol):
 
 
 async def _serve() -> None:
+    os.dup2(2, 1)  # nobody reads our standard output
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(_SilentRepeater, local_addr=("127.0.0.1", 0))
     os.environ["EPICS_CA_REPEATER_PORT"] = str(transport.get_extra_info("sockname")[1])

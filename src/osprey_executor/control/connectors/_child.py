@@ -16,6 +16,7 @@ _KEPT = frozenset({"PATH", "HOME", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR",
     "MPLCONFIGDIR",
 }
 _PATIENCE = 5.0
+_LAST_WORDS_SECONDS = 0.5
 _TAIL = 4000
 
 
@@ -54,8 +55,8 @@ class Child:
 
     @property
     def last_words(self) -> str:
-        """The end of what it wrote to standard error."""
-        return self._tail.decode(errors="replace").strip()
+        """The last line that it wrote to standard error; complete once it was stopped."""
+        return (self._tail.decode(errors="replace").strip().splitlines() or [""])[-1]
 
     async def stop(self) -> None:
         """End it: first by the end of its standard input, then by force."""
@@ -70,6 +71,7 @@ class Child:
             self._kill()
             raise
         finally:
+            await asyncio.wait([self._drain], timeout=_LAST_WORDS_SECONDS)
             self._drain.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._drain

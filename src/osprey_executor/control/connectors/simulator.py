@@ -103,10 +103,11 @@ class SimulatorConnector:
         except TimeoutError:
             line = b""
         if not line:
+            await ioc.stop()
             raise ControlSystemError(
                 f"the virtual accelerator did not start: {one_line(ioc.last_words, 500) or 'no message'}"
             )
         told: dict[str, Any] = json.loads(line)
         if not told["ready"]:
-            raise MissingExtraError(f"the virtual accelerator ({told['missing']})", "simulator")
+            raise MissingExtraError(f"the virtual accelerator ({one_line(told['missing'])})", "simulator")
         return int(told["port"])

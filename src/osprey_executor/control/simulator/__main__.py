@@ -7,6 +7,7 @@ or `{"ready": false, "missing": ...}`.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import json
 import os
@@ -40,7 +41,8 @@ def main() -> int:
         announce({"ready": False, "missing": error.name or str(error)})
         return 1
     announce({"ready": True, "port": _served_port(), "id": asked.id})
-    _wait_for_the_end(parent)
+    with contextlib.suppress(KeyboardInterrupt):
+        _wait_for_the_end(parent)
     sys.stderr.flush()
     # libca and the IOC's threads have no orderly end; nothing here needs one.
     os._exit(0)

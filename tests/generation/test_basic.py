@@ -158,8 +158,9 @@ async def test_answer_without_one_program(make: Make, server: LoopbackLLM, step:
 
 def test_two_event_loops_one_after_the_other(make: Make, server: LoopbackLLM) -> None:
     server.script(Step(ANSWER))
-    for _ in range(3):
-        assert asyncio.run(make().generate_code(REQUEST, [])) == CODE
+    same = make()
+    for generator in (same, same, make()):
+        assert asyncio.run(generator.generate_code(REQUEST, [])) == CODE
 
 
 async def test_many_at_once(make: Make, server: LoopbackLLM) -> None:

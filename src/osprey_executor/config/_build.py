@@ -150,8 +150,8 @@ def _drop_unset(draft: Draft) -> dict[KeyPath, str]:
 def _anchor(draft: Draft, folder: Path | None) -> None:
     for path in _PATHS:
         value = draft.get(path)
-        if isinstance(value, str) and value:
-            draft.put(path, str((folder or Path.cwd()) / Path(value).expanduser()))
+        if isinstance(value, str):
+            draft.put(path, str((folder or Path.cwd()) / Path(value).expanduser()) if value else None)
 
 
 def _of_model(unset: Mapping[KeyPath, str], name: str) -> dict[str, str]:

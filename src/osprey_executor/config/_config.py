@@ -76,7 +76,7 @@ class Config(Sections):
             "format": _FORMAT,
             "source": str(self.source) if self.source else None,
             "settings": settings,
-            "left_out": lost,
+            "left_out": sorted(lost),
             "warnings": list(self.warnings),
         }
 

@@ -42,11 +42,14 @@ class Draft:
         Raises:
             ConfigurationError: it is something else.
         """
-        found = self.get(path)
-        if found is None:
-            return {}
-        if not isinstance(found, dict):
-            raise self.error(path, "must be a mapping of keys, `name: ...`")
+        found: Any = self.data
+        keys = _split(path)
+        for depth, key in enumerate(keys, start=1):
+            found = cast("dict[str, Any]", found).get(key)
+            if found is None:
+                return {}
+            if not isinstance(found, dict):
+                raise self.error(keys[:depth], "must be a mapping of keys, `name: ...`")
         return cast("dict[str, Any]", found)
 
     def take(self, path: Key) -> Any:

@@ -27,7 +27,8 @@ def model_for(config: Config, generator: str = "basic") -> ModelConfig:
         known = ", ".join(sorted(config.models)) or "none"
         raise ConfigurationError(
             f"the generator {one_line(generator)} uses the model {one_line(name)}, which is not in models "
-            f"(there: {known}); add models.{one_line(name)} with provider, model_id and api_key, or run `osprey-executor config init`"
+            f"(there: {known}); add models.{one_line(name)} with provider, model_id and api_key, or run "
+            "`osprey-executor config init`"
         )
     if not block:
         return model

@@ -25,6 +25,14 @@ class Place:
     demanded: bool = False
     """Named by the user, so that its absence is an error."""
 
+    @property
+    def exists(self) -> bool:
+        """Whether there is something; where that cannot be seen, reading it will tell why."""
+        try:
+            return self.path.exists()
+        except (OSError, ValueError):
+            return True
+
 
 def places(path: Path | None, environ: Mapping[str, str]) -> tuple[Place, ...]:
     """Return the places to look in; the first one with a file wins, and a demanded one is the only one."""
@@ -46,7 +54,7 @@ def winner(candidates: tuple[Place, ...]) -> Place | None:
         ConfigurationError: a file that the user named in the environment is not there.
     """
     for place in candidates:
-        if place.path.exists():
+        if place.exists:
             return place
         if place.demanded:
             named = f"{place.told} names {place.path}, which does not exist"

@@ -17,6 +17,8 @@ from osprey_executor.text import one_line
 MOST_BYTES = 2**20
 # Aliases count as often as they are used, so a few lines that stand for billions of values end here.
 _MOST_NODES = 20_000
+_PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_TAG = "holds a YAML tag that stands for more than plain data; write the plain value"
 
 KeyPath = tuple[str, ...]
 
@@ -78,6 +80,8 @@ class _Walk:
         self.seen += 1
         if self.seen > _MOST_NODES:
             raise _error(self.label, node, f"holds more than {_MOST_NODES} values (aliases count each time)")
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN:
+            raise _error(self.label, node, _TAG)
         if isinstance(node, yaml.MappingNode):
             return self.mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -146,7 +150,7 @@ def _explain(label: str, text: str, error: yaml.MarkedYAMLError) -> str:
     line = mark.line + 1 if mark else 1
     source = text.splitlines()[line - 1] if 0 < line <= len(text.splitlines()) else ""
     if isinstance(error, ConstructorError):
-        return f"{label} line {line}: holds a YAML tag that stands for more than plain data; write the plain value"
+        return f"{label} line {line}: {_TAG}"
     if "\t" in source[: len(source) - len(source.lstrip())]:
         return f"{label} line {line}: is indented with a tab; YAML wants spaces"
     problem = one_line(error.problem or "is not valid YAML")

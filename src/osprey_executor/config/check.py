@@ -44,7 +44,7 @@ def check(path: Path | None = None, *, environ: Mapping[str, str] | None = None)
         candidates = places(path, variables)
     except ConfigurationError as error:
         return CheckReport(problems=(str(error),))
-    searched = tuple((place.told, place.path, place.path.exists()) for place in candidates)
+    searched = tuple((place.told, place.path, place.exists) for place in candidates)
     try:
         config = load_config(path, environ=variables)
     except ConfigurationError as error:

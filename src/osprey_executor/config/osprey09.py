@@ -5,7 +5,7 @@ What would weaken a protection that the file asks for is an error, not a warning
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from osprey_executor.config._draft import Draft
 from osprey_executor.config._yaml import KeyPath
@@ -190,6 +190,3 @@ def _without_effect(draft: Draft) -> None:
         if draft.get(path) is not None:
             draft.warnings.append(draft.told(path, f"has no effect here: {why}"))
         draft.take(path)
-    execution = cast("dict[str, Any]", draft.data.get("execution") or {})
-    if execution.get("python_env_path") == "":
-        draft.take("execution.python_env_path")

@@ -17,7 +17,6 @@ from osprey_executor.interfaces.cli.sources import MOST_CODE, input_files, read_
         b"x = 1\n",
         b"x = 1\r\ny = '''a\r\nb'''\r\n",
         "größe = 'é 日本'\n".encode(),
-        b"\xef\xbb\xbfx = 1\n",
         b"# -*- coding: utf-8 -*-\nx = 1",
         b"# -*- coding: latin-1 -*-\nx = 'ascii only'\n",
         b"x = 1\x0cy = 2\n",
@@ -27,6 +26,12 @@ def test_code_is_taken_byte_for_byte(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "code.py"
     file.write_bytes(data)
     assert read_code(str(file)).encode() == data
+
+
+def test_a_byte_order_mark_is_no_part_of_the_program(tmp_path: Path) -> None:
+    file = tmp_path / "code.py"
+    file.write_bytes(b"\xef\xbb\xbfx = 1\n")
+    assert read_code(str(file)) == "x = 1\n"
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from typing import Annotated, NoReturn
@@ -9,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from typer.main import get_command
 
+from osprey_executor.errors import StorageError
 from osprey_executor.interfaces.cli.commands import (
     analyze,
     approve,
@@ -27,7 +29,7 @@ from osprey_executor.interfaces.cli.commands import (
 )
 from osprey_executor.interfaces.cli.exits import Exit
 from osprey_executor.interfaces.cli.failures import report, tell
-from osprey_executor.interfaces.cli.streams import prepare_streams
+from osprey_executor.interfaces.cli.streams import prepare_streams, write_out
 
 _NAME = "osprey-executor"
 
@@ -79,7 +81,10 @@ def _options(  # pyright: ignore[reportUnusedFunction] - Typer calls it
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave with its exit code."""
     prepare_streams()
-    sys.exit(_guarded(list(sys.argv[1:] if arguments is None else arguments)))
+    code = _guarded(list(sys.argv[1:] if arguments is None else arguments))
+    with contextlib.suppress(StorageError):  # what Typer itself has printed, as help, and nobody could take
+        write_out(lambda: None)
+    sys.exit(code)
 
 
 def _guarded(arguments: list[str]) -> int:

@@ -25,11 +25,11 @@ class Screen:
     @classmethod
     def open(cls, *, as_json: bool = False) -> Screen:
         """Return the screen of this process."""
-        from rich.console import Console
+        from osprey_executor.interfaces.cli.console import PlainConsole
 
         return cls(
-            out=Console(file=sys.stdout, highlight=False, emoji=False, markup=False),
-            err=Console(file=sys.stderr, highlight=False, emoji=False, markup=False),
+            out=PlainConsole(file=sys.stdout, highlight=False, emoji=False, markup=False),
+            err=PlainConsole(file=sys.stderr, highlight=False, emoji=False, markup=False),
             as_json=as_json,
             interactive=sys.stdin.isatty() and sys.stderr.isatty(),
         )
@@ -39,9 +39,9 @@ class Screen:
         """Whether standard error can show a display that repaints itself."""
         return self.err.is_terminal and not self.err.is_dumb_terminal
 
-    def show(self, renderable: RenderableType) -> None:
-        """Print the answer of the command on standard output."""
-        write_out(lambda: self.out.print(renderable, crop=False))
+    def show(self, renderable: RenderableType, *, wrap: bool = True) -> None:
+        """Print the answer of the command on standard output; without `wrap`, lines are left to the terminal to wrap."""
+        write_out(lambda: self.out.print(renderable, crop=False, soft_wrap=not wrap))
 
     def tell(self, renderable: RenderableType = "", *, style: str | None = None) -> None:
         """Print what is not the answer on standard error; lines are left to the terminal to wrap, so they copy well."""

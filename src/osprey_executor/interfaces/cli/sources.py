@@ -21,8 +21,9 @@ _MOST_STREAMED: Final = 256 * 2**20
 def read_code(name: str) -> str:
     """Return the program in the file `name`; `-` is standard input.
 
-    The text encodes to exactly the bytes of the file. Another encoding than UTF-8 is refused where it would change the
-    meaning of the bytes: what a person sees on the card must be what Python reads.
+    The text encodes to exactly the bytes of the file, but for a byte order mark, which is no part of a program. Another
+    encoding than UTF-8 is refused where it would change the meaning of the bytes: what a person sees on the card must
+    be what Python reads.
 
     Raises:
         InvalidRequestError: the file cannot be read, is empty, binary, too long, or not UTF-8.
@@ -39,6 +40,7 @@ def read_code(name: str) -> str:
         raise InvalidRequestError(
             f"{shown} is not UTF-8 text (byte 0x{data[error.start]:02x} at position {error.start}): save it as UTF-8"
         ) from None
+    text = text.removeprefix("\ufeff")
     _refuse_other_encoding(data, text, shown)
     return text
 
@@ -103,7 +105,7 @@ def _unreadable(name: str, error: OSError | ValueError) -> InvalidRequestError:
 def _refuse_other_encoding(data: bytes, text: str, shown: str) -> None:
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
-        same = data.decode(encoding) == (text.removeprefix("\ufeff") if encoding == "utf-8-sig" else text)
+        same = data.decode(encoding) == text
     except (SyntaxError, UnicodeDecodeError, LookupError) as error:
         raise InvalidRequestError(f"{shown} cannot be decoded: {one_line(str(error))}") from None
     if not same:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
+from osprey_executor.errors import StorageError
+
 
 class Unbreakable(io.TextIOWrapper):
     """Standard error whose reader may go away: a run must not end because nobody listens to its progress."""
@@ -48,10 +50,16 @@ def write_json(document: Any) -> None:
 
 
 def write_out(write: Callable[[], object]) -> None:
-    """Call `write` and flush standard output; a reader that has gone away is no error."""
+    """Call `write` and flush standard output; a reader that has gone away is no error.
+
+    Raises:
+        StorageError: standard output goes to a file that cannot take it.
+    """
     try:
         write()
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
         # The interpreter flushes once more at exit: give it something that cannot break.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise StorageError(f"cannot write to standard output: {error.strerror or error}") from None

@@ -39,7 +39,7 @@ def analyze(
     else:
         screen = Screen.open()
         for name, report in reports.items():
-            screen.show(report_text(name, report))
+            screen.show(report_text(name, report), wrap=False)
     if any(report.verdict is Verdict.DENY for report in reports.values()):
         return Exit.REFUSED
     broken = any(

@@ -28,7 +28,7 @@ def check(config: ConfigFile = None, as_json: Json = False) -> int:
         write_json(report.model_dump(mode="json") | {"ok": report.ok})
     else:
         for line in _lines(report):
-            screen.show(line)
+            screen.show(line, wrap=False)
     return Exit.SUCCEEDED if report.ok else Exit.USAGE
 
 

@@ -26,5 +26,7 @@ def show(config: ConfigFile = None, as_json: Json = False) -> int:
     screen.tell(f"from {one_line(str(report.source), 500)}" if report.source else "no file: these are the defaults")
     for warning in report.warnings:
         screen.tell(Text(f"warning: {visible(warning)}", style="yellow"))
-    screen.show(Text(visible(yaml.safe_dump(report.sections, sort_keys=False, allow_unicode=True)).rstrip()))
+    screen.show(
+        Text(visible(yaml.safe_dump(report.sections, sort_keys=False, allow_unicode=True)).rstrip()), wrap=False
+    )
     return 0

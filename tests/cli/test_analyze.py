@@ -1,0 +1,64 @@
+"""`analyze`: the real analysis, printed."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+
+from .conftest import Cli
+
+
+@pytest.fixture
+def writer(tmp_path: Path) -> Path:
+    file = tmp_path / "writer.py"
+    file.write_text("from osprey_executor import runtime\nruntime.write_channel('SR:HCM:01:SP', 1)\n")
+    return file
+
+
+def test_findings_have_their_place(cli: Cli, writer: Path) -> None:
+    said = cli("analyze", str(writer))
+    assert said.code == 0
+    assert f"{writer}:2:" in said.out
+    assert "control write" in said.out
+    assert "asks a person first" in said.out
+
+
+def test_json_has_one_entry_a_file(cli: Cli, writer: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain.py"
+    plain.write_text("results = {}\n")
+    said = cli("analyze", str(writer), str(plain), "--format", "json")
+    assert [(Path(one["file"]).name, one["verdict"]) for one in said.document] == [
+        ("writer.py", "ask"),
+        ("plain.py", "allow"),
+    ]
+
+
+def test_what_does_not_parse_is_code_one(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "broken.py"
+    file.write_text("def f(:\n")
+    said = cli("analyze", str(file))
+    assert said.code == 1
+    assert f"{file}:1:" in said.out
+
+
+def test_a_byte_order_mark_parses(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "bom.py"
+    file.write_bytes(b"\xef\xbb\xbfresults = {}\n")
+    assert cli("analyze", str(file)).code == 0
+
+
+def test_nothing_in_the_source_repaints_the_terminal(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "hostile.py"
+    file.write_text("import os\nos.system('\x1b[2J\u202e')\n")
+    said = cli("analyze", str(file))
+    assert "\x1b" not in said.out
+    assert "\u202e" not in said.out
+
+
+def test_standard_input(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"import os; os.system('reboot')\n")))
+    said = cli("analyze", "-")
+    assert said.code == 0
+    assert "process" in said.out

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from osprey_executor.analysis import analyze
 from osprey_executor.control import Broker, UnattendedPermit, effects_of
 from osprey_executor.errors import WriteRefused
-from osprey_executor.models import MachineEffects
+from osprey_executor.models import Effect, MachineEffects
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -84,6 +85,12 @@ async def test_writing_one_channel(simulator: Broker, journal: Path, guest: Any)
         assert world["results"]["x_before_mm"] != world["results"]["x_after_mm"]
     finally:
         await put_back(simulator)
+
+
+async def test_the_analysis_sees_which_channels_the_demo_writes() -> None:
+    report = analyze(source("orbit_correction.py"))
+    assert {target.channel for target in report.writes} == set(SETPOINTS)
+    assert report.effects == {Effect.CONTROL_READ, Effect.CONTROL_WRITE}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -89,8 +89,9 @@ for turn in range(ROUNDS):
         runtime.progress(0.55 + 0.4 * done, f"correction {turn + 1} of {ROUNDS}, step {step} of {STEPS}")
         h_set = h_now + (h_target - h_now) * step / STEPS
         v_set = v_now + (v_target - v_now) * step / STEPS
-        runtime.write_channels({f"VA:HCM:{i:02d}:SP": float(h_set[i - 1]) for i in CORRECTORS})
-        runtime.write_channels({f"VA:VCM:{i:02d}:SP": float(v_set[i - 1]) for i in CORRECTORS})
+        for i in CORRECTORS:
+            runtime.write_channel(f"VA:HCM:{i:02d}:SP", float(h_set[i - 1]))
+            runtime.write_channel(f"VA:VCM:{i:02d}:SP", float(v_set[i - 1]))
     h_now, v_now = h_target, v_target
 
 runtime.progress(0.95, "reading the corrected orbit")

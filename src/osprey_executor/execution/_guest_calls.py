@@ -107,9 +107,10 @@ def _pairs(told: Any) -> list[tuple[str, Any]]:
         raise Malformed("values of channels that are not a list")
     pairs: list[tuple[str, Any]] = []
     for item in cast(list[Any], told):
-        if not isinstance(item, list | tuple) or len(cast(list[Any], item)) != 2:
+        pair = cast(list[Any], item) if isinstance(item, list | tuple) else []
+        if len(pair) != 2:
             raise Malformed("a value of a channel that is not a pair")
-        pairs.append((_name(item[0]), item[1]))
+        pairs.append((_name(pair[0]), pair[1]))
     return pairs
 
 

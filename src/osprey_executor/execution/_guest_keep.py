@@ -112,7 +112,7 @@ class GuestKeep:
 
 def _check_png(png: bytearray) -> None:
     """Check signature and size alone; nobody here decodes a picture that the code made."""
-    if len(png) < 33 or not png.startswith(_PNG) or png[12:16] != b"IHDR":
+    if len(png) < 33 or not png.startswith(_PNG) or bytes(png[12:16]) != b"IHDR":
         raise Malformed("a figure that is not a PNG file")
     width, height = int.from_bytes(png[16:20]), int.from_bytes(png[20:24])
     if not width or not height or width * height > _MOST_PIXELS:

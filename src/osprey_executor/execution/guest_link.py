@@ -7,7 +7,6 @@ import hmac
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
@@ -17,49 +16,19 @@ from osprey_executor.execution._guest_calls import GuestCalls
 from osprey_executor.execution._guest_frames import Frame, FrameSocket, Malformed
 from osprey_executor.execution._guest_keep import GuestKeep
 from osprey_executor.execution._guest_progress import ProgressRelay
+from osprey_executor.execution._guest_report import GuestError, GuestReport, guest_error
 from osprey_executor.models import ControlSession, Limits
 from osprey_executor.results.decoder import MOST_DOCUMENT
 from osprey_executor.results.encoder import encode
+
+__all__ = ["PROTOCOL", "GuestError", "GuestLink", "GuestReport"]
 
 PROTOCOL = 1
 """Version of the frames between worker and link; both come from the same installation."""
 
 _AT_ONCE = 64
 _PATIENCE = 10.0
-_LONGEST = {"type": 200, "message": 10_000, "traceback": 50_000}
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class GuestError:
-    """What went wrong in the program, as the guest tells it; hostile text."""
-
-    type: str
-    message: str
-    traceback: str | None = None
-    """Trimmed to the frames of the program."""
-    line: int | None = None
-
-
-@dataclass(frozen=True)
-class GuestReport:
-    """All that came over one link. Everything in it is a claim of the code; the monitor tells the status."""
-
-    started: bool = False
-    """Whether the guest's own code was ever heard of: if not, interpreter or environment are to blame."""
-    finished: bool = False
-    """Whether the program ran to its end (or its error) and said so properly."""
-    has_results: bool = False
-    results: dict[str, Any] = field(default_factory=dict[str, Any])
-    problems: tuple[str, ...] = ()
-    """What a person should know of results and figures: kept as text, left out."""
-    error: GuestError | None = None
-    figures: tuple[bytes, ...] = ()
-    """PNG files in the order in which the figures were made."""
-    published: dict[str, Any] | None = None
-    """What the program published last, where it left no results at its end."""
-    violation: str | None = None
-    """The program wrote to the link itself; the run must be ended and has failed."""
 
 
 class GuestLink:
@@ -178,7 +147,7 @@ class GuestLink:
         ):
             raise Malformed("it claimed to have finished, without the secret that the service gave to its own code")
         error = header.get("error")
-        self._error = None if error is None else _guest_error(error)
+        self._error = None if error is None else guest_error(error)
         self._keep.finish(header.get("results"), header.get("problems"), frame)
         self._finished = True
 
@@ -226,24 +195,6 @@ class GuestLink:
 
 async def _nothing() -> None:
     return None
-
-
-def _guest_error(told: Any) -> GuestError:
-    if not isinstance(told, dict):
-        raise Malformed("an error that is not one")
-    texts: dict[str, str | None] = {}
-    for name, most in _LONGEST.items():
-        text: Any = told.get(name)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        if not isinstance(text, str) and not (text is None and name == "traceback"):
-            raise Malformed("an error that is not one")
-        texts[name] = None if text is None else text[:most].encode("utf-8", "backslashreplace").decode()
-    line: Any = told.get("line")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return GuestError(
-        texts["type"] or "Exception",
-        texts["message"] or "",
-        texts["traceback"],
-        line if type(line) is int and 0 < line < 2**31 else None,
-    )
 
 
 def _told(error: Exception) -> dict[str, str]:

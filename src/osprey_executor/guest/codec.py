@@ -10,7 +10,7 @@ from json import JSONEncoder
 from typing import Any, List, Mapping, NamedTuple
 
 from .decoding import decode
-from .encoding import Encoder, TooLarge
+from .encoding import Encoder
 
 __all__ = ["EncodedResults", "decode", "encode", "encode_results"]
 
@@ -57,10 +57,7 @@ def encode_results(results: Mapping[Any, Any], limits: Mapping[str, int] | None 
         return EncodedResults({}, [], ["results: its items cannot be read ({})".format(type(error).__name__)])
     for key, value in items:  # pyright: ignore[reportUnknownVariableType]
         name = encoder.name(key)
-        try:
-            document[name] = encoder.entry(name, value)
-        except TooLarge as error:
-            document[name] = encoder.left_out(name, value, str(error))
+        document[name] = encoder.entry(name, value)
     problems = encoder.problems
     if len(problems) > _MOST_PROBLEMS:
         problems = [*problems[:_MOST_PROBLEMS], "and {} more".format(len(problems) - _MOST_PROBLEMS)]

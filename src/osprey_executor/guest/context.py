@@ -16,7 +16,7 @@ class Context(Dict[str, Any]):
         if type(value) is dict:
             made = cls()
             for key, item in value.items():  # pyright: ignore[reportUnknownVariableType]
-                dict.__setitem__(made, key, cls.of(item))  # pyright: ignore[reportUnknownArgumentType]
+                made[key] = cls.of(item)
             return made
         if type(value) is list:
             return [cls.of(item) for item in value]  # pyright: ignore[reportUnknownVariableType]
@@ -26,20 +26,20 @@ class Context(Dict[str, Any]):
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain dicts, lists and tuples."""
-        return {key: _plain(value) for key, value in dict.items(self)}
+        return {key: _plain(value) for key, value in super().items()}
 
     def __getattr__(self, name: str) -> Any:
         try:
-            return dict.__getitem__(self, name)
+            return super().__getitem__(name)
         except KeyError:
             raise AttributeError("context has no {!r}; it has: {}".format(name, _names(self))) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        dict.__setitem__(self, name, value)
+        super().__setitem__(name, value)
 
     def __delattr__(self, name: str) -> None:
         try:
-            dict.__delitem__(self, name)
+            super().__delitem__(name)
         except KeyError:
             raise AttributeError("context has no {!r}".format(name)) from None
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import PurePosixPath
 from struct import unpack_from
-from typing import Any, Callable, Dict, Sequence
+from typing import Any, Callable, Dict, Sequence, cast
 
 from .zones import zone_of
 
@@ -73,7 +73,7 @@ def _ndarray(parts: dict[str, Any]) -> Any:
         return _list_of(parts["blob"])
     from io import BytesIO
 
-    return np.lib.format.read_array(BytesIO(parts["blob"]), allow_pickle=False)
+    return cast("Any", np.lib.format.read_array)(BytesIO(parts["blob"]), allow_pickle=False)
 
 
 def _list_of(npy: bytes) -> list[Any]:

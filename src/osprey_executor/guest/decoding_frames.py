@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any, Callable, Dict
 
 from .zones import zone_of
@@ -17,7 +18,7 @@ def build_frame(kind: str, parts: dict[str, Any]) -> Any:
     if build is None:
         raise ValueError("the service sent a value of the unknown kind {!r}".format(kind))
     try:
-        import pandas as pd
+        pd = import_module("pandas")
     except ImportError:
         raise ValueError("a {} needs pandas, which this Python environment does not have".format(kind)) from None
     return build(pd, parts)

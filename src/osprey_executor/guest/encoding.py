@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, cast
 
 from .plain import EXACT, LEAVES, by_base, own_class
 from .science import encode_science
@@ -134,7 +134,7 @@ class Encoder:
         return {"$type": "repr", "class": kind, "text": safe_repr(value, 2000)}
 
     def _any(self, value: Any) -> Any:
-        kind = type(value)
+        kind = cast("Any", type(value))
         leaf = LEAVES.get(kind)
         if leaf is not None:
             return leaf(self, value)

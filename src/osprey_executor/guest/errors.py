@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ControlSystemError(Exception):
     """A channel cannot be read or written: not found, disconnected, or there is no control system."""
@@ -31,6 +33,6 @@ _BY_NAME = {
 
 def error_from(reply: object) -> Exception:
     """Return the exception that the `error` of a reply tells of; an unknown name becomes ControlSystemError."""
-    told = reply if isinstance(reply, dict) else {}
-    kind = _BY_NAME.get(str(told.get("type")), ControlSystemError)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
-    return kind(str(told.get("message", "the service gave no reason")))  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+    told: dict[Any, Any] = reply if isinstance(reply, dict) else {}  # pyright: ignore[reportUnknownVariableType]
+    kind = _BY_NAME.get(str(told.get("type")), ControlSystemError)
+    return kind(str(told.get("message", "the service gave no reason")))

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .encoding import Encoder
 
 _NULLABLE = frozenset(
-    ["boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64"]
+    ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64", "boolean")
 )
 
 

@@ -14,7 +14,7 @@ from math import isfinite
 from pathlib import PosixPath, PurePath, PurePosixPath
 from struct import pack
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, cast
 
 from .shown import class_name
 from .zones import zone_name
@@ -25,32 +25,20 @@ if TYPE_CHECKING:
 Method = Callable[["Encoder", Any], Any]
 
 _EXACT_INT = 2**53
+_EMPTY: Dict[str, str] = {}
 _BULK = 64
 _LONG_TEXT = 1 << 16
 _SHORT_BYTES = 1 << 10
 _MISSING = 0xFFFFFFFF
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_HASHABLE = frozenset(
-    [
-        "float",
-        "int",
-        "str",
-        "bytes",
-        "complex",
-        "datetime",
-        "date",
-        "time",
-        "timedelta",
-        "Timestamp",
-        "Timedelta",
-        "NaT",
-        "NA",
-        "Path",
-        "Decimal",
-        "Fraction",
-        "repr",
-    ]
-)
+_MOMENTS = ("datetime", "date", "time", "timedelta", "Timestamp", "Timedelta", "NaT", "NA")
+_HASHABLE = frozenset((*_MOMENTS, "float", "int", "str", "bytes", "complex", "Path", "Decimal", "Fraction", "repr"))
+# Methods of the bases: what a subclass makes of them is not called.
+_list_items: Callable[[Any], Iterable[Any]] = vars(list)["__iter__"]
+_tuple_items: Callable[[Any], Iterable[Any]] = vars(tuple)["__iter__"]
+_set_items: Callable[[Any], Iterable[Any]] = vars(set)["__iter__"]
+_frozenset_items: Callable[[Any], Iterable[Any]] = vars(frozenset)["__iter__"]
+_dict_items: Callable[[Any], Iterable[Any]] = vars(dict)["items"]
 
 
 def _constant(encoder: Encoder, value: Any) -> Any:
@@ -134,7 +122,7 @@ def _fraction(encoder: Encoder, value: Any) -> Any:
 
 
 def _list(encoder: Encoder, value: Any) -> Any:
-    items: list[Any] = list(list.__iter__(value)) if issubclass(type(value), list) else list(value)
+    items: list[Any] = list(_list_items(value)) if issubclass(type(value), list) else list(value)
     if len(items) >= _BULK:
         bulk = bulk_list(encoder, items)
         if bulk is not None:
@@ -176,15 +164,15 @@ def _range(encoder: Encoder, value: Any) -> Any:
 
 
 def _tuple(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged("tuple", items=_items(encoder, list(tuple.__iter__(value))))
+    return encoder.tagged("tuple", items=_items(encoder, list(_tuple_items(value))))
 
 
 def _set(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged("set", items=_members(encoder, list(set.__iter__(value))))
+    return encoder.tagged("set", items=_members(encoder, list(_set_items(value))))
 
 
 def _frozenset(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged("frozenset", items=_members(encoder, list(frozenset.__iter__(value))))
+    return encoder.tagged("frozenset", items=_members(encoder, list(_frozenset_items(value))))
 
 
 def _members(encoder: Encoder, items: Iterable[Any]) -> list[Any]:
@@ -194,24 +182,27 @@ def _members(encoder: Encoder, items: Iterable[Any]) -> list[Any]:
 def key_of(encoder: Encoder, value: Any, where: str) -> Any:
     """Return the document of a key or a member of a set, which must be hashable on the other side too."""
     if issubclass(type(value), tuple):
-        value = tuple(tuple.__iter__(value))
+        value = tuple(_tuple_items(value))
     document = encoder.inside(value, where)
     return document if _hashable(document) else encoder.opaque(value, "it cannot be a key or a member of a set there")
 
 
 def _hashable(document: Any) -> bool:
-    if type(document) is not dict:
-        return type(document) is not list
-    kind = document.get("$type")  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    if isinstance(document, list):
+        return False
+    if not isinstance(document, dict):
+        return True
+    fields: Dict[str, Any] = cast("Dict[str, Any]", document)
+    kind = fields.get("$type")
     if kind in ("tuple", "frozenset"):
-        return all(_hashable(item) for item in document["items"])  # pyright: ignore[reportUnknownVariableType]
+        return all(_hashable(item) for item in fields["items"])
     if kind == "scalar":
-        return not str(document["dtype"]).startswith("|V")  # pyright: ignore[reportUnknownArgumentType]
-    return kind in _HASHABLE or (kind == "Enum" and _hashable(document["value"]))
+        return not str(fields["dtype"]).startswith("|V")
+    return kind in _HASHABLE or (kind == "Enum" and _hashable(fields["value"]))
 
 
 def _dict(encoder: Encoder, value: Any) -> Any:
-    items: list[Any] = list(dict.items(value)) if issubclass(type(value), dict) else list(value.items())
+    items: list[Any] = list(_dict_items(value)) if issubclass(type(value), dict) else list(value.items())
     if all(type(key) is str and not key.startswith("$") and not _SURROGATE.search(key) for key, _ in items):
         document: dict[str, Any] = {}
         for key, item in items:
@@ -236,28 +227,30 @@ def _enum(encoder: Encoder, value: Any) -> Any:
 
 def _named_tuple(encoder: Encoder, value: Any) -> Any:
     encoder.note("is a {}, kept as a dict".format(class_name(value)))
-    fields: tuple[str, ...] = type(value)._fields
-    items: list[Any] = list(tuple.__iter__(value))
+    kind = cast("Any", type(value))
+    fields: tuple[str, ...] = kind._fields
+    items: list[Any] = list(_tuple_items(value))
     return _dict(encoder, {field: items[index] for index, field in enumerate(fields)})
 
 
 def _dataclass(encoder: Encoder, value: Any) -> Any:
     encoder.note("is a {}, kept as a dict".format(class_name(value)))
-    return _dict(encoder, {name: getattr(value, name) for name in type(value).__dataclass_fields__})
+    kind = cast("Any", type(value))
+    return _dict(encoder, {name: getattr(value, name) for name in kind.__dataclass_fields__})
 
 
-def own_class(kind: type) -> Method | None:
+def own_class(kind: Any) -> Method | None:
     """Return how to encode an object of a class that the program or a library defined as plain data."""
     if issubclass(kind, Enum):
         return _enum
-    if issubclass(kind, tuple) and type(getattr(kind, "_fields", None)) is tuple:
+    if issubclass(kind, tuple) and type(getattr(cast("Any", kind), "_fields", None)) is tuple:
         return _named_tuple
-    if type(getattr(kind, "__dataclass_fields__", None)) is dict:
+    if type(getattr(cast("Any", kind), "__dataclass_fields__", None)) is dict:
         return _dataclass
     return None
 
 
-def by_base(kind: type) -> Method | None:
+def by_base(kind: Any) -> Method | None:
     """Return how to encode an object of an unknown subclass of something known."""
     for base, method in _BASES.items():
         if issubclass(kind, base):
@@ -286,8 +279,8 @@ EXACT: Dict[type, Method] = {
     OrderedDict: _dict,
     defaultdict: _dict,
     MappingProxyType: _dict,
-    type({}.keys()): _list,
-    type({}.values()): _list,
+    type(_EMPTY.keys()): _list,
+    type(_EMPTY.values()): _list,
     array: _list,
     memoryview: _bytes,
     datetime: _datetime,

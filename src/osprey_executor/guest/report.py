@@ -57,7 +57,7 @@ def print_error(error: BaseException, tb: TracebackType | None, path: str) -> No
             BaseException.with_traceback(error, tb)
             show(type(error), error, tb)
             return
-        except (Exception, SystemExit):
+        except (Exception, SystemExit):  # noqa: S112  (the next way is plainer, and there is nobody to tell)
             continue
 
 

@@ -146,7 +146,7 @@ def publish(results: Mapping[str, Any]) -> None:
     _channel().request({"op": "publish", "problems": encoded.problems}, encoded.frames())
 
 
-def _connect(channel: Channel, given: Context, path: str, limits: Mapping[str, int]) -> None:
+def connect(channel: Channel, given: Context, path: str, limits: Mapping[str, int]) -> None:
     """Open the API for the program at `path`; the worker calls it once, before the program starts."""
     global context
     _Link.channel, _Link.path, _Link.limits, context = channel, path, limits, given

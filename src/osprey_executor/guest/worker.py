@@ -26,6 +26,7 @@ from .shown import class_name, safe_str
 
 PROTOCOL = 1
 _ABSENT = object()
+_exit_code: Callable[[BaseException], Any] = vars(SystemExit)["code"].__get__
 _exit = os._exit  # pyright: ignore[reportPrivateUsage]
 
 
@@ -60,14 +61,15 @@ def _serve(channel: Channel) -> int:
     if not channel.mine():
         return _leave(ending.code)
     figures.finish()
-    ending, encoded = _collect(module, ending, start["limits"])
+    limits = {**start["limits"], "results": max(0, start["limits"]["results"] - figures.sent)}
+    ending, encoded = _collect(module, ending, limits)
     _leave(ending.code)
     return finish(ending, encoded, figures.notes)
 
 
 def _prepare(channel: Channel, path: str, source: bytes, context: Context, limits: dict[str, int]) -> ModuleType:
     """Make this process look to the program as if Python had been started with it."""
-    runtime._connect(channel, context, path, limits)  # pyright: ignore[reportPrivateUsage]
+    runtime.connect(channel, context, path, limits)
     install_alias(runtime)
     remember_source(path, source)
     for stream in (sys.stdout, sys.stderr):
@@ -104,7 +106,7 @@ def _run(module: ModuleType, source: bytes, path: str) -> _Ending:
 
 
 def _asked_to_end(error: SystemExit, path: str) -> _Ending:
-    code: Any = SystemExit.code.__get__(error)  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
+    code = _exit_code(error)
     if code is None or (isinstance(code, int) and code == 0):
         return _Ending(0)
     told = describe(error, sys.exc_info()[2], path)
@@ -141,8 +143,9 @@ def _finisher(channel: Channel, nonce: str) -> Callable[[_Ending, EncodedResults
         }
         try:
             channel.send(header, encoded.frames() if encoded else ())
-        except Exception:
-            _quietly(lambda: os.write(2, "the results could not be handed over: {}\n".format(error).encode()))
+        except Exception as error:
+            message = "the results could not be handed over: {}\n".format(safe_str(error, 500))
+            _quietly(lambda: os.write(2, message.encode("utf-8", "backslashreplace")))
             return ending.code or 1
         channel.close()
         return ending.code

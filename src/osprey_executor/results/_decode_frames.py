@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 from osprey_executor.errors import ResultsError
@@ -13,15 +14,13 @@ from osprey_executor.results._zones import zone_of
 _MOST_ROWS_OF_NOTHING = 10_000_000
 _UNITS = frozenset({"s", "ms", "us", "ns"})
 _NULLABLE = frozenset(
-    ["boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64"]
+    ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64", "boolean")
 )
 _FREQ = re.compile(r"-?\d{0,6}[A-Za-z]{1,6}(-[A-Z]{3})?")
 
 
 def _pd() -> Any:
-    import pandas
-
-    return pandas
+    return import_module("pandas")
 
 
 def _array(value: Any, what: str) -> Any:
@@ -114,16 +113,14 @@ def _unit(parts: Parts) -> str:
 
 
 def _timestamp(parts: Parts) -> Any:
-    import numpy as np
-
+    np: Any = import_module("numpy")
     made = _pd().Timestamp(np.datetime64(parts.whole("value"), _unit(parts)))
     zone = zone_of(parts.any("zone"))
     return made if zone is None else made.tz_localize("UTC").tz_convert(zone)
 
 
 def _timedelta(parts: Parts) -> Any:
-    import numpy as np
-
+    np: Any = import_module("numpy")
     return _pd().Timedelta(np.timedelta64(parts.whole("value"), _unit(parts)))
 
 

@@ -27,7 +27,7 @@ _DECIMAL_LENGTH = 100_000
 
 
 class Parts:
-    """The decoded fields of one tagged object. Each getter raises ResultsError where the field is not what it must be."""
+    """The decoded fields of one tagged object. A getter raises ResultsError where its field is not what it must be."""
 
     def __init__(self, kind: str, fields: dict[str, Any]) -> None:
         self.kind = kind
@@ -96,7 +96,7 @@ def _bytes(parts: Parts) -> bytes:
 
 def _numbers(code: str) -> Callable[[Parts], list[Any]]:
     def build(parts: Parts) -> list[Any]:
-        numbers = array(code)
+        numbers = cast(Any, array(code))
         numbers.frombytes(parts.data())
         if sys.byteorder == "big":
             numbers.byteswap()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _INLINE = {"b": 1, "i": 8, "u": 8, "f": 8, "c": 16, "U": 2**62, "S": 2**62}
 _NULLABLE = frozenset(
-    ["boolean", "Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64"]
+    ("Int8", "Int16", "Int32", "Int64", "UInt8", "UInt16", "UInt32", "UInt64", "Float32", "Float64", "boolean")
 )
 
 

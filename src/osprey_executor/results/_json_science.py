@@ -94,7 +94,7 @@ def _frame(frame: Any, inner: Callable[[Any], Any], most: int) -> dict[str, Any]
 
 
 def _column(values: Any, inner: Callable[[Any], Any], most: int) -> dict[str, Any]:
-    import numpy as np
+    np: Any = sys.modules["numpy"]
 
     if len(values) <= most:
         return {"dtype": str(values.dtype), "values": [inner(item) for item in values]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
+from importlib import import_module
 from typing import Any, NoReturn, cast
 
 from osprey_executor.errors import ResultsError
@@ -143,7 +144,7 @@ def _science(kind: str) -> Callable[[Parts], Any]:
     if build is None:
         raise ResultsError(f"{kind!r:.100} is not a kind of value")
     try:
-        import pandas  # noqa: F401  # pyright: ignore[reportUnusedImport]
+        import_module("pandas")
     except ImportError:
         return lambda parts: FrameClaim(kind, parts.fields)
     return build

@@ -62,7 +62,8 @@ class Encoder:
             fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
             return self._held(_mapping, fields, where)
         raise ResultsError(
-            f"{where} is a {type(value).__name__}, which is not data: give numbers, text, lists, dicts, arrays or tables"
+            f"{where} is a {type(value).__name__}, which is not data: "
+            "give numbers, text, lists, dicts, arrays or tables"
         )
 
     def blob(self, data: bytes) -> int:

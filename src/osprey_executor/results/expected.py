@@ -72,7 +72,7 @@ def _checks(wanted: Any) -> list[Callable[[Any], bool]] | None:
 
 
 def _word(wanted: Any) -> str:
-    return cast(str, wanted.__name__) if isinstance(wanted, type) else str(wanted)
+    return wanted.__name__ if isinstance(wanted, type) else str(wanted)
 
 
 def _wants(wanted: Any) -> str:

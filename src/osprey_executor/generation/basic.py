@@ -77,7 +77,8 @@ class BasicLLMCodeGenerator:
                 f"{model.provider}, model {model.model_id}: base_url is missing; add it to the model"
             )
         if self._chat is None:
-            self._chat = open_chat_model(model)
+            # The first import of an SDK takes seconds; the event loop goes on meanwhile.
+            self._chat = await asyncio.to_thread(open_chat_model, model)
         try:
             return await _within_budget(self._chat, prompt, model.timeout)
         except ProviderFault as fault:

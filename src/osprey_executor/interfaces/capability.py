@@ -5,6 +5,9 @@ decided in another, because LangGraph executes a node from its top when it resum
 `interrupt()`.
 """
 
+# langgraph ships without py.typed in places, and its overloads are partly unknown.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 from __future__ import annotations
 
 from typing import Any, TypedDict, cast

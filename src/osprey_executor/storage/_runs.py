@@ -178,9 +178,14 @@ class RunStore:
             InvalidDecision: nothing waits, another was first, the digest is another card's, or it has expired.
         """
         async with self._transaction():
-            rows = await self._rows("SELECT * FROM cards WHERE run_id = ? ORDER BY number DESC LIMIT 1", (run_id,))
-            if not rows:
-                raise InvalidDecision(f"run {run_id} does not wait for a decision")
+            rows = await self._rows(
+                "SELECT cards.*, state FROM cards JOIN runs USING (run_id) WHERE run_id = ?"
+                " ORDER BY number DESC LIMIT 1",
+                (run_id,),
+            )
+            if not rows or (rows[0]["decision"] is None and rows[0]["state"] != RunStatus.AWAITING_APPROVAL):
+                state = f": it is {rows[0]['state'].replace('_', ' ')}" if rows else ""
+                raise InvalidDecision(f"run {run_id} does not wait for a decision{state}")
             card = rows[0]
             if card["decision"] is not None:
                 raise InvalidDecision(

@@ -1,0 +1,56 @@
+"""Gathers what an approval binds, as it is at this moment: built once for the card, once more before the run."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from datetime import UTC, datetime
+
+from osprey_executor.approval import build_card
+from osprey_executor.models import AnalysisReport, ApprovalCard
+from osprey_executor.pipeline.rooms import Rooms
+from osprey_executor.results import encode
+
+
+async def card_of(
+    rooms: Rooms, *, code: str, report: AnalysisReport, attempt: int, written_by: str, reason: str
+) -> ApprovalCard:
+    """Return the card of the program at hand.
+
+    Raises:
+        StorageError: an input cannot be read.
+    """
+    return build_card(
+        run_id=rooms.run_id,
+        request=rooms.request,
+        code=code,
+        report=report,
+        reason=reason,
+        isolation=rooms.engine.isolation,
+        control=rooms.broker.report,
+        engine_identity=await rooms.engine.identity(),
+        limits=rooms.config.execution.limits,
+        inputs=await asyncio.to_thread(_input_digests, rooms),
+        generator=written_by,
+        now=datetime.now(UTC),
+        expiry=rooms.config.approval.expiry,
+        attempt=attempt,
+        bound={"run_id": rooms.run_id, "context": _context_digest(rooms)},
+    )
+
+
+def _input_digests(rooms: Rooms) -> dict[str, str]:
+    digests: dict[str, str] = {}
+    for name, path in rooms.folder.inputs().items():
+        with path.open("rb") as file:
+            digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests
+
+
+def _context_digest(rooms: Rooms) -> str:
+    document, blobs = encode(rooms.request.capability_context_data)
+    digest = hashlib.sha256(json.dumps(document, sort_keys=True, allow_nan=False).encode())
+    for blob in blobs:
+        digest.update(len(blob).to_bytes(8, "big") + blob)
+    return digest.hexdigest()

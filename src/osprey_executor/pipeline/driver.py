@@ -1,0 +1,199 @@
+"""Drives one run through the graph: step by step, to its end or to a card that nobody decides now."""
+
+# pyright: reportUnknownMemberType=false
+# langgraph's overloads are partly unknown.
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.types import Command, StateSnapshot
+
+from osprey_executor.errors import (
+    ErrorCategory,
+    ExecutionCancelledError,
+    InvalidDecision,
+    OutcomeUnknownError,
+    StorageError,
+)
+from osprey_executor.models import (
+    ApprovalCard,
+    Decision,
+    ErrorReport,
+    MachineEffects,
+    RunResult,
+    RunStatus,
+    Stage,
+)
+from osprey_executor.pipeline.graph import RunGraph
+from osprey_executor.pipeline.record import record_end, waiting_result
+from osprey_executor.pipeline.rooms import Rooms
+from osprey_executor.pipeline.state import State
+from osprey_executor.storage import RunLock
+
+Decide = Callable[[ApprovalCard], Awaitable[Decision | None] | Decision | None]
+"""Is shown a card; returns a decision, or None to leave it pending. May be a coroutine function."""
+
+RESUME: Command[Any] = Command(resume="decided")
+"""Wakes a run whose decision is recorded in the store."""
+
+_POLL_SECONDS = 0.1
+
+
+class Driver:
+    """Takes runs through the graph. Whoever calls it holds the lock of the run."""
+
+    def __init__(self, graph: RunGraph) -> None:
+        self._graph = graph
+
+    async def snapshot(self, run_id: str) -> StateSnapshot:
+        """Return where a run stands, as its last checkpoint tells."""
+        return await self._graph.aget_state(_thread(run_id))
+
+    async def state(self, run_id: str) -> State:
+        """Return the state of a run at its last checkpoint."""
+        return cast(State, (await self.snapshot(run_id)).values)
+
+    async def drive(
+        self, rooms: Rooms, lock: RunLock, step: State | Command[Any] | None, *, decide: Decide | None, approver: str
+    ) -> RunResult:
+        """Take a run as far as it goes, and give its lock back.
+
+        Args:
+            rooms: the equipment of the run.
+            lock: held by the caller.
+            step: the first state of a new run, `RESUME` after a decision, None to go on after a crash.
+            decide: asked for a decision, besides any other process that may decide; None: leave the card pending.
+            approver: in whose name `decide` decides.
+
+        Raises:
+            InvalidDecision: `decide` gave something else than a decision, or one for another card.
+            StorageError: the record cannot be written.
+        """
+        try:
+            while True:
+                await self._advance(rooms, step)
+                snapshot = await self.snapshot(rooms.run_id)
+                if snapshot.next != ("approve",):
+                    return await asyncio.to_thread(rooms.folder.load_result)
+                card = ApprovalCard.model_validate_json(snapshot.values["card"])
+                if not await self._decided(rooms, card, decide, approver):
+                    return await asyncio.to_thread(waiting_result, rooms.folder, cast(State, snapshot.values), card)
+                step = RESUME
+        except asyncio.CancelledError:
+            await asyncio.shield(self._end(rooms, RunStatus.CANCELLED, _cancelled(rooms.run_id)))
+            raise
+        except ExecutionCancelledError:
+            return await self._end(rooms, RunStatus.CANCELLED, _cancelled(rooms.run_id))
+        except OutcomeUnknownError as error:
+            return await self._end(rooms, RunStatus.OUTCOME_UNKNOWN, _report(error))
+        except (InvalidDecision, StorageError):
+            raise
+        except Exception as error:
+            with suppress(StorageError):
+                await self._end(rooms, RunStatus.FAILED, _report(error))
+            raise
+        finally:
+            lock.release()
+
+    async def _advance(self, rooms: Rooms, step: State | Command[Any] | None) -> None:
+        # An own context: where a graph of the user calls the service, ours must not become a part of that graph.
+        call = self._graph.ainvoke(step, _thread(rooms.run_id), context=rooms, durability="sync")
+        await _unless_cancelled(rooms, asyncio.create_task(call, context=contextvars.Context()))
+
+    async def _decided(self, rooms: Rooms, card: ApprovalCard, decide: Decide | None, approver: str) -> bool:
+        if decide is None:
+            return await rooms.store.decided(rooms.run_id) is not None
+        asked = asyncio.create_task(_ask(decide, card))
+        elsewhere = asyncio.create_task(_decided_elsewhere(rooms))
+        try:
+            await _unless_cancelled(rooms, asyncio.create_task(_first_of(asked, elsewhere)))
+            if elsewhere.done():
+                return True
+            decision = asked.result()
+        finally:
+            for task in (asked, elsewhere):
+                await _stop(task)
+        if decision is None:
+            return await rooms.store.decided(rooms.run_id) is not None
+        try:
+            await rooms.store.decide(rooms.run_id, decision, by=approver)
+        except InvalidDecision:
+            if await rooms.store.decided(rooms.run_id) is None:
+                raise
+        return True
+
+    async def _end(self, rooms: Rooms, status: RunStatus, error: ErrorReport) -> RunResult:
+        values = await self.state(rooms.run_id)
+        effects = rooms.session.effects if rooms.session else MachineEffects(values.get("effects") or "none")
+        if effects is MachineEffects.UNKNOWN:
+            status = RunStatus.OUTCOME_UNKNOWN
+        return await record_end(rooms.store, rooms.folder, values, status=status, effects=effects, error=error)
+
+
+async def _unless_cancelled(rooms: Rooms, work: asyncio.Task[Any]) -> None:
+    """Wait for `work`; end it when any process asks to cancel the run."""
+    cancel = asyncio.create_task(_cancel_requested(rooms))
+    try:
+        await asyncio.wait({work, cancel}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise ExecutionCancelledError(f"run {rooms.run_id} was cancelled")
+        work.result()
+    finally:
+        await _stop(work)
+        await _stop(cancel)
+
+
+async def _stop(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError, Exception):
+        await task
+
+
+async def _first_of(*tasks: asyncio.Task[Any]) -> None:
+    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
+
+async def _ask(decide: Decide, card: ApprovalCard) -> Decision | None:
+    answer = decide(card)
+    decision = await answer if inspect.isawaitable(answer) else answer
+    if decision is not None and not isinstance(decision, Decision):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidDecision(
+            f"{decision!r:.200} is not a decision: return Approve(digest), Reject(reason) or Edit(code)"
+        )
+    return decision
+
+
+async def _decided_elsewhere(rooms: Rooms) -> None:
+    while await rooms.store.decided(rooms.run_id) is None:  # noqa: ASYNC110 - it is another process that decides
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def _cancel_requested(rooms: Rooms) -> None:
+    while not await rooms.store.cancel_requested(rooms.run_id):  # noqa: ASYNC110 - another process asks
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+def _thread(run_id: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": run_id}, "recursion_limit": 200}
+
+
+def _cancelled(run_id: str) -> ErrorReport:
+    return ErrorReport(
+        stage=Stage.EXECUTION,
+        type="ExecutionCancelledError",
+        message=f"run {run_id} was cancelled",
+        category=ErrorCategory.WORKFLOW,
+    )
+
+
+def _report(error: Exception) -> ErrorReport:
+    return ErrorReport(
+        stage=Stage.EXECUTION, type=type(error).__name__, message=str(error), category=ErrorCategory.WORKFLOW
+    )

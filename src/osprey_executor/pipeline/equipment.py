@@ -1,0 +1,45 @@
+"""Engines and control systems, opened at their first use and shared by the runs of one configuration."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from osprey_executor.config import Config
+from osprey_executor.control import Broker, open_control
+from osprey_executor.execution import Engine, open_engine
+
+
+@dataclass(frozen=True)
+class Equipment:
+    """What one configuration needs to run code."""
+
+    engine: Engine
+    broker: Broker
+
+
+class EquipmentPool:
+    """Opens the equipment of a configuration once; closed by the stack that it was given."""
+
+    def __init__(self, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self._opened: dict[str, Equipment] = {}
+        self._turn = asyncio.Lock()
+
+    async def of(self, config: Config) -> Equipment:
+        """Return the equipment of `config`.
+
+        Raises:
+            EngineUnavailableError: the engine cannot give what the configuration demands.
+            ConfigurationError: the configuration of engine or control system cannot be used.
+            MissingExtraError: a part is not installed.
+        """
+        name = json.dumps(config.to_record(), sort_keys=True)
+        async with self._turn:
+            if name not in self._opened:
+                engine = await self._stack.enter_async_context(open_engine(config.execution.execution_method, config))
+                broker = await self._stack.enter_async_context(open_control(config))
+                self._opened[name] = Equipment(engine, broker)
+            return self._opened[name]

@@ -1,0 +1,345 @@
+"""The runs of one state folder: begun, decided, cancelled, shown, and set right after a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from osprey_executor.approval import approval_key
+from osprey_executor.config import Config
+from osprey_executor.errors import ErrorCategory, InvalidDecision, InvalidRequestError, StorageError
+from osprey_executor.generation import CodeGenerator, create_code_generator, generator_label
+from osprey_executor.models import (
+    ApprovalCard,
+    Decision,
+    ErrorReport,
+    MachineEffects,
+    Outcome,
+    Probe,
+    Program,
+    PythonExecutionRequest,
+    RunResult,
+    RunStatus,
+    Stage,
+)
+from osprey_executor.models.events import Event, Finished
+from osprey_executor.pipeline.checkpoints import open_checkpoints
+from osprey_executor.pipeline.driver import RESUME, Decide, Driver
+from osprey_executor.pipeline.equipment import EquipmentPool
+from osprey_executor.pipeline.graph import build_graph
+from osprey_executor.pipeline.probe import probe
+from osprey_executor.pipeline.record import record_end, waiting_result
+from osprey_executor.pipeline.rooms import Rooms
+from osprey_executor.pipeline.state import State
+from osprey_executor.results import ReplaySession, RunFolder
+from osprey_executor.storage import RUNNING, EventLog, RunLock, RunStore, follow, is_driven
+
+_POLL_SECONDS = 0.1
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+Listener = Callable[[Event], None]
+
+
+class Executor:
+    """Everything that the service does with runs."""
+
+    def __init__(self, store: RunStore, driver: Driver, equipment: EquipmentPool, key: bytes) -> None:
+        self.store = store
+        self.equipment = equipment
+        self._driver = driver
+        self._key = key
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, home: Path) -> AsyncGenerator[Executor]:
+        """Open the state folder and set right what a crash left there.
+
+        Raises:
+            StorageError: the folder cannot be used.
+        """
+        async with AsyncExitStack() as stack:
+            store = await stack.enter_async_context(RunStore.open(home))
+            checkpoints = await stack.enter_async_context(open_checkpoints(home))
+            equipment = EquipmentPool(await stack.enter_async_context(AsyncExitStack()))
+            executor = cls(store, Driver(build_graph(checkpoints)), equipment, approval_key(home))
+            await executor.recover()
+            yield executor
+
+    async def start(
+        self,
+        request: PythonExecutionRequest,
+        config: Config,
+        *,
+        generator: CodeGenerator | None = None,
+        run_id: str | None = None,
+        decide: Decide | None = None,
+        approver: str,
+        listener: Listener | None = None,
+    ) -> RunResult:
+        """Begin a run and drive it to its end, or to a card that nobody decides now.
+
+        Raises:
+            EngineUnavailableError: the engine cannot give what the configuration demands.
+            ConfigurationError: no generator is configured, or the configuration cannot be used.
+            InvalidRequestError: an input cannot be read, or there is a run of that id.
+        """
+        run_id = run_id or _new_run_id()
+        if not _RUN_ID.fullmatch(run_id):
+            raise InvalidRequestError(
+                f"{run_id!r:.120} cannot be a run id (LangGraph: thread_id): use letters, digits, '.', '-' and '_'"
+            )
+        if request.code is None and generator is None:
+            generator = create_code_generator(config)
+        label = "user" if generator is None or request.code is not None else generator_label(config, generator)
+        await self.equipment.of(config)
+        folder = await asyncio.to_thread(RunFolder.create, self.store.home, run_id)
+        lock = RunLock(folder.path)
+        if not lock.acquire():
+            raise InvalidRequestError(f"run {run_id} is going on already; take another id (LangGraph: thread_id)")
+        try:
+            await asyncio.to_thread(folder.save_request, request)
+            if not await self.store.add(
+                run_id, task=request.user_query, requester=request.requester, generator=label, config=config.to_record()
+            ):
+                raise InvalidRequestError(f"there is a run {run_id} already; take another id (LangGraph: thread_id)")
+            rooms = await self._rooms(folder, request, config, generator, label, listener)
+        except BaseException:
+            lock.release()
+            raise
+        first: State = {"run_id": run_id, "next": "generate"}
+        return await self._driver.drive(rooms, lock, first, decide=decide, approver=approver)
+
+    async def decide(
+        self,
+        prefix: str,
+        decision: Decision,
+        *,
+        approver: str,
+        generator: CodeGenerator | None = None,
+        listener: Listener | None = None,
+    ) -> RunResult:
+        """Record a decision and see the run to its end, or to the next card.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidDecision: nothing waits, another decision was first, or the digest is another card's.
+        """
+        run_id = await self.store.find(prefix)
+        lock = RunLock(self.store.folder(run_id))
+        earlier = await self.store.decided(run_id)
+        waits = (await self.store.summary(run_id)).state == RunStatus.AWAITING_APPROVAL
+        # Decided, but the process that should have gone on died: the same decision goes on with it.
+        if not (waits and earlier and earlier.decision == decision and lock.acquire()):
+            try:
+                await self.store.decide(run_id, decision, by=approver)
+            except BaseException:
+                lock.release()
+                raise
+        await lock.wait()
+        return await self._go_on(run_id, lock, generator, approver, listener)
+
+    async def cancel(self, prefix: str) -> RunResult:
+        """End a run, whoever drives it; an ended one stays as it is.
+
+        Raises:
+            RunNotFoundError: no such run.
+        """
+        run_id = await self.store.find(prefix)
+        await self.store.request_cancel(run_id)
+        lock = RunLock(self.store.folder(run_id))
+        await lock.wait()
+        with lock:
+            state = (await self.store.summary(run_id)).state
+            if state not in (RUNNING, RunStatus.AWAITING_APPROVAL):
+                return await asyncio.to_thread(self._folder(run_id).load_result)
+            return await self._end_undriven(
+                run_id,
+                RunStatus.CANCELLED,
+                MachineEffects.NONE,
+                "ExecutionCancelledError",
+                f"run {run_id} was cancelled",
+            )
+
+    async def result(self, prefix: str) -> RunResult:
+        """Return how a run ended, or that it waits.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidRequestError: it has not ended and does not wait.
+        """
+        run_id = await self.store.find(prefix)
+        summary = await self.store.summary(run_id)
+        if summary.state == RunStatus.AWAITING_APPROVAL:
+            card = await self.card(run_id)
+            values = await self._driver.state(run_id)
+            return await asyncio.to_thread(waiting_result, self._folder(run_id), values, card)
+        if summary.state == RUNNING:
+            raise InvalidRequestError(f"run {run_id} is going on; `osprey-executor watch {run_id}` shows it")
+        return await asyncio.to_thread(self._folder(run_id).load_result)
+
+    async def card(self, prefix: str) -> ApprovalCard:
+        """Return the card that waits.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidDecision: the run does not wait for a decision.
+        """
+        run_id = await self.store.find(prefix)
+        card = await self.store.card(run_id)
+        if card is None or (await self.store.summary(run_id)).state != RunStatus.AWAITING_APPROVAL:
+            raise InvalidDecision(f"run {run_id} does not wait for a decision")
+        return card
+
+    async def graph_state(self, run_id: str) -> dict[str, Any]:
+        """Return the state of a run as a LangGraph graph gives it, with `__interrupt__` where it waits."""
+        snapshot = await self._driver.snapshot(run_id)
+        waiting = {"__interrupt__": list(snapshot.interrupts)} if snapshot.interrupts else {}
+        return {**snapshot.values, **waiting}
+
+    async def watch(self, prefix: str) -> AsyncGenerator[Event]:
+        """Yield the events of a run from its beginning until nobody drives it any more; the last one is `Finished`.
+
+        Raises:
+            RunNotFoundError: no such run.
+        """
+        run_id = await self.store.find(prefix)
+        folder = self.store.folder(run_id)
+        left = asyncio.Event()
+
+        async def until_left() -> None:
+            while is_driven(folder):  # noqa: ASYNC110 - it is another process that leaves it
+                await asyncio.sleep(_POLL_SECONDS)
+            left.set()
+
+        waiting = asyncio.create_task(until_left())
+        try:
+            async for event in follow(folder, left):
+                yield event
+        finally:
+            waiting.cancel()
+        await self.recover()
+        yield Finished(run_id=run_id, result=await self.result(run_id))
+
+    async def replay(self, prefix: str) -> Outcome:
+        """Execute the last program of a run again, against its record; the machine is not touched.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidRequestError: it has executed nothing.
+        """
+        run_id = await self.store.find(prefix)
+        folder = self._folder(run_id)
+        result = await self.result(run_id)
+        if result.code is None:
+            raise InvalidRequestError(f"run {run_id} has no program that could be replayed")
+        request = await asyncio.to_thread(folder.load_request)
+        equipment = await self.equipment.of(Config.from_record(await self.store.config(run_id)))
+        session = await asyncio.to_thread(ReplaySession.of, folder)
+        program = Program(code=result.code, inputs=dict(folder.inputs()), context=request.capability_context_data)
+        return await equipment.engine.run(program, control=session)
+
+    async def probe(self, config: Config) -> list[Probe]:
+        """Try, with the engine and the broker of `config`, what must be refused and what is needed."""
+        return await probe(self.store.home, self.equipment, config)
+
+    async def recover(self) -> None:
+        """Set right the runs whose driver died.
+
+        One that could have written is an unknown outcome; nothing is executed again. One whose execution had ended
+        is collected.
+        """
+        for summary in await self.store.summaries(limit=1000, state=RUNNING):
+            with RunLock(summary.folder) as lock, suppress(StorageError):
+                if lock.acquire():
+                    await self._settle(summary.run_id)
+
+    async def _settle(self, run_id: str) -> None:
+        if (await self.store.summary(run_id)).state != RUNNING:
+            return  # it ended between the look at the index and the lock
+        values = await self._driver.state(run_id)
+        left = await self.store.unfinished_execution(run_id)
+        ended = values.get("outcome_status")
+        if left is None and ended:
+            await self._end_undriven(run_id, RunStatus(ended), MachineEffects(values.get("effects") or "unknown"))
+        elif left is not None and left.may_write:
+            message = "the process that executed it died; it may have written, look at the journal before anything else"
+            await self._end_undriven(
+                run_id, RunStatus.OUTCOME_UNKNOWN, MachineEffects.UNKNOWN, "OutcomeUnknownError", message
+            )
+        else:
+            message = "the process that drove it died; it wrote nothing to the machine and can be run again"
+            await self._end_undriven(run_id, RunStatus.FAILED, MachineEffects.NONE, "EngineError", message)
+
+    async def _end_undriven(
+        self, run_id: str, status: RunStatus, effects: MachineEffects, kind: str = "", message: str = ""
+    ) -> RunResult:
+        values = await self._driver.state(run_id)
+        error = ErrorReport(
+            stage=Stage.EXECUTION, type=kind, message=message, category=ErrorCategory.WORKFLOW, code=values.get("code")
+        )
+        return await record_end(
+            self.store, self._folder(run_id), values, status=status, effects=effects, error=error if kind else None
+        )
+
+    async def _go_on(
+        self, run_id: str, lock: RunLock, generator: CodeGenerator | None, approver: str, listener: Listener | None
+    ) -> RunResult:
+        try:
+            decided = await self.store.decided(run_id)
+            if (await self.store.summary(run_id)).state != RunStatus.AWAITING_APPROVAL or decided is None:
+                lock.release()
+                return await self.result(run_id)
+            config = Config.from_record(await self.store.config(run_id))
+            folder = self._folder(run_id)
+            request = await asyncio.to_thread(folder.load_request)
+            label = (await self.store.summary(run_id)).generator
+            rooms = await self._rooms(folder, request, config, generator, label, listener)
+            step = RESUME if (await self._driver.snapshot(run_id)).next == ("approve",) else None
+        except BaseException:
+            lock.release()
+            raise
+        return await self._driver.drive(rooms, lock, step, decide=None, approver=approver)
+
+    async def _rooms(
+        self,
+        folder: RunFolder,
+        request: PythonExecutionRequest,
+        config: Config,
+        generator: CodeGenerator | None,
+        label: str,
+        listener: Listener | None,
+    ) -> Rooms:
+        equipment = await self.equipment.of(config)
+        log = EventLog(folder.path)
+
+        def emit(event: Event) -> None:
+            log.append(event)
+            if listener:
+                listener(event)
+
+        return Rooms(
+            run_id=folder.run_id,
+            config=config,
+            request=request,
+            folder=folder,
+            store=self.store,
+            engine=equipment.engine,
+            broker=equipment.broker,
+            generator=lambda: generator or create_code_generator(config),
+            generator_label=label,
+            key=self._key,
+            emit=emit,
+        )
+
+    def _folder(self, run_id: str) -> RunFolder:
+        return RunFolder(self.store.home, run_id)
+
+
+def _new_run_id() -> str:
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"

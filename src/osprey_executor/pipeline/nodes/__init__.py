@@ -1,0 +1,1 @@
+"""One small file a node. A node calls the rooms, and says which node comes next."""

@@ -1,0 +1,110 @@
+"""From the state of a run and what lies in its folder to the result that everyone sees."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+
+from osprey_executor.errors import StorageError
+from osprey_executor.models import (
+    AnalysisReport,
+    ApprovalCard,
+    Attempt,
+    ControlSystemReport,
+    ErrorReport,
+    IsolationReport,
+    MachineEffects,
+    RunResult,
+    RunStatus,
+    Timings,
+)
+from osprey_executor.pipeline.state import State
+from osprey_executor.results import RunFolder
+from osprey_executor.storage import RunStore
+
+
+async def record_end(
+    store: RunStore,
+    folder: RunFolder,
+    state: State,
+    *,
+    status: RunStatus,
+    effects: MachineEffects,
+    error: ErrorReport | None,
+) -> RunResult:
+    """Write the record of a run that has ended, then its end in the index; done twice it is the same.
+
+    Raises:
+        StorageError: the record cannot be written.
+    """
+    summary = await store.summary(folder.run_id)
+    if effects is MachineEffects.UNKNOWN:
+        status = RunStatus.OUTCOME_UNKNOWN
+    result = await asyncio.to_thread(_result, folder, state, status=status, effects=effects, error=error)
+    result = result.model_copy(
+        update={
+            "created_at": summary.created_at,
+            "finished_at": datetime.now(UTC),
+            "generator": state.get("written_by") or summary.generator,
+        }
+    )
+    told = state.get("control")
+    control = ControlSystemReport.model_validate_json(told) if told else None
+    result = await asyncio.to_thread(folder.finish, result, control_system=control)
+    await store.set_state(folder.run_id, status, effects)
+    return result
+
+
+def waiting_result(folder: RunFolder, state: State, card: ApprovalCard) -> RunResult:
+    """Return the result of a run that waits for a decision on `card`."""
+    result = _result(folder, state, status=RunStatus.AWAITING_APPROVAL, effects=MachineEffects.NONE, error=None)
+    return result.model_copy(update={"digest": card.digest, "generator": state.get("written_by", "")})
+
+
+def _result(
+    folder: RunFolder, state: State, *, status: RunStatus, effects: MachineEffects, error: ErrorReport | None
+) -> RunResult:
+    request = folder.load_request()
+    attempts = tuple(_attempt(folder, text) for text in state.get("attempts", []))
+    card, report = state.get("card"), state.get("report")
+    if status is RunStatus.FAILED and error and len(attempts) > 1 and request.code is None:
+        error = error.model_copy(
+            update={
+                "type": "MaxAttemptsExceededError",
+                "message": f"{len(attempts)} attempts failed; the last one: {error.type}: {error.message}",
+            }
+        )
+    timings = state.get("timings", {})
+    result = RunResult(
+        run_id=folder.run_id,
+        status=status,
+        effects=effects,
+        task=request.user_query,
+        requester=request.requester,
+        approver=state.get("approver") or None,
+        digest=ApprovalCard.model_validate_json(card).digest if card else None,
+        folder=folder.path,
+        code=state.get("code"),
+        attempts=attempts,
+        analysis=AnalysisReport.model_validate_json(report) if report else None,
+        isolation=_isolation(state),
+        error=error,
+        timings=Timings(**timings, total=sum(timings.values())),
+        created_at=datetime.now(UTC),
+    )
+    last = folder.attempt(state.get("attempt", 1))
+    return result.model_copy(update={"isolation": last.record().isolation}) if last.has_outcome else result
+
+
+def _isolation(state: State) -> IsolationReport:
+    told = state.get("isolation")
+    return IsolationReport.model_validate_json(told) if told else IsolationReport()
+
+
+def _attempt(folder: RunFolder, text: str) -> Attempt:
+    attempt = Attempt.model_validate_json(text)
+    try:
+        code = folder.attempt(attempt.number).code().decode("utf-8", "replace")
+    except StorageError:
+        code = ""  # the generator gave none
+    return attempt.model_copy(update={"code": code})

@@ -1,0 +1,62 @@
+"""What follows a failure: the same code again, other code, or the end."""
+
+from __future__ import annotations
+
+from osprey_executor.errors import ErrorCategory
+from osprey_executor.models import Attempt, ErrorReport, MachineEffects, RunStatus, Stage
+from osprey_executor.models.events import AttemptFailed
+from osprey_executor.pipeline.rooms import Rooms
+from osprey_executor.pipeline.state import State
+
+
+def after_failure(
+    state: State, rooms: Rooms, report: ErrorReport, *, status: RunStatus = RunStatus.FAILED, approved: bool = False
+) -> State:
+    """Return the update that follows `report`.
+
+    What touched the machine is never followed by another try, and an approval holds for one execution: other code is
+    asked about anew, the same code is not run a second time.
+
+    Args:
+        state: the state of the run.
+        rooms: its equipment.
+        report: what failed.
+        status: how the run ends if it ends here.
+        approved: whether the failed execution used up an approval.
+    """
+    rooms.emit(AttemptFailed(run_id=rooms.run_id, error=report, attempt=state.get("attempt", 1)))
+    before_execution = report.stage in (Stage.GENERATION, Stage.ANALYSIS, Stage.APPROVAL)
+    counter = "generation_failures" if before_execution else "execution_failures"
+    failures = state.get(counter, 0) + 1
+    update: State = {
+        "error": report.model_dump_json(),
+        "error_chain": [*state.get("error_chain", []), report.for_generator()],
+        "attempts": with_attempt(state, report),
+        "next": "collect",
+        "status": status.value,
+    }
+    update[counter] = failures
+    if status is not RunStatus.FAILED or failures > _allowed(rooms, before_execution):
+        return update
+    if state.get("effects", MachineEffects.NONE) != MachineEffects.NONE:
+        return update
+    if report.category is ErrorCategory.CODE_RELATED and rooms.request.code is None:
+        return update | {"next": "generate", "status": ""}
+    if report.category is ErrorCategory.INFRASTRUCTURE and report.stage is Stage.EXECUTION and not approved:
+        return update | {"next": "execute", "status": ""}
+    return update
+
+
+def with_attempt(state: State, error: ErrorReport | None) -> list[str]:
+    """Return the attempts of the run with the one at hand, which ended with `error` or well."""
+    ran = state.get("outcome_status")
+    kept = error.model_copy(update={"code": None}) if error else None
+    attempt = Attempt(number=state.get("attempt", 1), code="", status=RunStatus(ran) if ran else None, error=kept)
+    return [*state.get("attempts", []), attempt.model_dump_json()]
+
+
+def _allowed(rooms: Rooms, before_execution: bool) -> int:
+    if rooms.request.retries is not None:
+        return rooms.request.retries
+    execution = rooms.config.execution
+    return execution.max_generation_retries if before_execution else execution.max_execution_retries

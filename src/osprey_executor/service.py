@@ -1,0 +1,295 @@
+"""The one facade of the service. Light to import: the pipeline is loaded when a service is opened."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from osprey_executor.analysis import analyze
+from osprey_executor.config import Config, config_from, state_folder
+from osprey_executor.models import (
+    ApprovalCard,
+    Decision,
+    Outcome,
+    Probe,
+    PythonExecutionRequest,
+    RunResult,
+    RunSummary,
+    parse_decision,
+    system_user,
+)
+from osprey_executor.models.events import Event, Finished
+from osprey_executor.results import result_to_json
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.types import Command
+
+    from osprey_executor.generation import CodeGenerator
+    from osprey_executor.pipeline import Decide, Executor
+
+
+__all__ = ["PythonExecutorService", "analyze", "result_to_json"]
+
+
+class PythonExecutorService:
+    """Turns tasks into code that is analysed, approved, executed and recorded.
+
+    An async context manager. One service serves any number of runs at once; any number of services, in any number of
+    processes, may share a state folder.
+
+    Example:
+        ```python
+        async with PythonExecutorService.from_config() as service:
+            result = await service.run(PythonExecutionRequest(user_query="add", code="results = {'sum': 1 + 1}"))
+        ```
+    """
+
+    def __init__(self, config: Config, *, generator: CodeGenerator | None = None, home: Path | None = None) -> None:
+        self.config = config
+        self.home = home or state_folder()
+        self._generator = generator
+        self._stack: AsyncExitStack | None = None
+        self._opened: Executor | None = None
+
+    @classmethod
+    def from_config(
+        cls,
+        config: Config | Path | str | Mapping[str, Any] | None = None,
+        *,
+        generator: CodeGenerator | None = None,
+        home: Path | None = None,
+    ) -> Self:
+        """Return a service, to be opened with `async with`.
+
+        Args:
+            config: a configuration, the path of its file, or its content; None: searched for as `config check` tells.
+            generator: used instead of the one that the configuration names.
+            home: the state folder; None: `$OSPREY_EXECUTOR_HOME` or the user's own.
+
+        Raises:
+            ConfigurationError: the configuration cannot be used.
+        """
+        return cls(config_from(config), generator=generator, home=home)
+
+    async def __aenter__(self) -> Self:
+        from osprey_executor.pipeline import Executor
+
+        async with AsyncExitStack() as stack:
+            self._opened = await stack.enter_async_context(Executor.open(self.home))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened = None
+        if self._stack:
+            await self._stack.__aexit__(kind, error, trace)
+
+    async def run(
+        self, request: PythonExecutionRequest, *, decide: Decide | None = None, approver: str | None = None
+    ) -> RunResult:
+        """Run a request to its end, or until it waits for a person. Never raises for what the code did.
+
+        Args:
+            request: the task, or a program of one's own.
+            decide: is shown the card where a person must be asked; None: the run is left waiting.
+            approver: in whose name `decide` decides; default: the user of the system.
+
+        Raises:
+            EngineUnavailableError: the engine cannot give what the configuration demands.
+            ConfigurationError: no generator, or the configuration cannot be used.
+            StorageError: the state folder cannot be used.
+        """
+        return await self._executor.start(
+            request, self.config, generator=self._generator, decide=decide, approver=approver or system_user()
+        )
+
+    def run_sync(
+        self, request: PythonExecutionRequest, *, decide: Decide | None = None, approver: str | None = None
+    ) -> RunResult:
+        """Do as `run` does, from code that is not async, also inside a running event loop; opens a service of its own.
+
+        Raises:
+            PythonExecutorException: as `run`.
+        """
+
+        async def once() -> RunResult:
+            async with type(self)(self.config, generator=self._generator, home=self.home) as service:
+                return await service.run(request, decide=decide, approver=approver)
+
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, once()).result()
+
+    def stream(
+        self, request: PythonExecutionRequest, *, decide: Decide | None = None, approver: str | None = None
+    ) -> AsyncGenerator[Event]:
+        """Run a request and yield what happens; the last event is `Finished`. Leaving the loop cancels the run.
+
+        Raises:
+            PythonExecutorException: as `run`.
+        """
+
+        def begin(listener: Callable[[Event], None]) -> Any:
+            return self._executor.start(
+                request,
+                self.config,
+                generator=self._generator,
+                decide=decide,
+                approver=approver or system_user(),
+                listener=listener,
+            )
+
+        return _stream(begin)
+
+    async def decide(self, run_id: str, decision: Decision, *, approver: str | None = None) -> RunResult:
+        """Decide a run that waits, and see it to its end or to the next card.
+
+        The run executes in the process that waits for it if there is one, else here, always with the configuration
+        that was stored with it.
+
+        Args:
+            run_id: the id of the run, or the beginning of it.
+            decision: `Approve`, `Reject` or `Edit`.
+            approver: who decides; default: the user of the system.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidDecision: nothing waits, somebody was first, or the digest is another card's.
+        """
+        return await self._executor.decide(
+            run_id, parse_decision(decision), approver=approver or system_user(), generator=self._generator
+        )
+
+    def decide_stream(self, run_id: str, decision: Decision, *, approver: str | None = None) -> AsyncGenerator[Event]:
+        """Do as `decide` does and yield what happens; the last event is `Finished`.
+
+        Raises:
+            PythonExecutorException: as `decide`.
+        """
+
+        def begin(listener: Callable[[Event], None]) -> Any:
+            return self._executor.decide(
+                run_id,
+                parse_decision(decision),
+                approver=approver or system_user(),
+                generator=self._generator,
+                listener=listener,
+            )
+
+        return _stream(begin)
+
+    async def ainvoke(
+        self, request: PythonExecutionRequest | Mapping[str, Any] | Command[Any], config: RunnableConfig
+    ) -> dict[str, Any]:
+        """Run or resume as a LangGraph graph does; `thread_id` is the run id.
+
+        Args:
+            request: a request or its fields to begin, `Command(resume=decision)` to go on. The decision is an object,
+                its wire form, or `{"approved": true | false}` with a real boolean.
+            config: with `configurable.thread_id`.
+
+        Returns:
+            The state of the run, with `__interrupt__` where it waits for a person, and `result`.
+
+        Raises:
+            InvalidDecision: the resume value is not a decision.
+        """
+        from langgraph.types import Command
+
+        run_id = str(config.get("configurable", {}).get("thread_id") or "") or None
+        if isinstance(request, Command):
+            card = await self._executor.card(run_id or "")
+            result = await self.decide(card.run_id, parse_decision(request.resume, digest=card.digest))
+        else:
+            asked = request if isinstance(request, PythonExecutionRequest) else PythonExecutionRequest(**request)
+            result = await self._executor.start(
+                asked, self.config, generator=self._generator, run_id=run_id, approver=system_user()
+            )
+        return {**await self._executor.graph_state(result.run_id), "result": result}
+
+    async def pending(self) -> list[ApprovalCard]:
+        """Return the cards that wait for a person, the oldest first."""
+        return await self._executor.store.pending()
+
+    async def card(self, run_id: str) -> ApprovalCard:
+        """Return the card that a run waits with.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidDecision: it does not wait.
+        """
+        return await self._executor.card(run_id)
+
+    async def runs(self, limit: int = 50) -> list[RunSummary]:
+        """Return the runs of the state folder, the newest first."""
+        await self._executor.recover()
+        return await self._executor.store.summaries(limit)
+
+    async def result(self, run_id: str) -> RunResult:
+        """Return how a run ended, or that it waits.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidRequestError: it is going on.
+        """
+        return await self._executor.result(run_id)
+
+    def watch(self, run_id: str) -> AsyncGenerator[Event]:
+        """Yield the events of a run from its beginning, as they come, until it ends or waits and nobody drives it.
+
+        Raises:
+            RunNotFoundError: no such run.
+        """
+        return self._executor.watch(run_id)
+
+    async def cancel(self, run_id: str) -> RunResult:
+        """End a run, in whichever process it is; one that has ended stays as it is.
+
+        Raises:
+            RunNotFoundError: no such run.
+        """
+        return await self._executor.cancel(run_id)
+
+    async def replay(self, run_id: str) -> Outcome:
+        """Execute the program of a run again, with reads from the record and writes that change nothing.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidRequestError: it has executed nothing that could be replayed.
+        """
+        return await self._executor.replay(run_id)
+
+    async def doctor(self) -> list[Probe]:
+        """Try what must be refused and what is needed, and return what was seen."""
+        return await self._executor.probe(self.config)
+
+    @property
+    def _executor(self) -> Executor:
+        if self._opened is None:
+            raise RuntimeError(
+                "the service is not open: use `async with PythonExecutorService.from_config() as service`"
+            )
+        return self._opened
+
+
+async def _stream(begin: Callable[[Callable[[Event], None]], Any]) -> AsyncGenerator[Event]:
+    queue: asyncio.Queue[Event | None] = asyncio.Queue()
+    work: asyncio.Task[RunResult] = asyncio.ensure_future(begin(queue.put_nowait))
+    work.add_done_callback(lambda _: queue.put_nowait(None))
+    try:
+        while (event := await queue.get()) is not None:
+            yield event
+        result = work.result()
+        yield Finished(run_id=result.run_id, result=result)
+    finally:
+        work.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await work

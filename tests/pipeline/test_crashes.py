@@ -1,0 +1,143 @@
+"""`kill -9` at the worst moments: nothing is lost, nothing is executed twice, and what is not known is said."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from osprey_executor import Approve, RunStatus
+from osprey_executor.models import MachineEffects
+from osprey_executor.pipeline.checkpoints import open_checkpoints
+from osprey_executor.storage import RunStore
+
+from .conftest import WRITE, OpenService, own, settings
+
+CHILD = """
+import asyncio, json, sys
+from pathlib import Path
+from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService
+
+async def main():
+    home, config, code, approve = Path(sys.argv[1]), json.loads(sys.argv[2]), sys.argv[3], sys.argv[4] == "approve"
+    async with PythonExecutorService.from_config(config, home=home) as service:
+        async def decide(card):
+            print("asked", flush=True)
+            if approve:
+                return Approve(card.digest)
+            await asyncio.Event().wait()
+        async for event in service.stream(PythonExecutionRequest(user_query="t", code=code), decide=decide):
+            if event.kind == "output":
+                print(event.text, flush=True)
+
+asyncio.run(main())
+"""
+
+SLOW_WRITE = textwrap.dedent("""
+    import time
+    from osprey_executor.runtime import write_channel
+    write_channel("MAG:1:SP", 1.5)
+    print("written", flush=True)
+    time.sleep(120)
+""")
+
+
+def killed_after(line: str, home: Path, code: str, *, approve: bool) -> None:
+    """Run a service in a process of its own and kill it when it has printed `line`."""
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, str(home), json.dumps(settings()), code, "approve" if approve else "wait"],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stdout is not None
+    try:
+        for said in child.stdout:
+            if said.strip() == line:
+                break
+        else:
+            pytest.fail(f"the service ended with {child.wait()} before it said {line!r}")
+    finally:
+        os.kill(child.pid, signal.SIGKILL)
+        child.wait()
+        child.stdout.close()
+
+
+async def test_killed_while_it_waits_then_approved_elsewhere(home: Path, open_service: OpenService) -> None:
+    await asyncio.to_thread(killed_after, "asked", home, WRITE, approve=False)
+    # Another configuration: what counts is the one that was stored with the run.
+    async with open_service(control_system__writes_enabled=False) as service:
+        [card] = await service.pending()
+        result = await service.decide(card.run_id, Approve(card.digest), approver="bob")
+    assert result.error is None
+    assert result.status is RunStatus.SUCCEEDED
+    assert result.effects is MachineEffects.WRITTEN
+    assert result.approver == "bob"
+
+
+async def test_killed_while_it_writes_is_unknown_and_not_executed_again(home: Path, open_service: OpenService) -> None:
+    await asyncio.to_thread(killed_after, "written", home, SLOW_WRITE, approve=True)
+    async with open_service() as service:
+        [row] = await service.runs()
+        assert row.state == "outcome_unknown"
+        result = await service.result(row.run_id)
+        assert result.effects is MachineEffects.UNKNOWN
+        assert await service.pending() == []
+        events = [event async for event in service.watch(row.run_id)]
+    executions = [event for event in events if event.kind == "stage" and event.stage == "execution"]
+    assert len(executions) == 1
+
+
+async def test_killed_while_it_only_reads_is_failed_without_effects(home: Path, open_service: OpenService) -> None:
+    code = "import time\nprint('reading', flush=True)\ntime.sleep(120)"
+    await asyncio.to_thread(killed_after, "reading", home, code, approve=True)
+    async with open_service() as service:
+        [row] = await service.runs()
+        result = await service.result(row.run_id)
+    assert (row.state, result.effects) == ("failed", MachineEffects.NONE)
+    assert result.error is not None
+    assert "died" in result.error.message
+
+
+async def test_an_approval_whose_process_died_is_gone_on_with(home: Path, open_service: OpenService) -> None:
+    await asyncio.to_thread(killed_after, "asked", home, WRITE, approve=False)
+    async with RunStore.open(home) as store:
+        [card] = await store.pending()
+        await store.decide(card.run_id, Approve(card.digest), by="ada")
+    async with open_service() as service:
+        result = await service.decide(card.run_id, Approve(card.digest), approver="bob")
+    assert result.status is RunStatus.SUCCEEDED
+    assert result.approver == "ada"
+
+
+async def test_a_checkpoint_holds_primitives_only(home: Path, open_service: OpenService) -> None:
+    async with open_service() as service:
+        result = await service.run(own(WRITE), decide=lambda card: Approve(card.digest))
+        state = await service.ainvoke(own("1 / 0"), {"configurable": {"thread_id": "other"}})
+    assert result.status is RunStatus.SUCCEEDED
+    for name, value in state.items():
+        if name != "result":
+            assert type(value) in (str, int, list, dict), name
+
+
+class Forged:
+    """A type that no checkpoint may bring back."""
+
+
+async def test_a_checkpoint_constructs_nothing(home: Path) -> None:
+    home.mkdir(parents=True)
+    async with open_checkpoints(home) as saver:
+        kind, data = saver.serde.dumps_typed({"path": Path("x"), "number": 1})
+        assert kind == "msgpack"
+        loaded = saver.serde.loads_typed((kind, data))
+        assert loaded["number"] == 1
+        with pytest.raises(Exception, match=r"(?i)serializ|type"):
+            saver.serde.dumps_typed({"x": Forged()})
+        with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it says, it must not unpickle
+            saver.serde.loads_typed(("pickle", b"cos\nsystem\n(S'true'\ntR."))

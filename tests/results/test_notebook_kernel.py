@@ -229,44 +229,56 @@ def test_other_writes_than_the_runs_are_reported_and_change_nothing(make_run: Ma
     assert "Writes: 3 differ from the run." in text_of(notebook.cells[3])
 
 
-@pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        pytest.param(b"import sys\nresults = {'a': 1}\nsys.exit(0)\n", {"a": 1}, id="exit-0"),
-        pytest.param("# -*- coding: latin-1 -*-\nresults = {'a': 'é'}\n".encode("latin-1"), {"a": "é"}, id="latin-1"),
-        pytest.param(b"results = {'a': 1}\r\nresults['b'] = '''x\r\ny'''\r\n", {"a": 1, "b": "x\ny"}, id="crlf"),
-        pytest.param(b"\n\n\nresults = {'a': 1}", {"a": 1}, id="leading-lines"),
-        pytest.param(b"'''\n%%bash\nrm -rf x\n'''\nresults = {'a': 1}\n", {"a": 1}, id="cell-magic-in-text"),
-        pytest.param(
-            b"get_ipython = json = Path = open = print = exec = compile = None\nresults = {'a': 1}\n",
-            {"a": 1},
-            id="names-rebound",
-        ),
-        pytest.param(
-            b"results = {'a': __name__, 'b': 'os' in globals() or 'Path' in globals()}\n",
-            {"a": "__main__", "b": False},
-            id="clean-names",
-        ),
-        pytest.param(
-            b"from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int = 1\nresults = {'a': P().x}\n",
-            {"a": 1},
-            id="dataclass",
-        ),
-    ],
-)
-def test_the_source_runs_as_python_byte_for_byte(
-    make_run: MakeRun, rerun: Rerun, code: bytes, expected: dict[str, Any]
-) -> None:
-    folder = make_run(code, results=expected)
-    notebook = rerun(folder.path / "notebook.ipynb")
-    assert text_of(notebook.cells[3]).count("[as recorded]") == len(expected), text_of(notebook.cells[3])
+AS_IN_A_FILE: dict[str, tuple[bytes, dict[str, Any]]] = {
+    "exit-0": (b"import sys\nresults = {'a': 1}\nsys.exit(0)\n", {"a": 1}),
+    "latin-1": ("# -*- coding: latin-1 -*-\nresults = {'a': 'é'}\n".encode("latin-1"), {"a": "é"}),
+    "bom": (b"\xef\xbb\xbfresults = {'a': 1}\n", {"a": 1}),
+    "crlf": (b"results = {'a': 1}\r\nresults['b'] = '''x\r\ny'''\r\n", {"a": 1, "b": "x\ny"}),
+    "leading-lines": (b"\n\n\nresults = {'a': 1}", {"a": 1}),
+    "cell-magic-in-text": (b"'''\n%%bash\nrm -rf x\n'''\nresults = {'a': 1}\n", {"a": 1}),
+    "form-feed": (b"x = 1\n\x0c\nresults = {'a': '\x0c', 'b': '\xe2\x80\xa8'}\n", {"a": "\x0c", "b": "\u2028"}),
+    "clean-names": (
+        b"results = {'a': __name__, 'b': 'os' in globals() or 'Path' in globals()}\n",
+        {"a": "__main__", "b": False},
+    ),
+    "dataclass": (
+        b"from dataclasses import dataclass\n@dataclass\nclass P:\n    x: int = 1\nresults = {'a': P().x}\n",
+        {"a": 1},
+    ),
+    "await-free": (b"import asyncio\nasync def f():\n    return 3\nresults = {'a': f.__name__}\n", {"a": "f"}),
+    "names-rebound": (
+        b"get_ipython = json = Path = open = print = exec = compile = None\nresults = {'a': 1}\n",
+        {"a": 1},
+    ),
+}
 
 
-@pytest.mark.parametrize("code", ["%pwd\n", "!echo hello\n", "?print\n", "print?\n", "  x = 1\n", ">>> x = 1\n"])
-def test_what_a_notebook_would_interpret_stays_an_error(make_run: MakeRun, rerun: Rerun, code: str) -> None:
-    folder = make_run(code, status=RunStatus.FAILED, outcome={"status": RunStatus.FAILED})
-    with pytest.raises(CellExecutionError, match=r"SyntaxError|IndentationError"):
-        rerun(folder.path / "notebook.ipynb")
+def starting(folder: RunFolder) -> list[str]:
+    """Return the cells that replay another run in the same kernel."""
+    own = nbformat.read(folder.path / "notebook.ipynb", as_version=4).cells
+    start = f"import osprey_replay\ncontext = osprey_replay.start({str(folder.path)!r}, attempt=1)"
+    return [start, own[2].source, SUMMARY]
+
+
+def test_the_source_runs_as_python_byte_for_byte(make_run: MakeRun, rerun: Rerun) -> None:
+    cells: list[str] = []
+    for name, (code, expected) in AS_IN_A_FILE.items():
+        cells += starting(make_run(code, results=expected, run_id=name))
+    notebook = rerun(make_run().path / "notebook.ipynb", extra=tuple(cells))
+    for number, (name, (_, expected)) in enumerate(AS_IN_A_FILE.items()):
+        told = text_of(notebook.cells[4 + 3 * number + 2])
+        assert told.count("[as recorded]") == len(expected), (name, told)
+
+
+def test_what_a_notebook_would_interpret_stays_an_error(make_run: MakeRun, rerun: Rerun) -> None:
+    sources = ["%pwd\n", "!echo hello\n", "?print\n", "print?\n", "  x = 1\n", ">>> x = 1\n", "await f()\n"]
+    cells: list[str] = []
+    for number, code in enumerate(sources):
+        cells += starting(make_run(code, run_id=f"run-{number}"))
+    notebook = rerun(make_run().path / "notebook.ipynb", extra=tuple(cells), allow_errors=True)
+    for number, code in enumerate(sources):
+        told = text_of(notebook.cells[4 + 3 * number + 1])
+        assert "SyntaxError" in told or "IndentationError" in told, (code, told)
 
 
 def test_a_failed_run_fails_again_at_the_same_line(make_run: MakeRun, rerun: Rerun) -> None:
@@ -275,7 +287,7 @@ def test_a_failed_run_fails_again_at_the_same_line(make_run: MakeRun, rerun: Rer
     told = text_of(notebook.cells[2])
     assert "ZeroDivisionError" in told
     assert "y = 1 / x" in told
-    assert "osprey_replay" not in told
+    assert "exec(compile" not in told, "the frames of the replay are hidden"
 
 
 def test_control_system_clients_find_no_address(make_run: MakeRun, rerun: Rerun) -> None:

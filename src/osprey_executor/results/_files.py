@@ -74,13 +74,15 @@ def damaged(path: Path, why: str) -> StorageError:
 
 
 def make_folder(path: Path) -> Path:
-    """Make a folder of mode 0700 with its parents; one that is there already stays.
+    """Make a folder and the missing ones above it, all of mode 0700; one that is there already stays.
 
     Raises:
         StorageError: it cannot be made, or something else is there.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in reversed([path, *path.parents]):
+            if not os.path.lexists(folder):
+                folder.mkdir(mode=0o700, exist_ok=True)
         if not stat.S_ISDIR(path.lstat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, "not a folder")
     except FileExistsError as error:

@@ -16,8 +16,8 @@ from osprey_executor.results import _files
 from osprey_executor.results.decoder import decode
 from osprey_executor.results.encoder import encode
 
-MOST_BYTES = 512 * 2**20
-"""Of one set of values; what an engine lets through is smaller by default."""
+MOST_BYTES = 4 * 2**30
+"""Of one set of values; an engine lets through far less, unless a site raises `limits.results`."""
 
 _SUFFIXES = ((b"\x93NUMPY", ".npy"), (b"ARROW1", ".arrow"), (b"PAR1", ".parquet"))
 _BLOB_NAME = re.compile(r"[0-9]{4,}\.(npy|arrow|parquet|bin)")

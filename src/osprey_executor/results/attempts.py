@@ -28,8 +28,8 @@ from osprey_executor.results.manifest import Inside
 from osprey_executor.results.reads import load_reads, save_reads
 from osprey_executor.text import one_line
 
-MOST_TEXT = 64 * 2**20
-"""Of code, output and documents that are read back."""
+MOST_TEXT = 2**30
+"""Of code, output and documents that are read back; the engine's limits are far below."""
 _MOST_NOTES = 20
 
 

@@ -92,7 +92,6 @@ class Manifest(BaseModel):
     attempts: tuple[AttemptEntry, ...] = ()
     final_attempt: int | None = None
     """The attempt whose outcome is the result; None: nothing ran."""
-    has_code: bool = False
     figures: tuple[Inside, ...] = ()
     """In the order in which they were made."""
     artifacts: tuple[Inside, ...] = ()

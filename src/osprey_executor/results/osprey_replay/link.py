@@ -28,23 +28,22 @@ class Codec:
 class ReplayLink:
     """Stands where the channel to the service stood."""
 
-    def __init__(self, recording: Recording[Any], codec: Codec, show_figure: Callable[[bytes], None]) -> None:
+    def __init__(self, recording: Recording[Any], codec: Codec) -> None:
         self.recording = recording
+        self.running = False
+        """Whether the program runs: only then its figures are of interest."""
+        self.figures: dict[int, bytes] = {}
+        """PNG files by the number of the figure."""
         self._codec = codec
-        self._show_figure = show_figure
 
     def mine(self) -> bool:
-        """Return True: there is no other process to talk to."""
-        return True
-
-    def close(self) -> None:
-        """Do nothing."""
+        """Return whether the program runs here."""
+        return self.running
 
     def send(self, header: dict[str, Any], blobs: Iterable[Any] = ()) -> None:
-        """Take a message that wants no reply: a figure is shown, progress is not."""
+        """Take a message that wants no reply: a figure is kept, progress is shown by no one here."""
         if header.get("op") == "figure":
-            for image in blobs:
-                self._show_figure(bytes(image))
+            self.figures[int(header["index"])] = b"".join(bytes(blob) for blob in blobs)
 
     def request(self, header: dict[str, Any], blobs: Iterable[Any] = ()) -> Answer:
         """Answer one request of the runtime API, as the service does.

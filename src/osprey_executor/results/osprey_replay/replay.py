@@ -16,6 +16,7 @@ from typing import Any
 from . import cells
 from .link import Codec, ReplayLink, warn
 from .record import load_json, load_recording, load_values
+from .recording import Recording
 
 _WORLD = "osprey_executor"
 
@@ -27,6 +28,7 @@ class _Now:
     attempt: Path | None = None
     scratch: Path | None = None
     link: ReplayLink | None = None
+    keeper: Any = None
 
 
 def start(home: str | os.PathLike[str], attempt: int) -> Any:
@@ -41,6 +43,8 @@ def start(home: str | os.PathLike[str], attempt: int) -> Any:
         raise FileNotFoundError(f"no attempt {attempt} in the run folder {_Now.home}")
     _cut_off()
     _take_over_imports(_Now.home / "replay")
+    _Now.link = ReplayLink(Recording((), ()), _codec())
+    _Now.keeper = importlib.import_module(_WORLD + ".figures").FigureKeeper(_Now.link)
     given = _fresh_world()
     cells.take_over((_Now.attempt / "code.py").read_bytes())
     _say("\n".join(facts()))
@@ -109,9 +113,10 @@ def _fresh_world() -> Any:
     """Rewind the record, and make a new working folder with copies of the inputs."""
     runtime = importlib.import_module(_WORLD + ".runtime")
     codec = _codec()
-    _Now.link = ReplayLink(load_recording(_attempt(), codec.decode), codec, cells.show_figure)
+    link = _link()
+    link.recording = load_recording(_attempt(), codec.decode)
     given = importlib.import_module(_WORLD + ".context").Context.of(load_values(_home() / "context.json", codec.decode))
-    runtime._connect(_Now.link, given, str(_attempt() / "code.py"), {})
+    runtime.connect(link, given, str(_attempt() / "code.py"), {})
     _Now.scratch = Path(tempfile.mkdtemp(prefix="osprey-replay-"))
     if (_home() / "inputs").is_dir():
         shutil.copytree(_home() / "inputs", _Now.scratch / "inputs", symlinks=True)
@@ -123,12 +128,17 @@ def _fresh_world() -> Any:
 def _figures() -> Generator[None, None, None]:
     """Show every figure, open or closed, once, as the record has them: drawn without a window, in order."""
     before = os.environ.get("MPLBACKEND", "")
+    link = _link()
     _draw_with("Agg")
-    keeper = importlib.import_module(_WORLD + ".figures").FigureKeeper(_link())
+    link.running = True
     try:
         yield
     finally:
-        keeper.finish()
+        _Now.keeper.finish()
+        link.running = False
+        for _, image in sorted(link.figures.items()):
+            cells.show_figure(image)
+        link.figures.clear()
         if "matplotlib.pyplot" in sys.modules:
             # They have been shown; the notebook would show the open ones once more.
             sys.modules["matplotlib.pyplot"].close("all")

@@ -34,7 +34,23 @@ from osprey_executor.analysis.values import (
 from osprey_executor.models import Effect, Severity
 
 _LOOKERS = frozenset(
-    ["print", "len", "isinstance", "issubclass", "hasattr", "callable", "id", "type", "repr", "str", "dir", "help", "format", "hash", "bool"]
+    [
+        "print",
+        "len",
+        "isinstance",
+        "issubclass",
+        "hasattr",
+        "callable",
+        "id",
+        "type",
+        "repr",
+        "str",
+        "dir",
+        "help",
+        "format",
+        "hash",
+        "bool",
+    ]
 )
 """Builtins that look at a thing and do not use it."""
 _TEXT_OF = frozenset(("str", "format", "repr"))

@@ -15,12 +15,85 @@ from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, 
 from osprey_executor.models import Effect, Severity
 
 _WRAPPERS = frozenset(
-    ["sudo", "doas", "env", "xargs", "timeout", "nohup", "nice", "time", "stdbuf", "watch", "exec", "command", "eval", "setsid", "ionice", "chroot", "unshare", "strace", "ltrace", "script", "parallel", "find", "ssh", "docker", "podman", "srun", "su", "runuser", "flock", "taskset", "builtin", "conda", "pixi", "uv"]
+    [
+        "sudo",
+        "doas",
+        "env",
+        "xargs",
+        "timeout",
+        "nohup",
+        "nice",
+        "time",
+        "stdbuf",
+        "watch",
+        "exec",
+        "command",
+        "eval",
+        "setsid",
+        "ionice",
+        "chroot",
+        "unshare",
+        "strace",
+        "ltrace",
+        "script",
+        "parallel",
+        "find",
+        "ssh",
+        "docker",
+        "podman",
+        "srun",
+        "su",
+        "runuser",
+        "flock",
+        "taskset",
+        "builtin",
+        "conda",
+        "pixi",
+        "uv",
+    ]
 )
 _SHELLS = frozenset(["sh", "bash", "zsh", "dash", "ksh", "fish", "csh", "tcsh", "cmd.exe", "powershell", "pwsh"])
 _PYTHONS = re.compile(r"python[0-9.]*|pypy[0-9.]*|ipython[0-9.]*")
-_INTERPRETERS = frozenset(["perl", "ruby", "node", "lua", "php", "julia", "Rscript", "expect", "tclsh", "gdb", "awk", "make", "nc", "ncat", "socat", "telnet"])
-_HARMLESS = frozenset(["echo", "printf", "grep", "man", "which", "ls", "cat", "head", "tail", "type", "whereis", "apropos", "wc", "sort", "true", "false"])
+_INTERPRETERS = frozenset(
+    [
+        "perl",
+        "ruby",
+        "node",
+        "lua",
+        "php",
+        "julia",
+        "Rscript",
+        "expect",
+        "tclsh",
+        "gdb",
+        "awk",
+        "make",
+        "nc",
+        "ncat",
+        "socat",
+        "telnet",
+    ]
+)
+_HARMLESS = frozenset(
+    [
+        "echo",
+        "printf",
+        "grep",
+        "man",
+        "which",
+        "ls",
+        "cat",
+        "head",
+        "tail",
+        "type",
+        "whereis",
+        "apropos",
+        "wc",
+        "sort",
+        "true",
+        "false",
+    ]
+)
 _SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
 
 
@@ -166,7 +239,9 @@ def _spellings(value: Value) -> list[str]:
     for atom in value or UNKNOWN:
         if isinstance(atom, Ref) and atom.path == "sys.executable":
             shown.append("python")
-        elif (isinstance(atom, Ref) and atom.path.startswith("pathlib.") and atom.channels) or (isinstance(atom, Ref) and atom.path == "shutil.which"):
+        elif (isinstance(atom, Ref) and atom.path.startswith("pathlib.") and atom.channels) or (
+            isinstance(atom, Ref) and atom.path == "shutil.which"
+        ):
             shown.extend(spelling(one) for one in atom.channels)
         elif isinstance(atom, Box):
             shown.append(HOLE)

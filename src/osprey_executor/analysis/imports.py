@@ -65,7 +65,35 @@ def bring(m: Machine, node: ast.AST, name: str) -> str:
 
 
 _KNOWN = frozenset(
-    ["numpy", "scipy", "pandas", "matplotlib", "sklearn", "torch", "h5py", "xarray", "at", "plotly", "seaborn", "sympy", "statsmodels", "networkx", "skimage", "PIL", "pydantic", "yaml", "tqdm", "numba", "dask", "polars", "pyarrow", "tables", "lmfit", "osprey", "osprey_executor"]
+    [
+        "numpy",
+        "scipy",
+        "pandas",
+        "matplotlib",
+        "sklearn",
+        "torch",
+        "h5py",
+        "xarray",
+        "at",
+        "plotly",
+        "seaborn",
+        "sympy",
+        "statsmodels",
+        "networkx",
+        "skimage",
+        "PIL",
+        "pydantic",
+        "yaml",
+        "tqdm",
+        "numba",
+        "dask",
+        "polars",
+        "pyarrow",
+        "tables",
+        "lmfit",
+        "osprey",
+        "osprey_executor",
+    ]
 )
 
 

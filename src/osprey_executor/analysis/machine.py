@@ -239,8 +239,9 @@ class Machine:
             line = self.where(node)[0]
             for channel in channels:
                 self.write(channel, value, line)
-            named = ", ".join(channel for channel in channels[:3] if channel) if None not in channels else ""
-            message = f"{rule.message}: {named}" if named else rule.message
+            message = rule.message
+            if channels and channels[0] is not None and None not in channels:
+                message += f": {channels[0]}" + (f" and {len(channels) - 1} more" if len(channels) > 1 else "")
         else:
             message = rule.message
         self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask)

@@ -31,7 +31,29 @@ _MOST = 200_000
 _MOST_WAYS = 256
 
 _TEXT_METHODS = frozenset(
-    ["upper", "lower", "strip", "lstrip", "rstrip", "replace", "split", "rsplit", "title", "swapcase", "capitalize", "encode", "decode", "translate", "removeprefix", "removesuffix", "hex", "splitlines", "casefold", "partition", "rpartition"]
+    [
+        "upper",
+        "lower",
+        "strip",
+        "lstrip",
+        "rstrip",
+        "replace",
+        "split",
+        "rsplit",
+        "title",
+        "swapcase",
+        "capitalize",
+        "encode",
+        "decode",
+        "translate",
+        "removeprefix",
+        "removesuffix",
+        "hex",
+        "splitlines",
+        "casefold",
+        "partition",
+        "rpartition",
+    ]
 )
 _WIDE_METHODS = frozenset(["zfill", "center", "ljust", "rjust"])
 _SAME_SHAPE = frozenset(["strip", "lstrip", "rstrip", "encode", "decode", "upper", "lower", "casefold"])

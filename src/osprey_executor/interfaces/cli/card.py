@@ -1,0 +1,200 @@
+"""The approval card in a terminal: what would happen first, then where, on which machine, and what nobody knows.
+
+All text of code, models and channels is made visible and set as plain `Text`; none of it is ever read as markup.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+from rich import box
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from osprey_executor.interfaces.cli.card_code import code_listing
+from osprey_executor.models import Verdict
+from osprey_executor.text import one_line
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from osprey_executor.models import ApprovalCard, WriteTarget
+
+_LEAST_WIDTH: Final = 40
+_MOST_ROWS: Final = 24
+_MOST_NAMES: Final = 12
+_MOST_UNKNOWNS: Final = 8
+_MOST_INPUTS: Final = 8
+_NUMBER: Final = re.compile(r"\d+")
+
+
+def render_card(card: ApprovalCard, *, width: int) -> RenderableType:
+    """Return the card for a terminal of `width` columns."""
+    width = max(width, _LEAST_WIDTH)
+    parts: list[RenderableType] = [_top(card, width)]
+    if card.unknowns:
+        parts.append(_unknowns(card))
+    if card.writes:
+        parts.append(_writes(card, width))
+    parts += [_facts(card), code_listing(card.code, card.findings, width), _bottom(card)]
+    return Group(*parts)
+
+
+def card_text(card: ApprovalCard, *, width: int = 100) -> str:
+    """Return the card as plain text, without colours."""
+    console = Console(width=width, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False)
+    with console.capture() as captured:
+        console.print(render_card(card, width=width))
+    return captured.get()
+
+
+def _alarm(card: ApprovalCard) -> str:
+    unknown = any(not target.known for target in card.writes)
+    if card.control_system.real and (card.writes or card.verdict is not Verdict.ALLOW or not card.isolation.proven):
+        return "red"
+    return "yellow" if unknown or card.verdict is not Verdict.ALLOW else "green"
+
+
+def _top(card: ApprovalCard, width: int) -> RenderableType:
+    colour = _alarm(card)
+    said = Text(one_line(card.headline, 400), style=f"bold {colour}")
+    _loud(said, "REAL")
+    said.append(f"\nTask: {one_line(card.task, 300)}", style="default not bold")
+    said.append(f"\nAsked because: {one_line(card.reason, 300)}", style="default not bold")
+    title = Text(f" Approval needed: {one_line(card.run_id, 40)} ", style=f"bold {colour}")
+    return Panel(said, title=title, title_align="left", border_style=colour, box=box.HEAVY, padding=(1, 2), width=width)
+
+
+def _loud(text: Text, word: str) -> None:
+    for start in (at for at in range(len(text.plain)) if text.plain.startswith(word, at)):
+        text.stylize("bold white on red", start, start + len(word))
+
+
+def _unknowns(card: ApprovalCard) -> RenderableType:
+    rows = Table.grid(padding=(0, 1))
+    rows.add_column(width=1)
+    rows.add_column(overflow="fold")
+    rows.add_row("", Text("What nobody can tell before the run", style="bold"))
+    for told in card.unknowns[:_MOST_UNKNOWNS]:
+        heavy = "ANY channel" in told
+        rows.add_row(
+            Text("?", style="bold red" if heavy else "bold yellow"),
+            Text(one_line(told, 400), style="bold red" if heavy else ""),
+        )
+    if len(card.unknowns) > _MOST_UNKNOWNS:
+        rows.add_row("", Text(f"and {len(card.unknowns) - _MOST_UNKNOWNS} more", style="dim"))
+    return Padding(rows, (1, 1, 0, 1))
+
+
+def _writes(card: ApprovalCard, width: int) -> RenderableType:
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False, pad_edge=False, expand=width < 100)
+    table.add_column("Writes to", overflow="fold", ratio=3, min_width=12)
+    table.add_column("Channels", justify="right")
+    table.add_column("Value", overflow="fold", ratio=3)
+    table.add_column("Line", justify="right", min_width=4)
+    rows = _rows(card.writes)
+    for row in rows[:_MOST_ROWS]:
+        table.add_row(*row)
+    if len(rows) > _MOST_ROWS:
+        table.add_row(Text(f"and {len(rows) - _MOST_ROWS} more rows", style="bold red"))
+    return Padding(table, (1, 1, 0, 1))
+
+
+def _rows(writes: tuple[WriteTarget, ...]) -> list[tuple[Text, Text, Text, Text]]:
+    """Return a row for each value that is written; channels that share their lines and values share the rows."""
+    places: dict[tuple[str | None, int], dict[str | None, None]] = {}
+    for target in writes:
+        channel = target.channel if target.known else None
+        places.setdefault((target.value, target.line), {})[channel] = None
+    rows_of: dict[tuple[str | None, ...], list[tuple[str | None, int]]] = {}
+    for (value, line), channels in places.items():
+        kinds: dict[str, list[str | None]] = {}
+        for channel in channels:
+            kinds.setdefault(_NUMBER.sub("0", channel or ""), []).append(channel)
+        for members in kinds.values():
+            rows_of.setdefault(tuple(members), []).append((value, line))
+    rows: list[tuple[Text, Text, Text, Text]] = []
+    for channels, uses in rows_of.items():
+        lines_of: dict[str | None, list[int]] = {}
+        for value, line in uses:
+            lines_of.setdefault(value, []).append(line)
+        for number, (value, lines) in enumerate(lines_of.items()):
+            name, count = (_name(channels), Text(_count(channels))) if not number else (Text(""), Text(""))
+            told = Text("not in the call", style="dim") if value is None else Text(one_line(value, 120))
+            rows.append((name, count, told, Text(", ".join(str(line) for line in lines[:6]))))
+    return rows
+
+
+def _count(channels: tuple[str | None, ...]) -> str:
+    return "?" if any(channel is None or "*" in channel for channel in channels) else str(len(channels))
+
+
+def _name(channels: tuple[str | None, ...]) -> Text:
+    """Return the names, a run of consecutive numbers by its ends."""
+    names = [one_line(channel, 120) for channel in channels if channel is not None]
+    if not names:
+        return Text("ANY channel: not known before the run", style="bold red")
+    if len(names) > 2 and _consecutive(names):
+        return Text(f"{names[0]} … {names[-1]}", style="bold")
+    shown = ", ".join(names[:_MOST_NAMES]) + (
+        f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    )
+    return Text(shown, style="bold")
+
+
+def _consecutive(names: list[str]) -> bool:
+    numbers = [[int(digits) for digits in _NUMBER.findall(name)[:20] if len(digits) < 10] for name in names]
+    steps = {tuple(new - old for old, new in zip(one, two, strict=False)) for one, two in pairwise(numbers)}
+    return len(steps) == 1 and sum(step != 0 for step in next(iter(steps))) == 1 and sum(next(iter(steps))) == 1
+
+
+def _facts(card: ApprovalCard) -> RenderableType:
+    control = card.control_system
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(style="dim", no_wrap=True)
+    rows.add_column(overflow="fold")
+    machine = Text("REAL machine", style="bold white on red") if control.real else Text("not real", style="green")
+    where = f" at {', '.join(one_line(address, 60) for address in control.addresses[:4])}" if control.addresses else ""
+    writes = "enabled" if control.writes_enabled else "switched off"
+    rows.add_row("Machine", Text.assemble(machine, f"  {one_line(control.type, 60)}{where}; writes {writes}"))
+    proven = card.isolation.proven
+    isolation = Text(one_line(str(card.isolation), 120), style="green" if proven else "bold red")
+    rows.add_row("Isolation", isolation)
+    effects = ", ".join(sorted(effect.replace("_", " ") for effect in card.effects)) or "none found"
+    rows.add_row("Effects", Text(effects))
+    for name, digest in list(card.inputs.items())[:_MOST_INPUTS]:
+        rows.add_row("Input", Text(f"{one_line(name, 80)}  sha256 {digest[:16]}…"))
+    if len(card.inputs) > _MOST_INPUTS:
+        rows.add_row("", Text(f"and {len(card.inputs) - _MOST_INPUTS} more inputs"))
+    rows.add_row("Asked for by", Text(one_line(card.requester, 80)))
+    rows.add_row("Written by", Text(f"{one_line(card.generator, 80)}, attempt {card.attempt}"))
+    rows.add_row("Digest", Text(card.digest, style="dim"))
+    rows.add_row("Expires", Text(_when(card.expires_at)))
+    return Padding(rows, (1, 1, 1, 1))
+
+
+def _when(moment: datetime) -> str:
+    local = moment.astimezone()
+    return f"{local:%Y-%m-%d %H:%M} {local.tzname() or ''}".rstrip()
+
+
+def _bottom(card: ApprovalCard) -> RenderableType:
+    run = one_line(card.run_id, 40)
+    text = Text(one_line(card.headline, 400), style=f"bold {_alarm(card)}")
+    _loud(text, "REAL")
+    rows = Table.grid(padding=(0, 2))
+    rows.add_column(no_wrap=True)
+    rows.add_column(style="dim", overflow="fold")
+    for command, means in (
+        (f"osprey-executor approve {run}", "run exactly this"),
+        (f"osprey-executor edit {run}", "change the code; it is asked again"),
+        (f"osprey-executor reject {run}", "do not run it"),
+    ):
+        rows.add_row(Text(command, style="bold"), Text(means))
+    return Padding(Group(text, rows), (1, 1, 1, 1))

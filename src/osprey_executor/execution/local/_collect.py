@@ -1,7 +1,7 @@
 """Artifacts: what the code left in its working folder, copied out after every process of the run is gone.
 
-Everything there is hostile: names, kinds and sizes. Nothing is opened but regular files, by descriptor, without following
-a link, and nothing is written but below the destination.
+Everything there is hostile: names, kinds and sizes. Nothing is opened but regular files, by descriptor, without
+following a link, and nothing is written but below the destination.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def _take(
 
 
 def _entries(folder: int) -> Iterator[tuple[str, int]]:
-    for name in sorted(os.listdir(folder)):  # noqa: PTH208 - a descriptor
+    for name in sorted(os.listdir(folder)):
         with contextlib.suppress(OSError):
             yield name, os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
 

@@ -1,9 +1,8 @@
-"""The local engine: each program in a jail of its own on this machine."""
+"""The local engine: each program in a sandbox of its own on this machine."""
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -11,38 +10,52 @@ from typing import Any
 
 from osprey_executor.errors import EngineUnavailableError
 from osprey_executor.execution._events import EngineEvent
+from osprey_executor.execution.local._facts import Facts, ask
 from osprey_executor.execution.local._interpreter import Interpreter
-from osprey_executor.execution.local._jail import JailSandbox
-from osprey_executor.execution.local._probes import Prober, Sight
+from osprey_executor.execution.local._probes import Prober
 from osprey_executor.execution.local._run import Run
-from osprey_executor.execution.local._sandbox import LaunchError
+from osprey_executor.execution.local._sandbox import LaunchError, Sandbox
 from osprey_executor.execution.local._staging import stage_program
 from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Probe, Program
 
+_NOTHING_CONTAINS = Probe(
+    name="containment",
+    outcome="failed",
+    detail="execution.isolation is none: code can read, write and reach all that this user can; set it to full",
+)
+
 
 class LocalEngine:
-    """Runs programs in jails. Made by `open_engine("local")`; it has seen its walls hold before it takes a program."""
+    """Runs programs on this machine. Made by `open_engine("local")`, which proves it first where there is a jail."""
 
     name = "local"
 
     def __init__(
-        self, sandbox: JailSandbox, interpreter: Interpreter, library: str, limits: Limits, root: Path, digest: str
+        self,
+        sandbox: Sandbox,
+        interpreter: Interpreter,
+        limits: Limits,
+        root: Path,
+        prober: Prober | None,
+        details: dict[str, Any],
+        on_figures: Callable[[], None],
     ) -> None:
         """Take over what `open_local` prepared.
 
         Args:
-            sandbox: starts jails.
+            sandbox: holds the code.
             interpreter: the Python inside.
-            library: where the guest library is for the code.
             limits: of programs that bring none.
             root: temporary folder of this engine's life.
-            digest: of the seccomp programs.
+            prober: tries the walls; None: there are none.
+            details: of the sandbox, for `identity`.
+            on_figures: called after a program has plotted.
         """
-        self._sandbox, self._interpreter, self._library = sandbox, interpreter, library
-        self._limits, self._root, self._digest = limits, root, digest
-        self._prober = Prober(sandbox, interpreter, tuple(sandbox.top), root)
+        self._sandbox, self._interpreter, self._limits, self._root = sandbox, interpreter, limits, root
+        self._prober, self._details, self._on_figures = prober, details, on_figures
         self._numbers = itertools.count(1)
-        self._sight: Sight | None = None
+        self._proven = False
+        self._facts: Facts | None = None
 
     @property
     def isolation(self) -> IsolationReport:
@@ -50,7 +63,7 @@ class LocalEngine:
         return IsolationReport(
             level=self._sandbox.level,
             engine=self.name,
-            proven=self._sight is not None,
+            proven=self._proven,
             mechanisms=self._sandbox.mechanisms,
         )
 
@@ -60,14 +73,15 @@ class LocalEngine:
         Raises:
             EngineUnavailableError: they cannot be built here, or one does not hold.
         """
+        assert self._prober is not None
         try:
-            sight = await self._prober.look()
+            probes = await self._prober.look()
         except LaunchError as error:
             raise EngineUnavailableError(str(error)) from error
-        open_walls = [f"{probe.name}: {probe.detail}" for probe in sight.probes if probe.outcome == "failed"]
+        open_walls = [f"{probe.name}: {probe.detail}" for probe in probes if probe.outcome == "failed"]
         if open_walls:
             raise EngineUnavailableError("the jail does not hold on this machine: " + "; ".join(open_walls))
-        self._sight = sight
+        self._proven = True
 
     async def run(
         self,
@@ -76,62 +90,43 @@ class LocalEngine:
         control: ControlSession | None = None,
         on_event: Callable[[EngineEvent], None] | None = None,
     ) -> Outcome:
-        """Run one program in a new jail; see `Engine.run`."""
+        """Run one program in a new sandbox; see `Engine.run`."""
         number = next(self._numbers)
         staged = await asyncio.to_thread(
             stage_program, self._root / f"job-{number}", program, private_user=self._sandbox.private_user
         )
         try:
-            run = Run(
-                program,
-                program.limits or self._limits,
-                self._sandbox,
-                self.isolation,
-                self._library,
-                control,
-                on_event,
-            )
-            return await run.conduct(staged, program.folder or self._root / f"run-{number}")
+            run = Run(program, program.limits or self._limits, self._sandbox, self.isolation, control, on_event)
+            outcome = await run.conduct(staged, program.folder or self._root / f"run-{number}")
+            if outcome.figures:
+                self._on_figures()
+            return outcome
         finally:
             await asyncio.to_thread(staged.remove)
 
     async def probe(self) -> list[Probe]:
         """Try, from inside, everything that must be refused, and tell what was seen."""
+        if self._prober is None:
+            return [_NOTHING_CONTAINS]
         try:
-            sight = await self._prober.look()
+            seen = await self._prober.look()
         except LaunchError as error:
             return [Probe(name="start a jail", outcome="failed", detail=str(error))]
-        started = Probe(name="start a jail", outcome="ok", detail=f"Python {sight.python} works inside")
-        return [started, *sight.probes, *await self._prober.limits()]
+        started = Probe(name="start a jail", outcome="ok", detail=f"{self._interpreter.executable} works inside")
+        return [started, *seen, *await self._prober.limits()]
 
     async def identity(self) -> dict[str, Any]:
-        """Return interpreter, packages, isolation, mounts and limits."""
-        if self._sight is None:
-            await self.prove()
-        assert self._sight is not None
-        guest = await asyncio.to_thread(_digest_of_folder, self._root / "lib")
+        """Return interpreter, packages, isolation, what is visible, and limits."""
+        if self._facts is None:
+            try:
+                self._facts = await ask(self._sandbox, self._interpreter, self._root)
+            except LaunchError as error:
+                raise EngineUnavailableError(str(error)) from error
         return {
             "engine": self.name,
             "isolation": self._sandbox.level,
             "mechanisms": list(self._sandbox.mechanisms),
-            "interpreter": {
-                "path": str(self._interpreter.executable),
-                "implementation": self._sight.implementation,
-                "version": self._sight.python,
-                "packages": dict(sorted(self._sight.packages.items())),
-            },
-            "guest": guest,
-            "seccomp": self._digest,
-            "mounts": self._sandbox.visible_paths,
-            "network": "loopback of the jail only",
+            "interpreter": {"path": str(self._interpreter.executable), **self._facts.model_dump()},
             "limits": self._limits.model_dump(mode="json"),
+            **self._details,
         }
-
-
-def _digest_of_folder(folder: Path) -> str:
-    total = hashlib.sha256()
-    for path in sorted(folder.rglob("*.py")):
-        content = path.read_bytes()
-        total.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode())
-        total.update(content)
-    return total.hexdigest()

@@ -11,7 +11,7 @@ CODE = "/sandbox/code.py"
 INPUTS = "/sandbox/inputs"
 FOLDER = "/sandbox/out"
 HOME = "/tmp/home"  # noqa: S108 - the jail's own
-MATPLOTLIB = f"{HOME}/.config/matplotlib"
+MATPLOTLIB = f"{HOME}/.matplotlib"
 _ZONE = re.compile(r":?[A-Za-z0-9_+\-/,.]{1,100}")
 _MOST_THREADS = 8
 _THREADS = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB")
@@ -32,7 +32,7 @@ def code_environment(executable: Path, *, library: str = LIBRARY, home: str = HO
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
         "MPLBACKEND": "Agg",
-        "MPLCONFIGDIR": MATPLOTLIB if home == HOME else f"{home}/.config/matplotlib",
+        "MPLCONFIGDIR": f"{home}/.matplotlib",
         **{f"{name}_NUM_THREADS": threads for name in _THREADS},
     }
     zone = os.environ.get("TZ", "")

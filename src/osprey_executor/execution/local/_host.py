@@ -7,7 +7,7 @@ import contextlib
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +25,7 @@ class Bait:
 
 
 @asynccontextmanager
-async def bait(root: Path) -> AsyncIterator[Bait]:
+async def bait(root: Path) -> AsyncGenerator[Bait]:
     """Put up a file that anybody may read, a TCP and a UDP port on loopback, and an abstract socket."""
     loop = asyncio.get_running_loop()
     file = root / "host-file"

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import os
-import re
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +11,10 @@ from typing import TYPE_CHECKING
 from osprey_executor.execution.local import _environment as place
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._jail_process import JailProcess
+from osprey_executor.execution.local._limits import resource_limits
 from osprey_executor.execution.local._paths import SYSTEM, Mounts
 from osprey_executor.execution.local._sandbox import Job
 from osprey_executor.execution.local.jail import kernel
-from osprey_executor.models import Limits
 
 if TYPE_CHECKING:
     from osprey_executor.execution.local.jail.spec import JailSpec
@@ -33,12 +30,6 @@ _NAMESPACES = {
 }
 _DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom")
 _TICK = 0.05
-_SLACK = 512 << 20
-"""Room above `limits.memory` before one process alone is refused memory: it reserves more than it uses."""
-_OWN_TASKS = 2
-"""Launcher and monitor, which count against the code's user where that is the service's own."""
-_COUNTED_PER_NAMESPACE = (5, 14)
-"""Since this kernel RLIMIT_NPROC counts the processes of one user namespace, not all that the user has."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,8 @@ class JailSandbox:
     """Starts each job in a jail of its own."""
 
     level = "full"
-    code_path = Path(place.CODE)
+    code_path: Path | None = Path(place.CODE)
+    library = place.LIBRARY
     mechanisms = (
         "user, process, network, mount, IPC and UTS namespaces",
         "new root on tmpfs, host folders read-only",
@@ -139,7 +131,7 @@ class JailSandbox:
             "monitor_id": _MONITOR_AS_ROOT if as_root else _CODE_AS_USER,
             "namespaces": _namespaces(without=() if walls.network else ("net",)),
             "binds": binds,
-            "devices": [name for name in _DEVICES if os.path.exists(name)],
+            "devices": [name for name in _DEVICES if Path(name).exists()],
             "links": links,
             "folders": [place.INPUTS],
             "files": _system_files(code_id),
@@ -159,34 +151,12 @@ class JailSandbox:
                 **_runtime(job),
                 **walls.extra_environment,
             },
-            "rlimits": resource_limits(limits, as_root=as_root) if walls.rlimits else [],
+            "rlimits": resource_limits(limits, own_processes=True, own_user=as_root) if walls.rlimits else [],
             "filters": self._filters,
             "memory": limits.memory if walls.watch else 0,
             "tasks": limits.processes if walls.watch else 0,
             "tick": _TICK,
         }
-
-
-def resource_limits(limits: Limits, *, as_root: bool) -> list[tuple[int, int, int]]:
-    """Return (which, soft, hard) for the code's process and all its children, each."""
-    seconds = math.ceil(limits.cpu_time or 4 * limits.timeout)
-    largest = max(limits.folder, limits.tmp)
-    data = limits.memory + _SLACK
-    found = [
-        (resource.RLIMIT_CPU, seconds, seconds + 2),  # SIGXCPU first, which tells why
-        (resource.RLIMIT_DATA, data, data),
-        (resource.RLIMIT_AS, 2 * data + (4 << 30), 2 * data + (4 << 30)),
-        (resource.RLIMIT_FSIZE, largest, largest),
-        (resource.RLIMIT_NOFILE, limits.open_files, limits.open_files),
-        (resource.RLIMIT_CORE, 0, 0),
-        (resource.RLIMIT_MSGQUEUE, 0, 0),
-        (resource.RLIMIT_RTPRIO, 0, 0),
-        (resource.RLIMIT_NICE, 0, 0),
-    ]
-    if _kernel_version() >= _COUNTED_PER_NAMESPACE:
-        tasks = limits.processes + (0 if as_root else _OWN_TASKS)
-        found.append((resource.RLIMIT_NPROC, tasks, tasks))
-    return found
 
 
 def _runtime(job: Job) -> dict[str, str]:
@@ -196,14 +166,9 @@ def _runtime(job: Job) -> dict[str, str]:
 def _namespaces(without: tuple[str, ...]) -> int:
     flags = 0
     for name, flag in _NAMESPACES.items():
-        if name not in without and os.path.exists(f"/proc/self/ns/{name}"):
+        if name not in without and Path(f"/proc/self/ns/{name}").exists():
             flags |= flag
     return flags
-
-
-def _kernel_version() -> tuple[int, int]:
-    found = re.match(r"(\d+)\.(\d+)", os.uname().release)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
 
 
 def _system_files(code_id: int) -> list[tuple[str, bytes]]:

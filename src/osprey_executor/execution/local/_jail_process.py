@@ -66,7 +66,7 @@ class JailProcess:
             spec["parent"], spec["control"], spec["stdout"], spec["stderr"] = os.getpid(), far.fileno(), stdout, stderr
             spec["runtime"] = runtime.fileno() if runtime else -1
             with os.fdopen(os.dup(told), "wb") as stream:
-                stream.write(marshal.dumps(spec))
+                stream.write(marshal.dumps(dict(spec)))
             os.lseek(told, 0, os.SEEK_SET)
             inherited = [told, far.fileno(), stdout, stderr, *([runtime.fileno()] if runtime else [])]
             self._process = subprocess.Popen(

@@ -6,36 +6,47 @@ import asyncio
 import hashlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from osprey_executor.config import ExecutionConfig
 from osprey_executor.errors import StorageError
-from osprey_executor.execution._engine import Engine
 from osprey_executor.execution.local import _seccomp
 from osprey_executor.execution.local._engine import LocalEngine
-from osprey_executor.execution.local._environment import LIBRARY
+from osprey_executor.execution.local._fonts import Fonts
 from osprey_executor.execution.local._interpreter import find_interpreter
 from osprey_executor.execution.local._jail import JailSandbox, Walls
+from osprey_executor.execution.local._plain import PlainSandbox
+from osprey_executor.execution.local._probes import Prober
 from osprey_executor.execution.local._staging import stage_guest
 
 
 @asynccontextmanager
-async def open_local(config: ExecutionConfig, *, walls: Walls | None = None) -> AsyncIterator[Engine]:
+async def open_local(config: ExecutionConfig, *, walls: Walls | None = None) -> AsyncGenerator[LocalEngine]:
     """Open the local engine; see `open_engine`. `walls` is for tests: an engine with a wall missing is not proven."""
     interpreter = find_interpreter(config.python_env_path)
     root = await asyncio.to_thread(_new_root)
     try:
-        filters, library = await asyncio.gather(
-            asyncio.to_thread(_seccomp.programs), asyncio.to_thread(stage_guest, root)
-        )
-        digest = hashlib.sha256(b"".join(filters)).hexdigest()
-        sandbox = JailSandbox(interpreter, library, filters, walls)
-        engine = LocalEngine(sandbox, interpreter, LIBRARY, config.limits, root, digest)
+        library = await asyncio.to_thread(stage_guest, root)
+        details = {"guest": await asyncio.to_thread(_digest, library)}
+        if config.isolation == "none":
+            sandbox = PlainSandbox(interpreter, library)
+            yield LocalEngine(sandbox, interpreter, config.limits, root, None, details, _nothing)
+            return
+        filters = await asyncio.to_thread(_seccomp.programs)
+        jails = JailSandbox(interpreter, library, filters, walls)
+        details |= {"seccomp": hashlib.sha256(b"".join(filters)).hexdigest(), "visible": jails.visible_paths}
+        prober = Prober(jails, interpreter, tuple(jails.top), root)
+        fonts = await asyncio.to_thread(Fonts, jails, interpreter, root)
+        engine = LocalEngine(jails, interpreter, config.limits, root, prober, details, fonts.wanted)
         if walls is None:
             await engine.prove()
-        yield engine
+        try:
+            yield engine
+            await fonts.settle()
+        finally:
+            await fonts.stop()
     finally:
         await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
 
@@ -47,3 +58,16 @@ def _new_root() -> Path:
         raise StorageError(
             f"no temporary folder can be made ({error}): free space, or set TMPDIR to a folder that can be written"
         ) from error
+
+
+def _digest(folder: Path) -> str:
+    total = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        content = path.read_bytes()
+        total.update(f"{path.relative_to(folder)}\0{len(content)}\0".encode())
+        total.update(content)
+    return total.hexdigest()
+
+
+def _nothing() -> None:
+    return None

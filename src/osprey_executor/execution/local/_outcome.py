@@ -113,8 +113,8 @@ def _exceeded(case: Case) -> str:
             f"held {show_size(exceeded.amount)} and were ended"
         )
     return (
-        f"process limit {case.limits.processes} exceeded (limits.processes): there were {exceeded.amount} processes and "
-        "threads, and all were ended"
+        f"process limit {case.limits.processes} exceeded (limits.processes): there were {exceeded.amount} processes "
+        "and threads, and all were ended"
     )
 
 

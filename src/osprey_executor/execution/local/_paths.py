@@ -49,7 +49,7 @@ class Mounts:
     def show(self, paths: Iterable[str | Path]) -> None:
         """Make each path of the host that exists visible at the same place."""
         for path in paths:
-            real = self._follow(os.path.abspath(path))
+            real = self._follow(os.path.abspath(path))  # noqa: PTH100 - links are followed one by one
             if real is not None:
                 self.bind(real, real)
 

@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 async def uninterrupted(work: Coroutine[Any, Any, T]) -> T:
-    """Await `work` to its end even if this task is cancelled meanwhile, once or often; then pass the cancellation on."""
+    """Await `work` to its end even if this task is cancelled meanwhile; then pass the cancellation on."""
     task = asyncio.ensure_future(work)
     cancelled = False
     while not task.done():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel
+from pydantic import TypeAdapter
 
 from osprey_executor.execution.local._environment import code_environment
 from osprey_executor.execution.local._host import bait
@@ -23,13 +23,7 @@ _PATIENCE = 30.0
 _SMALL = Limits(memory=64 * _MIB, processes=32, open_files=128, output=64 * 1024, folder=8 * _MIB, tmp=8 * _MIB)
 
 
-class Sight(BaseModel):
-    """What the first look from inside gave."""
-
-    probes: list[Probe]
-    python: str
-    implementation: str
-    packages: dict[str, str]
+_FOUND = TypeAdapter(list[Probe])
 
 
 @dataclass(frozen=True)
@@ -41,7 +35,7 @@ class Prober:
     top: tuple[str, ...]
     root: Path
 
-    async def look(self) -> Sight:
+    async def look(self) -> list[Probe]:
         """Try everything that one process can try in a moment.
 
         Raises:
@@ -58,17 +52,14 @@ class Prober:
                 "environment": [*code_environment(self.interpreter.executable), "TZ", "LC_CTYPE", "PWD"],
                 "too_much": _SMALL.memory + 2048 * _MIB,
                 "open_files": _SMALL.open_files,
-                "prefixes": [str(prefix) for prefix in self.interpreter.prefixes[:1]],
-                "site_folders": [],
             }
             end = await self._run("attempts", json.dumps(known))
         try:
-            return Sight.model_validate_json(end.stdout)
+            return _FOUND.validate_json(end.stdout)
         except ValueError:
             told = one_line(end.stderr.strip()[-1000:] or end.stdout[-1000:], 1000)
-            raise LaunchError(
-                f"the interpreter {self.interpreter.executable} does not work inside (it ended with {end.ending.code}): {told}"
-            ) from None
+            where = f"the interpreter {self.interpreter.executable} does not work inside"
+            raise LaunchError(f"{where} (it ended with {end.ending.code}): {told}") from None
 
     async def limits(self) -> list[Probe]:
         """Try to pass each limit of the whole tree, and to lie about the end."""
@@ -106,7 +97,7 @@ class Prober:
         return ("ok" if end.overflowed and len(end.stdout) <= _SMALL.output else "failed"), kept
 
     async def _time(self) -> tuple[Literal["ok", "failed"], str]:
-        end = await self._run("linger", timeout=1.0)
+        end = await self._run("linger", seconds=1.0)
         if end.timed_out and end.drained and end.ending.code is None:
             return "ok", "ended, and its detached child with it"
         return "failed", f"it ended with {end.ending.code}, or somebody still holds its output"
@@ -115,5 +106,6 @@ class Prober:
         end = await self._run("forge_status")
         return ("ok" if end.ending.code == 7 else "failed"), f"the monitor told exit code {end.ending.code}"
 
-    async def _run(self, name: str, *arguments: str, timeout: float = _PATIENCE) -> ScriptEnd:
-        return await run_script(self.sandbox, self.root, name, *arguments, limits=_SMALL, timeout=timeout)
+    async def _run(self, name: str, *arguments: str, seconds: float = _PATIENCE) -> ScriptEnd:
+        limits = _SMALL.model_copy(update={"timeout": seconds})
+        return await run_script(self.sandbox, self.root, name, *arguments, limits=limits)

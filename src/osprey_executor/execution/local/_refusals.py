@@ -7,14 +7,16 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_APPARMOR = """\
-this system's AppArmor takes the capabilities away from unprivileged user namespaces. Either allow them for this Python, \
-as root:
-  printf '%s\\n' 'abi <abi/4.0>,' 'include <tunables/global>' 'profile osprey-executor {python} flags=(unconfined) {{' \
-'  userns,' '}}' > /etc/apparmor.d/osprey-executor
-  apparmor_parser -r /etc/apparmor.d/osprey-executor
-or allow them for all:
-  sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"""
+_PROFILE = (
+    "abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile osprey-executor {python} flags=(unconfined) {{ userns, }}\\n"
+)
+_APPARMOR = (
+    "this system's AppArmor takes the power away from unprivileged user namespaces. Either allow them for this Python, "
+    "as root:\n"
+    f"    printf '{_PROFILE}' > /etc/apparmor.d/osprey-executor\n"
+    "    apparmor_parser -r /etc/apparmor.d/osprey-executor\n"
+    "  or allow them for all: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
+)
 _LAST_RESORT = (
     "If no containment is wanted, write execution.isolation: none into the configuration; it is never taken by itself."
 )
@@ -34,15 +36,15 @@ def _causes(number: int, what: str, python: str) -> Iterator[str]:
         return
     if number == errno.ENOSYS and what.startswith(("mount_setattr", "open_tree", "move_mount", "close_range")):
         yield (
-            f"the kernel {os.uname().release} lacks {what.split()[0]}; the jail needs Linux 5.12 or newer, or a container "
-            "runtime whose seccomp profile knows this call: update the kernel or the runtime"
+            f"the kernel {os.uname().release} lacks {what.split()[0]}; the jail needs Linux 5.12 or newer, or a "
+            "container runtime whose seccomp profile knows this call: update the kernel or the runtime"
         )
     if _setting("kernel/apparmor_restrict_unprivileged_userns") == "1" and os.geteuid() != 0:
         yield _APPARMOR.format(python=python)
     if _setting("kernel/unprivileged_userns_clone") == "0" and os.geteuid() != 0:
-        yield "user namespaces are switched off for ordinary users: as root, sysctl -w kernel.unprivileged_userns_clone=1"
+        yield "user namespaces are off for ordinary users: as root, sysctl -w kernel.unprivileged_userns_clone=1"
     if _setting("user/max_user_namespaces") == "0":
-        yield "user namespaces are switched off: as root, sysctl -w user.max_user_namespaces=15000"
+        yield "user namespaces are off: as root, sysctl -w user.max_user_namespaces=15000"
     if number == errno.ENOSPC:
         yield "the number of namespaces is used up: as root, raise user.max_user_namespaces and its siblings by sysctl"
     if what.startswith("mount /proc") and number == errno.EPERM:
@@ -58,7 +60,7 @@ def _causes(number: int, what: str, python: str) -> Iterator[str]:
             "or run the service outside the container"
         )
     if what.startswith("uid_map"):
-        yield "the ids of this user cannot be mapped: run the service as an ordinary user, or as root outside a container"
+        yield "this user's ids cannot be mapped: run the service as an ordinary user, or as root outside a container"
 
 
 def _exec_causes(number: int, executable: str) -> Iterator[str]:

@@ -18,8 +18,8 @@ from osprey_executor.execution.local._collect import Collected, collect, is_full
 from osprey_executor.execution.local._outcome import Case, Cut, judge
 from osprey_executor.execution.local._output import Capture
 from osprey_executor.execution.local._patience import uninterrupted
-from osprey_executor.execution.local._script import let_go
 from osprey_executor.execution.local._sandbox import Ending, Job, LaunchError, Running, Sandbox
+from osprey_executor.execution.local._script import let_go
 from osprey_executor.execution.local._staging import Staged
 from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Program, Usage, show_size
 from osprey_executor.text import one_line
@@ -39,7 +39,6 @@ class Run:
     limits: Limits
     sandbox: Sandbox
     isolation: IsolationReport
-    library: str
     control: ControlSession | None
     on_event: Callable[[EngineEvent], None] | None
 
@@ -55,7 +54,7 @@ class Run:
         self._cut: asyncio.Future[Cut] = self._loop.create_future()
         self._failure: BaseException | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        arguments = ("-I", "-B", "-c", BOOTSTRAP.format(library=self.library))
+        arguments = ("-I", "-B", "-c", BOOTSTRAP.format(library=self.sandbox.library))
         with ours, theirs:
             link = self._link(ours, staged)
             try:

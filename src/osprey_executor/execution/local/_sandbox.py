@@ -80,10 +80,30 @@ class Running(Protocol):
 class Sandbox(Protocol):
     """Starts code."""
 
-    level: str
-    mechanisms: tuple[str, ...]
-    code_path: Path | None
-    """Where the code's file is for the code; None: where it was staged."""
+    @property
+    def level(self) -> str:
+        """Return `full` or `none`."""
+        ...
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """Return what contains the code, in words."""
+        ...
+
+    @property
+    def code_path(self) -> Path | None:
+        """Return where the code finds its own file; None: where it was staged."""
+        ...
+
+    @property
+    def library(self) -> str:
+        """Return where the code finds the guest library."""
+        ...
+
+    @property
+    def private_user(self) -> bool:
+        """Return whether the code runs as a user who can read no more than everybody can."""
+        ...
 
     def start(self, job: Job) -> Running:
         """Start `job`. Runs in the event loop's thread.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.resources
 import tempfile
 from dataclasses import dataclass
@@ -30,9 +31,7 @@ class ScriptEnd:
     """Whether the pipes came to their end, which means that nobody holds them any more."""
 
 
-async def run_script(
-    sandbox: Sandbox, root: Path, name: str, *arguments: str, limits: Limits, timeout: float
-) -> ScriptEnd:
+async def run_script(sandbox: Sandbox, root: Path, name: str, *arguments: str, limits: Limits) -> ScriptEnd:
     """Run `inside/<name>.py` in the sandbox.
 
     Raises:
@@ -41,15 +40,15 @@ async def run_script(
     source = importlib.resources.files(__package__ or "").joinpath("inside", f"{name}.py").read_bytes()
     with tempfile.TemporaryDirectory(dir=root) as folder:
         staged = stage_program(Path(folder) / "job", Program(code=source), private_user=True)
-        return await run_staged(sandbox, staged, *arguments, limits=limits, timeout=timeout)
+        return await run_staged(sandbox, staged, *arguments, limits=limits)
 
 
-async def run_staged(sandbox: Sandbox, staged: Staged, *arguments: str, limits: Limits, timeout: float) -> ScriptEnd:
+async def run_staged(sandbox: Sandbox, staged: Staged, *arguments: str, limits: Limits) -> ScriptEnd:
     """Run a staged script in the sandbox, see `run_script`."""
     path = str(sandbox.code_path or staged.code)
     running = sandbox.start(Job(staged, limits, None, ("-I", "-S", "-B", path, *arguments)))
     try:
-        return await _accompany(running, limits, timeout)
+        return await _accompany(running, limits)
     finally:
         await uninterrupted(let_go(running))
 
@@ -57,15 +56,13 @@ async def run_staged(sandbox: Sandbox, staged: Staged, *arguments: str, limits: 
 async def let_go(running: Running) -> None:
     """End whatever is left of `running` and free what it holds."""
     running.end()
-    try:
+    with contextlib.suppress(LaunchError):
         await running.ended()
-    except LaunchError:
-        pass
     running.forget()
     await asyncio.to_thread(running.close)
 
 
-async def _accompany(running: Running, limits: Limits, timeout: float) -> ScriptEnd:
+async def _accompany(running: Running, limits: Limits) -> ScriptEnd:
     over = asyncio.Event()
     outputs = [
         Capture(descriptor, limits.output, lambda text: None, over.set)
@@ -74,7 +71,7 @@ async def _accompany(running: Running, limits: Limits, timeout: float) -> Script
     ended = asyncio.ensure_future(running.ended())
     overflow = asyncio.ensure_future(over.wait())
     try:
-        await asyncio.wait({ended, overflow}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({ended, overflow}, timeout=limits.timeout, return_when=asyncio.FIRST_COMPLETED)
         timed_out = not ended.done() and not over.is_set()
         if not ended.done():
             running.end()

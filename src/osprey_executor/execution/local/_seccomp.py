@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import importlib
 import os
 import socket
 from typing import Any
@@ -35,7 +36,7 @@ def programs() -> list[bytes]:
 @functools.cache
 def _programs() -> tuple[bytes, ...]:
     try:
-        import pyseccomp
+        pyseccomp: Any = importlib.import_module("pyseccomp")  # runs ldconfig: not before it is needed
     except (ImportError, RuntimeError, OSError) as error:
         raise EngineUnavailableError(
             f"the local engine needs libseccomp ({error}): install it with the system's package manager "

@@ -52,6 +52,8 @@ def stage_program(root: Path, program: Program, *, private_user: bool) -> Staged
     """Write the program and its inputs below `root`, which must be new.
 
     Args:
+        root: a folder to be made.
+        program: its code is written byte for byte.
         private_user: the code runs as a user who can read no more than everybody can.
 
     Raises:

@@ -49,15 +49,16 @@ sendmsg sendto setsockopt shutdown socketpair
 ALLOWED = tuple(" ".join((_FILES, _MEMORY, _PROCESSES, _TIME_AND_WAITING, _SOCKETS)).split())
 """Allowed with any argument. `clone`, `personality`, `prlimit64`, `setpriority` and `socket` are allowed with some."""
 
-FORBIDDEN = tuple(
-    """
+_POWERS = """
 acct add_key adjtimex bpf chroot clock_adjtime clock_settime delete_module fanotify_init fanotify_mark finit_module
-fsconfig fsmount fsopen fspick init_module io_uring_enter io_uring_register io_uring_setup ioperm iopl kcmp kexec_file_load
-kexec_load keyctl listmount lookup_dcookie mbind memfd_create memfd_secret migrate_pages modify_ldt mount mount_setattr
+fsconfig fsmount fsopen fspick init_module io_uring_enter io_uring_register io_uring_setup ioperm iopl kcmp
+kexec_file_load kexec_load keyctl listmount lookup_dcookie mbind memfd_create memfd_secret migrate_pages
+modify_ldt mount mount_setattr
 move_mount move_pages name_to_handle_at open_by_handle_at open_tree perf_event_open pidfd_getfd pivot_root
 process_madvise process_mrelease process_vm_readv process_vm_writev ptrace quotactl quotactl_fd reboot request_key
 set_mempolicy setdomainname sethostname setns settimeofday statmount swapoff swapon syslog umount umount2 unshare
 userfaultfd vhangup
-""".split()
-)
+"""
+
+FORBIDDEN = tuple(_POWERS.split())
 """Answered with `EPERM`. `memfd_create` is among them: its files belong to no folder, so no limit would count them."""

@@ -1,5 +1,6 @@
 """Tells everyone who might listen that it succeeded, kills whom it can, and fails with code 7."""
 
+import contextlib
 import os
 import signal
 
@@ -11,8 +12,6 @@ for descriptor in range(256):
             except OSError:
                 break
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP):
-    try:
+    with contextlib.suppress(OSError):
         os.kill(1, number)
-    except OSError:
-        pass
 os._exit(7)

@@ -21,11 +21,7 @@ def become_code(spec: JailSpec, complain: int) -> None:
     try:
         os.setsid()
         complain = _arrange_descriptors(spec, complain)
-        for which, soft, hard in spec["rlimits"]:
-            most = resource.getrlimit(which)[1]
-            if most != resource.RLIM_INFINITY:
-                soft, hard = min(soft, most), min(hard, most)
-            resource.setrlimit(which, (soft, hard))
+        set_limits(spec["rlimits"])
         kernel.drop_bounding_set()
         if spec["identity_map"]:
             code = spec["code_id"]
@@ -45,6 +41,15 @@ def become_code(spec: JailSpec, complain: int) -> None:
         os.write(complain, f"{number} {error}".encode(errors="replace"))
     finally:
         os._exit(127)
+
+
+def set_limits(limits: list[tuple[int, int, int]]) -> None:
+    """Set (which, soft, hard), none above what this process has already."""
+    for which, soft, hard in limits:
+        most = resource.getrlimit(which)[1]
+        if most != resource.RLIM_INFINITY:
+            soft, hard = min(soft, most), min(hard, most)
+        resource.setrlimit(which, (soft, hard))
 
 
 def _arrange_descriptors(spec: JailSpec, complain: int) -> int:

@@ -1,8 +1,11 @@
 """The user namespace: who is who inside.
 
-An ordinary user is one id inside, mapped to the own one. For root every id stands for itself: binds below folders of mode
-0700, such as root's home, are possible only with a capability over ids that are mapped.
+An ordinary user is one id inside, mapped to the own one. For root every id stands for itself: binds below folders of
+mode 0700, such as root's home, are possible only with a capability over ids that are mapped.
 """
+
+# pathlib costs an import, which every run would pay.
+# ruff: noqa: PTH123
 
 from __future__ import annotations
 
@@ -57,7 +60,7 @@ def _enter_as_root() -> None:
 
 
 def _identity(path: str) -> str:
-    with open(path, encoding="ascii") as stream:  # noqa: PTH123 - pathlib costs an import
+    with open(path, encoding="ascii") as stream:
         ranges = [line.split() for line in stream]
     return "".join(f"{inside} {inside} {count}\n" for inside, _, count in ranges)
 

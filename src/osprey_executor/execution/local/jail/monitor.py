@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
-
-import _socket
 
 from . import kernel, network, tree
 from .confine import become_code

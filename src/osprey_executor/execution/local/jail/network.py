@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import _socket
 import fcntl
 import struct
-
-import _socket
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 

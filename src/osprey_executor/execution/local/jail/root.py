@@ -1,5 +1,8 @@
 """The new root: a tmpfs on which nothing exists but what the specification lists."""
 
+# pathlib costs an import, which every run would pay.
+# ruff: noqa: PTH103, PTH112, PTH123, PTH211
+
 from __future__ import annotations
 
 import os
@@ -27,7 +30,7 @@ def build_root(spec: JailSpec) -> None:
     shield = kernel.ATTR_RDONLY | kernel.ATTR_NOSUID
     trees = [(kernel.clone_tree(source, shield | kernel.ATTR_NODEV), target) for source, target in spec["binds"]]
     trees += [(kernel.clone_tree(name, shield | kernel.ATTR_NOEXEC), name) for name in spec["devices"]]
-    base = next(path for path in _BASES if os.path.isdir(path))  # noqa: PTH112
+    base = next(path for path in _BASES if os.path.isdir(path))
     options = "size=16m,nr_inodes=65536,mode=0755"
     kernel.mount("tmpfs", base, _QUIET | kernel.MS_NOEXEC, options)
     for tree, target in trees:
@@ -37,12 +40,12 @@ def build_root(spec: JailSpec) -> None:
         _parents(base + location)
         os.symlink(target, base + location)
     for path in spec["folders"]:
-        os.makedirs(base + path, exist_ok=True)  # noqa: PTH103
+        os.makedirs(base + path, exist_ok=True)
     for path, content in spec["files"]:
         _parents(base + path)
         _create(base + path, content)
     _writable(base, spec)
-    os.makedirs(base + "/proc", exist_ok=True)  # noqa: PTH103
+    os.makedirs(base + "/proc", exist_ok=True)
     try:
         kernel.mount("proc", base + "/proc", _QUIET | kernel.MS_NOEXEC | kernel.MS_RDONLY)
     except OSError as error:
@@ -51,9 +54,10 @@ def build_root(spec: JailSpec) -> None:
     kernel.pivot_root_here()
     for source, target in spec["copies"]:
         _parents(target)
-        with open(source, "rb") as stream:  # noqa: PTH123
+        with open(source, "rb") as stream:
             _create(target, stream.read())
-        os.chown(target, _owner(spec), _owner(spec))
+        for made in (target, target.rpartition("/")[0]):
+            os.chown(made, _owner(spec), _owner(spec))
     kernel.make_read_only("/")
 
 
@@ -65,13 +69,13 @@ def _writable(base: str, spec: JailSpec) -> None:
         ("/dev/shm", spec["shm_size"], 4096, "1777"),  # noqa: S108
         (spec["folder"], spec["folder_size"], spec["folder_files"] + 2, "0755"),
     ):
-        os.makedirs(base + path, exist_ok=True)  # noqa: PTH103
+        os.makedirs(base + path, exist_ok=True)
         options = f"size={size},nr_inodes={files},mode={mode},uid={owner},gid={owner}"
         kernel.mount("tmpfs", base + path, _QUIET | exec_flag, options)
     for name, target in spec["links_in_folder"]:
         os.symlink(target, base + spec["folder"] + "/" + name)
     home = base + spec["home"]
-    os.makedirs(home)  # noqa: PTH103
+    os.makedirs(home)
     os.chown(home, owner, owner)
 
 
@@ -81,14 +85,14 @@ def _owner(spec: JailSpec) -> int:
 
 def _place_for(tree: int, target: str) -> None:
     if os.stat(tree).st_mode & 0o170000 == 0o040000:
-        os.makedirs(target, mode=0o755, exist_ok=True)  # noqa: PTH103
+        os.makedirs(target, mode=0o755, exist_ok=True)
     else:
         _parents(target)
         _create(target, b"")
 
 
 def _parents(path: str) -> None:
-    os.makedirs(path.rpartition("/")[0] or "/", mode=0o755, exist_ok=True)  # noqa: PTH103
+    os.makedirs(path.rpartition("/")[0] or "/", mode=0o755, exist_ok=True)
 
 
 def _create(path: str, content: bytes) -> None:

@@ -1,0 +1,144 @@
+"""No sandbox: a process with limits and a scrubbed environment, only where the configuration says `none`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import marshal
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from osprey_executor.execution.local import jail
+from osprey_executor.execution.local._environment import code_environment
+from osprey_executor.execution.local._interpreter import Interpreter
+from osprey_executor.execution.local._limits import resource_limits
+from osprey_executor.execution.local._sandbox import Ending, Job, LaunchError
+
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from jail.plain import main; main()"
+_ROOM = str(Path(jail.__file__).parent.parent)
+_KIB = 1 if sys.platform == "darwin" else 1024
+
+
+class PlainSandbox:
+    """Starts each job as a plain process."""
+
+    level = "none"
+    mechanisms = ("scrubbed environment", "rlimits of each process", "process group ended as a whole")
+    code_path: Path | None = None
+    private_user = False
+
+    def __init__(self, interpreter: Interpreter, library: Path) -> None:
+        """Prepare; `library` is the folder of the guest library."""
+        self._interpreter = interpreter
+        self.library = str(library)
+
+    def start(self, job: Job) -> PlainProcess:
+        """Start `job`.
+
+        Raises:
+            LaunchError: a process could not be started.
+        """
+        root = job.staged.root
+        try:
+            for name in ("out", "home", "tmp"):
+                (root / name).mkdir()
+            for name, source in job.staged.inputs.items():
+                if source.parent != root / "inputs":
+                    (root / "inputs" / name).symlink_to(source)
+            (root / "out" / "inputs").symlink_to("../inputs")
+            return PlainProcess(self._interpreter, job, self.library)
+        except OSError as error:
+            raise LaunchError(f"the interpreter {self._interpreter.executable} cannot be started: {error}") from error
+
+
+class PlainProcess:
+    """One process and its group."""
+
+    def __init__(self, interpreter: Interpreter, job: Job, library: str) -> None:
+        """Start it."""
+        root, executable = job.staged.root, str(interpreter.executable)
+        environment = code_environment(interpreter.executable, library=library, home=str(root / "home"))
+        environment["TMPDIR"] = str(root / "tmp")
+        if job.runtime is not None:
+            environment["OSPREY_RUNTIME_FD"] = str(job.runtime.fileno())
+        told = {
+            "executable": executable,
+            "argv": [executable, *job.arguments],
+            "environment": environment,
+            "rlimits": resource_limits(job.limits, own_processes=False),
+        }
+        self._ordered = False
+        self._folder = os.open(root / "out", os.O_RDONLY | os.O_DIRECTORY)
+        reading, writing = os.pipe()
+        try:
+            os.write(writing, marshal.dumps(told))
+            os.close(writing)
+            inherited = [reading, *([job.runtime.fileno()] if job.runtime else [])]
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", _START, _ROOM, str(reading)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={},
+                cwd=root / "out",
+                pass_fds=inherited,
+                start_new_session=True,
+            )
+        except OSError:
+            os.close(self._folder)
+            raise
+        finally:
+            os.close(reading)
+        assert self._process.stdout is not None
+        assert self._process.stderr is not None
+        self.stdout, self.stderr = self._process.stdout.fileno(), self._process.stderr.fileno()
+        for descriptor in (self.stdout, self.stderr):
+            os.set_blocking(descriptor, False)
+        self._ending = asyncio.ensure_future(asyncio.to_thread(self._wait))
+
+    def end(self) -> None:
+        """Kill the process group."""
+        if not self._ending.done():
+            self._ordered = True
+            self._kill()
+
+    async def ended(self) -> Ending:
+        """Wait for the process; what is left of its group is ended too."""
+        return await asyncio.shield(self._ending)
+
+    def folder(self) -> int | None:
+        """Return the working folder."""
+        return self._folder
+
+    def forget(self) -> None:
+        """Nothing listens in the event loop."""
+
+    def close(self) -> None:
+        """Let go of the descriptors."""
+        if self._folder >= 0:
+            os.close(self._folder)
+            self._folder = -1
+        for stream in (self._process.stdout, self._process.stderr):
+            if stream is not None:
+                stream.close()
+
+    def _wait(self) -> Ending:
+        # The group is ended while its leader still holds the number, so that nobody else can have it.
+        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        self._kill()
+        _, status, usage = os.wait4(self._process.pid, 0)
+        code = os.waitstatus_to_exitcode(status)
+        self._process.returncode = code
+        ended_by_us = self._ordered and code == -signal.SIGKILL
+        return Ending(
+            None if ended_by_us else code,
+            cpu_seconds=usage.ru_utime + usage.ru_stime,
+            max_memory=usage.ru_maxrss * _KIB,
+        )
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)

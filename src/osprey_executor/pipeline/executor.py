@@ -6,19 +6,18 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from osprey_executor.approval import approval_key
 from osprey_executor.config import Config
-from osprey_executor.errors import ErrorCategory, InvalidDecision, InvalidRequestError, StorageError
+from osprey_executor.errors import InvalidDecision, InvalidRequestError
 from osprey_executor.generation import CodeGenerator, create_code_generator, generator_label
 from osprey_executor.models import (
     ApprovalCard,
     Decision,
-    ErrorReport,
     MachineEffects,
     Outcome,
     Probe,
@@ -26,7 +25,6 @@ from osprey_executor.models import (
     PythonExecutionRequest,
     RunResult,
     RunStatus,
-    Stage,
 )
 from osprey_executor.models.events import Event, Finished
 from osprey_executor.pipeline.checkpoints import open_checkpoints
@@ -34,7 +32,8 @@ from osprey_executor.pipeline.driver import RESUME, Decide, Driver
 from osprey_executor.pipeline.equipment import EquipmentPool
 from osprey_executor.pipeline.graph import build_graph
 from osprey_executor.pipeline.probe import probe
-from osprey_executor.pipeline.record import record_end, waiting_result
+from osprey_executor.pipeline.record import waiting_result
+from osprey_executor.pipeline.recovery import end_undriven, recover
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 from osprey_executor.results import ReplaySession, RunFolder
@@ -158,13 +157,10 @@ class Executor:
             state = (await self.store.summary(run_id)).state
             if state not in (RUNNING, RunStatus.AWAITING_APPROVAL):
                 return await asyncio.to_thread(self._folder(run_id).load_result)
-            return await self._end_undriven(
-                run_id,
-                RunStatus.CANCELLED,
-                MachineEffects.NONE,
-                "ExecutionCancelledError",
-                f"run {run_id} was cancelled",
-            )
+            end = RunStatus.CANCELLED, MachineEffects.NONE
+            why = f"run {run_id} was cancelled while it waited"
+            await end_undriven(self.store, self._driver, run_id, *end, kind="ExecutionCancelledError", message=why)
+            return await asyncio.to_thread(self._folder(run_id).load_result)
 
     async def result(self, prefix: str) -> RunResult:
         """Return how a run ended, or that it waits.
@@ -249,43 +245,8 @@ class Executor:
         return await probe(self.store.home, self.equipment, config)
 
     async def recover(self) -> None:
-        """Set right the runs whose driver died.
-
-        One that could have written is an unknown outcome; nothing is executed again. One whose execution had ended
-        is collected.
-        """
-        for summary in await self.store.summaries(limit=1000, state=RUNNING):
-            with RunLock(summary.folder) as lock, suppress(StorageError):
-                if lock.acquire():
-                    await self._settle(summary.run_id)
-
-    async def _settle(self, run_id: str) -> None:
-        if (await self.store.summary(run_id)).state != RUNNING:
-            return  # it ended between the look at the index and the lock
-        values = await self._driver.state(run_id)
-        left = await self.store.unfinished_execution(run_id)
-        ended = values.get("outcome_status")
-        if left is None and ended:
-            await self._end_undriven(run_id, RunStatus(ended), MachineEffects(values.get("effects") or "unknown"))
-        elif left is not None and left.may_write:
-            message = "the process that executed it died; it may have written, look at the journal before anything else"
-            await self._end_undriven(
-                run_id, RunStatus.OUTCOME_UNKNOWN, MachineEffects.UNKNOWN, "OutcomeUnknownError", message
-            )
-        else:
-            message = "the process that drove it died; it wrote nothing to the machine and can be run again"
-            await self._end_undriven(run_id, RunStatus.FAILED, MachineEffects.NONE, "EngineError", message)
-
-    async def _end_undriven(
-        self, run_id: str, status: RunStatus, effects: MachineEffects, kind: str = "", message: str = ""
-    ) -> RunResult:
-        values = await self._driver.state(run_id)
-        error = ErrorReport(
-            stage=Stage.EXECUTION, type=kind, message=message, category=ErrorCategory.WORKFLOW, code=values.get("code")
-        )
-        return await record_end(
-            self.store, self._folder(run_id), values, status=status, effects=effects, error=error if kind else None
-        )
+        """Set right the runs whose driver died."""
+        await recover(self.store, self._driver)
 
     async def _go_on(
         self, run_id: str, lock: RunLock, generator: CodeGenerator | None, approver: str, listener: Listener | None

@@ -1,0 +1,68 @@
+"""What a crash left: runs that nobody drives any more get a truthful end. Nothing is executed again."""
+
+from __future__ import annotations
+
+from pydantic import ValidationError
+
+from osprey_executor.errors import ErrorCategory, StorageError
+from osprey_executor.models import ErrorReport, MachineEffects, RunStatus, Stage
+from osprey_executor.pipeline.driver import Driver
+from osprey_executor.pipeline.record import record_end
+from osprey_executor.results import RunFolder
+from osprey_executor.storage import RUNNING, RunLock, RunStore
+
+_UNKNOWN = "the process that executed it died; it may have written, look at the journal before anything else"
+_LOST = "the process that drove it died; it wrote nothing to the machine and can be run again"
+
+
+async def recover(store: RunStore, driver: Driver) -> None:
+    """Set right the runs whose driver died; those that are driven are left alone.
+
+    One that could have written is an unknown outcome. One whose execution had ended is recorded as it ended.
+    """
+    for summary in await store.summaries(limit=1000, state=RUNNING):
+        if not summary.folder.exists():
+            await store.set_state(summary.run_id, RunStatus.FAILED, summary.effects)
+            continue
+        with RunLock(summary.folder) as lock:
+            # It may have ended between the look at the index and the lock.
+            if lock.acquire() and (await store.summary(summary.run_id)).state == RUNNING:
+                await _settle(store, driver, summary.run_id)
+
+
+async def end_undriven(
+    store: RunStore,
+    driver: Driver,
+    run_id: str,
+    status: RunStatus,
+    effects: MachineEffects,
+    *,
+    kind: str = "",
+    message: str = "",
+) -> None:
+    """Write the record of a run that nobody drives; the caller holds its lock."""
+    try:
+        values = await driver.state(run_id)
+        error = ErrorReport(
+            stage=Stage.EXECUTION, type=kind, message=message, category=ErrorCategory.WORKFLOW, code=values.get("code")
+        )
+        folder = RunFolder(store.home, run_id)
+        await record_end(store, folder, values, status=status, effects=effects, error=error if kind else None)
+    except (StorageError, ValidationError):
+        # Its folder was damaged, too: the index tells the end all the same.
+        await store.set_state(run_id, status, effects)
+
+
+async def _settle(store: RunStore, driver: Driver, run_id: str) -> None:
+    left = await store.unfinished_execution(run_id)
+    values = await driver.state(run_id)
+    ended = values.get("outcome_status")
+    if left is None and ended:
+        effects = MachineEffects(values.get("effects") or MachineEffects.UNKNOWN)
+        await end_undriven(store, driver, run_id, RunStatus(ended), effects)
+    elif left is not None and left.may_write:
+        unknown = RunStatus.OUTCOME_UNKNOWN, MachineEffects.UNKNOWN
+        await end_undriven(store, driver, run_id, *unknown, kind="OutcomeUnknownError", message=_UNKNOWN)
+    else:
+        nothing = RunStatus.FAILED, MachineEffects.NONE
+        await end_undriven(store, driver, run_id, *nothing, kind="EngineError", message=_LOST)

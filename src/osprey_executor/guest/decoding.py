@@ -8,9 +8,11 @@ from ast import literal_eval
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from importlib import import_module
+from io import BytesIO
 from pathlib import PurePosixPath
 from struct import unpack_from
-from typing import Any, Callable, Dict, Sequence, cast
+from typing import Any, Callable, Dict, Sequence
 
 from .zones import zone_of
 
@@ -68,12 +70,10 @@ def _with_zone(value: Any, parts: dict[str, Any]) -> Any:
 
 def _ndarray(parts: dict[str, Any]) -> Any:
     try:
-        import numpy as np
+        np: Any = import_module("numpy")
     except ImportError:
         return _list_of(parts["blob"])
-    from io import BytesIO
-
-    return cast("Any", np.lib.format.read_array)(BytesIO(parts["blob"]), allow_pickle=False)
+    return np.lib.format.read_array(BytesIO(parts["blob"]), allow_pickle=False)
 
 
 def _list_of(npy: bytes) -> list[Any]:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from reprlib import Repr
 from typing import Any
 
 _type_name = type.__dict__["__name__"].__get__
+_HOLDERS = (list, tuple, dict, set, frozenset)
+
+# Of nested values only the upper levels: the whole of them can be endless, as shared parts are written again and again.
+_brief = Repr()
+_brief.maxlevel = 4
+_brief.maxother = _brief.maxstring = _brief.maxlong = 2000
 
 
 def class_name(value: Any) -> str:
@@ -13,12 +20,17 @@ def class_name(value: Any) -> str:
 
 
 def safe_repr(value: Any, most: int) -> str:
-    """Return `repr(value)`, cut to `most` characters; never raises."""
+    """Return `repr(value)`, of nested values its beginning, cut to `most` characters; never raises."""
     try:
-        text = repr(value)
+        if type(value) in _HOLDERS:
+            text = _brief.repr(value)
+        elif issubclass(type(value), _HOLDERS):
+            text = "<{} object>".format(class_name(value))
+        else:
+            text = repr(value)
     except (Exception, SystemExit):
         text = "<{} object whose repr fails>".format(class_name(value))
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return _cut(text, most)
 
 
 def safe_str(value: Any, most: int) -> str:
@@ -27,4 +39,8 @@ def safe_str(value: Any, most: int) -> str:
         text = str(value)
     except (Exception, SystemExit):
         text = "<{} object whose str fails>".format(class_name(value))
+    return _cut(text, most)
+
+
+def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -7,6 +7,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from rich.console import Console
+from rich.segment import Segment, Segments
+
 from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService, RunResult
 from osprey_executor.interfaces.cli.card import render_card
 from osprey_executor.interfaces.cli.commands.demo import CONFIG, TASK
@@ -35,12 +38,22 @@ async def run_demo(home: Path) -> tuple[ApprovalCard, RunResult]:
 
 
 def picture(card: ApprovalCard) -> str:
-    """Return the card as the terminal shows it, as SVG; without the font that rich would fetch from elsewhere."""
-    from rich.console import Console
+    """Return the card as the terminal shows it, as SVG; without the font that rich would fetch from elsewhere.
 
+    Of the program only the lines around the first write are in the picture; what is left out is marked.
+    """
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True, color_system="truecolor")
-    console.print(render_card(card, width=WIDTH))
-    return re.sub(r"\s*@font-face \{.*?\}", "", console.export_svg(title="osprey-executor demo"), flags=re.DOTALL)
+    lines = console.render_lines(render_card(card, width=WIDTH), console.options.update(width=WIDTH), pad=False)
+    texts = ["".join(segment.text for segment in line) for line in lines]
+    code = next(number for number, text in enumerate(texts) if text.strip().startswith("Code,"))
+    write = next(number for number, text in enumerate(texts) if "▶" in text and number > code)
+    last = max(number for number, text in enumerate(texts) if " │ " in text)
+    for shown in (lines[: code + 2], lines[write - 3 : write + 11], lines[last + 2 :]):
+        if shown[0] is not lines[0]:
+            console.print("   ⋮", style="dim")
+        for line in shown:
+            console.print(Segments([*line, Segment.line()]), end="", soft_wrap=True)
+    return re.sub(r"\s*@font-face \{.*?\}", "", console.export_svg(title="osprey-executor"), flags=re.DOTALL)
 
 
 def main() -> None:
@@ -49,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         card, result = asyncio.run(run_demo(Path(home)))
         (IMAGES / "card.svg").write_text(picture(card))
-        shutil.copy(result.figures[-1], IMAGES / "orbit.png")
+        shutil.copyfile(result.figures[-1], IMAGES / "orbit.png")
 
 
 if __name__ == "__main__":

@@ -87,7 +87,7 @@ async def test_killed_while_it_writes_is_unknown_and_not_executed_again(home: Pa
         [row] = await service.runs()
         assert row.state == "outcome_unknown"
         result = await service.result(row.run_id)
-        assert result.effects is MachineEffects.UNKNOWN
+        assert result.effects is MachineEffects.WRITTEN
         assert await service.pending() == []
         events = [event async for event in service.watch(row.run_id)]
     executions = [event for event in events if event.kind == "stage" and event.stage == "execution"]

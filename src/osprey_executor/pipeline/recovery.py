@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import ValidationError
 
+from osprey_executor.control import effects_of
 from osprey_executor.errors import ErrorCategory, StorageError
 from osprey_executor.models import ErrorReport, MachineEffects, RunStatus, Stage
 from osprey_executor.pipeline.driver import Driver
@@ -11,7 +12,11 @@ from osprey_executor.pipeline.record import record_end
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RUNNING, RunLock, RunStore
 
-_UNKNOWN = "the process that executed it died; it may have written, look at the journal before anything else"
+_DIED = {
+    MachineEffects.NONE: "the process that executed it died; the journal shows no write that was begun",
+    MachineEffects.WRITTEN: "the process that executed it died; the writes in the journal were confirmed, the rest never ran",
+    MachineEffects.UNKNOWN: "the process that executed it died in a write; look at the machine before anything else",
+}
 _LOST = "the process that drove it died; it wrote nothing to the machine and can be run again"
 
 
@@ -61,8 +66,9 @@ async def _settle(store: RunStore, driver: Driver, run_id: str) -> None:
         effects = MachineEffects(values.get("effects") or MachineEffects.UNKNOWN)
         await end_undriven(store, driver, run_id, RunStatus(ended), effects)
     elif left is not None and left.may_write:
-        unknown = RunStatus.OUTCOME_UNKNOWN, MachineEffects.UNKNOWN
-        await end_undriven(store, driver, run_id, *unknown, kind="OutcomeUnknownError", message=_UNKNOWN)
+        effects = effects_of(RunFolder(store.home, run_id).journal)
+        end = RunStatus.OUTCOME_UNKNOWN, effects
+        await end_undriven(store, driver, run_id, *end, kind="OutcomeUnknownError", message=_DIED[effects])
     else:
         nothing = RunStatus.FAILED, MachineEffects.NONE
         await end_undriven(store, driver, run_id, *nothing, kind="EngineError", message=_LOST)

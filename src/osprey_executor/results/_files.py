@@ -80,9 +80,10 @@ def make_folder(path: Path) -> Path:
         StorageError: it cannot be made, or something else is there.
     """
     try:
-        for folder in reversed([path, *path.parents]):
-            if not os.path.lexists(folder):
-                folder.mkdir(mode=0o700, exist_ok=True)
+        if not os.path.lexists(path):
+            for folder in reversed([path, *path.parents]):
+                if not os.path.lexists(folder):
+                    folder.mkdir(mode=0o700, exist_ok=True)
         if not stat.S_ISDIR(path.lstat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, "not a folder")
     except FileExistsError as error:
@@ -191,20 +192,16 @@ def share(source: Path, target: Path) -> None:
         StorageError: it cannot be made.
     """
     make_folder(target.parent)
-    aside = target.with_name(_aside())
     try:
-        try:
-            os.link(source, aside, follow_symlinks=False)
-        except OSError as error:
-            if error.errno in (errno.ENOENT, errno.ENOSPC, errno.EDQUOT):
-                raise
-            copy(source, target, most_bytes=2**62)
-        else:
-            aside.replace(target)
-            # Renaming one hard link onto another of the same file leaves both.
-            aside.unlink(missing_ok=True)
+        target.unlink(missing_ok=True)
+        os.link(source, target, follow_symlinks=False)
     except OSError as error:
-        raise storage_error(target, "written", error) from error
+        if error.errno in (errno.ENOENT, errno.ENOSPC, errno.EDQUOT):
+            raise storage_error(target, "written", error) from error
+        try:
+            copy(source, target, most_bytes=2**62)
+        except OSError as failed:
+            raise storage_error(source, "read", failed) from failed
 
 
 def read(path: Path, *, most_bytes: int) -> bytes:

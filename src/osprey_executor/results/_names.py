@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
 from osprey_executor.text import visible
@@ -14,30 +15,30 @@ class Names:
     """Gives each relative path one of its own under which the record keeps it."""
 
     def __init__(self) -> None:
-        self._taken: set[str] = set()
+        self._files: set[str] = set()
         self._folders: set[str] = set()
+        self._numbers: defaultdict[str, int] = defaultdict(lambda: 1)
 
     def keep(self, path: PurePosixPath) -> PurePosixPath:
         """Return `path` with every part readable; what would deceive or hide is written as an escape."""
         parts = [_readable(part) for part in path.parts if part not in ("", "/", ".", "..")] or ["unnamed"]
-        made = PurePosixPath(*parts)
-        number = 1
-        while self._clashes(made):
-            number += 1
-            made = PurePosixPath(
-                *parts[:-1], f"{PurePosixPath(parts[-1]).stem}~{number}{PurePosixPath(parts[-1]).suffix}"
-            )
-        self._taken.add(str(made))
-        self._folders.update(str(folder) for folder in made.parents)
-        return made
+        made = ""
+        for part in parts[:-1]:
+            made = self._free(made, part, self._files)
+            self._folders.add(made)
+            made += "/"
+        made = self._free(made, parts[-1], self._files, self._folders)
+        self._files.add(made)
+        return PurePosixPath(made)
 
-    def _clashes(self, made: PurePosixPath) -> bool:
-        # A file must not stand where another path has a folder, nor the other way round.
-        return (
-            str(made) in self._taken
-            or str(made) in self._folders
-            or any(str(folder) in self._taken for folder in made.parents)
-        )
+    def _free(self, above: str, part: str, *taken: set[str]) -> str:
+        """Return `part` below `above`, numbered where another path has that name."""
+        made = above + part
+        stem, suffix = PurePosixPath(part).stem, PurePosixPath(part).suffix
+        while any(made in names for names in taken):
+            self._numbers[above + part] += 1
+            made = f"{above}{stem}~{self._numbers[above + part]}{suffix}"
+        return made
 
 
 def below(path: Path, root: Path | None) -> PurePosixPath:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -202,7 +203,13 @@ def _manifest(
 def _listed(folder: Path) -> Iterator[FileEntry]:
     known: dict[tuple[int, int], Kept] = {}
     for path in _walk(folder):
-        state = path.lstat()
+        try:
+            state = path.lstat()
+        except OSError as error:
+            raise _files.storage_error(path, "read", error) from error
+        if not stat.S_ISREG(state.st_mode):
+            continue
+        # A file with two names is read once.
         name = (state.st_dev, state.st_ino)
         if name not in known:
             known[name] = _files.digest_of_file(path)
@@ -216,7 +223,4 @@ def _walk(folder: Path) -> Iterator[Path]:
             names[:] = [name for name in names if name not in _NOT_LISTED]
             files = [name for name in files if name not in _NOT_LISTED and not name.endswith(".lock")]
         names.sort()
-        for name in sorted(files):
-            path = here / name
-            if not _files.is_unfinished(name) and path.is_file() and not path.is_symlink():
-                yield path
+        yield from (here / name for name in sorted(files) if not _files.is_unfinished(name))

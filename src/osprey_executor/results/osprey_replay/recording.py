@@ -123,6 +123,8 @@ def same_value(recorded: str, value: Any) -> bool:
     """Return whether `value` is the one whose text was recorded: the same number, or the same text."""
     if recorded in (str(value), repr(value), _as_journalled(value)):
         return True
+    if recorded.startswith("array() ["):
+        return same_value(recorded[len("array() [") : -1], value)
     try:
         return float(recorded) == float(value)
     except (TypeError, ValueError, OverflowError):

@@ -5,71 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Iterator
 from pathlib import Path
 
-import pexpect
-import pyte
 import pytest
 
 from osprey_executor.interfaces import cli
 
-PROMPT = r"later\): "
-_MAIN = Path(__file__).with_name("fake_main.py")
-
-
-class Terminal:
-    """A child on a pseudo-terminal, and the screen that a person sees."""
-
-    def __init__(self, *arguments: str, columns: int = 80, **environment: str) -> None:
-        self._screen = pyte.Screen(columns, 60)
-        self._stream = pyte.Stream(self._screen)
-        self.child = pexpect.spawn(
-            sys.executable,
-            [str(_MAIN), *arguments],
-            dimensions=(60, columns),
-            env={**os.environ, "TERM": "xterm-256color", **environment},
-            encoding="utf-8",
-            timeout=60,
-        )
-        self.child.logfile_read = self
-
-    def write(self, text: str) -> None:
-        self._stream.feed(text)
-
-    def flush(self) -> None:
-        pass
-
-    def answer(self, question: str, line: str) -> None:
-        self.child.expect(question)
-        self.child.sendline(line)
-
-    def end(self) -> int:
-        self.child.expect(pexpect.EOF)
-        self.child.close()
-        return int(self.child.exitstatus if self.child.exitstatus is not None else -1)
-
-    @property
-    def screen(self) -> str:
-        return "\n".join(line.rstrip() for line in self._screen.display)
-
-
-Open = Callable[..., Terminal]
+from .terminal import PROMPT, Open, terminals
 
 
 @pytest.fixture
 def terminal() -> Iterator[Open]:
-    opened: list[Terminal] = []
-
-    def start(*arguments: str, **more: object) -> Terminal:
-        opened.append(Terminal(*arguments, **more))  # type: ignore[arg-type]
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        with suppress(pexpect.ExceptionPexpect, ValueError, OSError):
-            one.child.close(force=True)
+    with terminals(sys.executable, str(Path(__file__).with_name("fake_main.py"))) as opened:
+        yield opened
 
 
 def test_nothing_but_the_whole_word_approves(terminal: Open) -> None:

@@ -34,6 +34,7 @@ class Display:
         self._screen = screen
         self._output = OutputText()
         self._indicator = indicator_for(screen)
+        self._failed = ""
 
     def __enter__(self) -> Display:
         return self
@@ -46,11 +47,18 @@ class Display:
         self._tell(self._output.rest())
         self._indicator.pause()
 
+    def begin(self, words: str) -> None:
+        """Show that something is being made ready, before the first event."""
+        self._indicator.stage(words, waits=False)
+
     def show(self, event: Event) -> None:
         """Show one event."""
         match event.kind:
             case "stage":
                 self._tell(self._output.rest())
+                if event.attempt > 1 and self._failed:
+                    self._tell([Text(self._failed, style="yellow")])
+                    self._failed = ""
                 words = _WORDS[event.stage] + (f", attempt {event.attempt}" if event.attempt > 1 else "")
                 self._indicator.stage(words, waits=event.stage is Stage.APPROVAL)
             case "output":
@@ -59,8 +67,8 @@ class Display:
                 fraction = 0.0 if math.isnan(event.fraction) else min(max(event.fraction, 0.0), 1.0)
                 self._indicator.progress(fraction, one_line(event.message, 60))
             case "attempt_failed":
-                failed = f"attempt {event.attempt} failed: {one_line(str(event.error), 300)}"
-                self._tell([*self._output.rest(), Text(failed, style="yellow")])
+                # Told when another attempt follows; else the summary tells it better.
+                self._failed = f"attempt {event.attempt} failed: {one_line(str(event.error), 300)}"
             case "code" | "analysed" | "approval" | "finished":
                 pass
 

@@ -40,7 +40,7 @@ class Screen:
         return self.err.is_terminal and not self.err.is_dumb_terminal
 
     def show(self, renderable: RenderableType, *, wrap: bool = True) -> None:
-        """Print the answer of the command on standard output; without `wrap`, lines are left to the terminal to wrap."""
+        """Print the answer of the command on standard output; without `wrap`, the terminal wraps the lines."""
         write_out(lambda: self.out.print(renderable, crop=False, soft_wrap=not wrap))
 
     def tell(self, renderable: RenderableType = "", *, style: str | None = None) -> None:

@@ -116,7 +116,7 @@ def _error(error: ErrorReport | None) -> list[RenderableType]:
     told: list[RenderableType] = [Text(f"{one_line(error.type)}: {visible(error.message).strip()}", style="red")]
     if error.line:
         told.append(Text(f"line {error.line}: {one_line((error.source_line or '').strip())}"))
-    if error.traceback and error.traceback.count("\n") > 3:
+    if error.traceback and error.traceback.count('File "') > 1:
         told.append(Text(visible(error.traceback).rstrip(), style="dim"))
     return told
 

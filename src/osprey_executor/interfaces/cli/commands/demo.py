@@ -44,6 +44,7 @@ def demo(as_json: Json = False) -> int:
         screen.tell(
             "Machine: a virtual accelerator, started by this command. Code: mock (scripted); no model is asked."
         )
+        work.display.begin("starting the virtual accelerator and the sandbox")
         alone = not screen.interactive
         decide = _AsDemo(screen) if alone else Person(screen, work.display, work.interrupts)
         events = work.service.stream(request, decide=decide, approver="demo" if alone else None)

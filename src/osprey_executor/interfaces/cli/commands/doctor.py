@@ -19,7 +19,9 @@ def doctor(config: ConfigFile = None, as_json: Json = False) -> int:
     screen = Screen.open(as_json=as_json)
 
     async def body(work: Work) -> int:
+        work.display.begin("trying what must be refused")
         probes = await work.service.doctor()
+        work.display.pause()
         failed = [probe for probe in probes if probe.outcome == "failed"]
         if as_json:
             write_json([probe.model_dump(mode="json") for probe in probes])

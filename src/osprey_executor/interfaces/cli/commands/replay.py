@@ -25,8 +25,9 @@ def replay(run: RunId, as_json: Json = False) -> int:
     screen = Screen.open(as_json=as_json)
 
     async def body(work: Work) -> int:
-        screen.tell("Replaying: nothing reaches the machine ...")
+        work.display.begin("replaying, which reaches no machine")
         outcome = await work.service.replay(run)
+        work.display.pause()
         if as_json:
             write_json(result_to_json(_as_replayed(await work.service.result(run), outcome)))
         else:

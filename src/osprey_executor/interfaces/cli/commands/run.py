@@ -57,6 +57,7 @@ def run(
 
     async def body(work: Work) -> int:
         person = Person(screen, work.display, work.interrupts) if screen.interactive else None
+        work.display.begin("starting the sandbox")
         return finish(screen, await work.follow(work.service.stream(request, decide=person)))
 
     return with_service(body, screen, config)

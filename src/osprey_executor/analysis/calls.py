@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from dataclasses import replace
+from typing import cast
 
-from osprey_executor.analysis import functions, texts
+from osprey_executor.analysis import boxes, functions, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
-from osprey_executor.analysis.expressions import from_namespace
+from osprey_executor.analysis.lookups import from_namespace
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.values import (
     NOTHING,
@@ -174,7 +175,7 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
 def _named(channel: object, ref: Ref, given: Arguments) -> Value:
     if channel == "self":
         return ref.channels
-    places = channel if isinstance(channel, tuple) else ()
+    places = cast(tuple[int | str, ...], channel) if isinstance(channel, tuple) else ()
     return given.get(*places) or ref.channels
 
 
@@ -204,7 +205,7 @@ def _method(m: Machine, node: ast.AST, method: Method, given: Arguments) -> Valu
 
 def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, given: Arguments) -> Value:
     if name == "join" and given.args:
-        parts = functions.each(given.args[0]) if functions.is_exact(given.args[0]) else None
+        parts = boxes.each(given.args[0]) if boxes.is_exact(given.args[0]) else None
         return texts.glued((owner,), parts)
     if name in ("format", "format_map") and isinstance(owner, Const) and isinstance(owner.value, str):
         keywords = dict(given.keywords)
@@ -223,7 +224,7 @@ def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, g
         if isinstance(made, list | tuple):
             box = m.made.setdefault(("split", id(node), id(owner.value)), Box())
             assert isinstance(box, Box)
-            functions.fill(m, box, [(Const(item),) for item in list(made)[:2000]])  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
+            boxes.fill(m, box, [(Const(item),) for item in list(made)[:2000]])  # pyright: ignore[reportUnknownArgumentType,reportUnknownVariableType]
             return (box,)
         return (Const(made),)
     if name == "encode":

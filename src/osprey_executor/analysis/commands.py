@@ -8,9 +8,9 @@ import shlex
 from collections.abc import Sequence
 from itertools import product
 
-from osprey_executor.analysis import functions
+from osprey_executor.analysis import boxes
 from osprey_executor.analysis.dynamic import run_text
-from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.machine import Arguments, Machine, Model, channel_names
 from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Pattern, Ref, Value, is_text, spelling
 from osprey_executor.models import Effect, Severity
 
@@ -130,7 +130,6 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
 
 
 def _written(m: Machine, node: ast.AST, rule: str, message: str, channels: list[str]) -> None:
-    from osprey_executor.analysis.machine import channel_names
 
     line = m.where(node)[0]
     name = (
@@ -150,7 +149,7 @@ def _written(m: Machine, node: ast.AST, rule: str, message: str, channels: list[
 
 def _unknown(m: Machine, node: ast.AST, message: str) -> None:
     m.find(node, "opaque/command", Effect.OPAQUE, message, Severity.WARNING, ask=True)
-    m.find(node, "process/command", Effect.PROCESS, message)
+    m.find(node, "process/command", Effect.PROCESS, "starts another program")
 
 
 def _shell(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
@@ -312,7 +311,7 @@ def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for atom in given.args[0] if given.args else NOTHING:
         if isinstance(atom, Const):
             shell(m, node, spelling(atom))
-    return functions.each(UNKNOWN)[0]
+    return boxes.each(UNKNOWN)[0]
 
 
 MODELS: dict[str, Model] = {

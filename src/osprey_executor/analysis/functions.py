@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import ast
-from typing import Any
 
+from osprey_executor.analysis import boxes
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.scopes import Scope
 from osprey_executor.analysis.values import (
@@ -20,7 +20,6 @@ from osprey_executor.analysis.values import (
     Obj,
     Ref,
     Value,
-    contents,
     join,
     joined,
     matters,
@@ -90,14 +89,14 @@ def _pass(m: Machine, func: Func, given: Arguments, owner: Atom | None) -> bool:
             news = give(func, name, value) or news
     if spec.vararg:
         box = _box(m, func, "*")
-        news = fill(m, box, values[len(names) :]) or news
+        news = boxes.fill(m, box, values[len(names) :]) or news
         news = give(func, spec.vararg.arg, (box,)) or news
     if spec.kwarg:
         box = _box(m, func, "**")
         box.mapping = True
         for name, value in given.keywords.items():
             if name not in known:
-                news = put(m, box, name, value) or news
+                news = boxes.put(m, box, name, value) or news
         news = give(func, spec.kwarg.arg, (box,)) or news
     if not given.complete:
         for name in names[len(values) :]:
@@ -109,34 +108,6 @@ def _box(m: Machine, func: Func, kind: str) -> Box:
     box = m.made.setdefault((kind, id(func.node)), Box())
     assert isinstance(box, Box)
     return box
-
-
-def put(m: Machine, box: Box, key: Any, value: Value) -> bool:
-    """Let an item also hold `value`; return whether that is news."""
-    before = box.items.get(key, NOTHING)
-    after = join(before, value)
-    if after is before:
-        return False
-    box.items[key] = after
-    m.mutated()
-    return True
-
-
-def fill(m: Machine, box: Box, values: list[Value]) -> bool:
-    """Let a box also hold `values` by position; return whether that is news."""
-    news = False
-    for place, value in enumerate(values):
-        news = put(m, box, place, value) or news
-    return news
-
-
-def add(m: Machine, box: Box, value: Value) -> None:
-    """Let a box also hold `value` somewhere."""
-    box.exact = False
-    after = join(box.rest, value)
-    if after is not box.rest:
-        box.rest = after if len(after) < 300 else widened(after)
-        m.mutated()
 
 
 def run(m: Machine, func: Func) -> None:
@@ -252,7 +223,7 @@ def set_attribute(m: Machine, kind: Class, name: str, value: Value) -> None:
         m.mutated()
         if matters(value):
             for func in m.functions:
-                if func.runs and not func.running and isinstance(func.outer, Scope) and func.outer.kind == "class":
+                if func.runs and not func.running and func.outer.kind == "class":
                     func.stale = True
 
 
@@ -313,26 +284,3 @@ def parent(m: Machine, kind: Class) -> Value:
         )
         or UNKNOWN
     )
-
-
-def each(value: Value) -> list[Value]:
-    """Return the items of a container of exactly known content, else one value that stands for each."""
-    if len(value) == 1 and isinstance(value[0], Box):
-        box = value[0]
-        if box.exact and not box.rest and len(box.items) <= 256:
-            return [(Const(key),) for key in box.items] if box.mapping else list(box.items.values())
-    if len(value) == 1 and isinstance(value[0], Const) and isinstance(value[0].value, str | bytes):
-        text = value[0].value
-        if len(text) <= 256:
-            return [(Const(item),) for item in text]
-    return [contents(value) or UNKNOWN]
-
-
-def is_exact(value: Value) -> bool:
-    """Return whether `each` gives every item in order."""
-    if len(value) != 1:
-        return False
-    atom = value[0]
-    if isinstance(atom, Box):
-        return atom.exact and not atom.rest and len(atom.items) <= 256
-    return isinstance(atom, Const) and isinstance(atom.value, str | bytes) and len(atom.value) <= 256

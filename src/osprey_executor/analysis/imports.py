@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 
-from osprey_executor.analysis.machine import Machine
+from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.values import UNKNOWN, Ref, Value, only_const
 from osprey_executor.models import Effect, Severity
 
@@ -108,7 +108,7 @@ def _own_file(m: Machine, node: ast.AST, name: str) -> bool:
 
 def run_written(m: Machine, node: ast.AST, written: Value, name: str) -> None:
     """Analyse code that the program wrote to a file and now runs."""
-    m.call(node, (Ref("builtins.exec"),), _given(written)) if only_const(written) else m.find(
+    m.call(node, (Ref("builtins.exec"),), Arguments((written,))) if only_const(written) else m.find(
         node,
         "opaque/written-code",
         Effect.OPAQUE,
@@ -116,9 +116,3 @@ def run_written(m: Machine, node: ast.AST, written: Value, name: str) -> None:
         Severity.WARNING,
         ask=True,
     )
-
-
-def _given(written: Value):
-    from osprey_executor.analysis.machine import Arguments
-
-    return Arguments((written,))

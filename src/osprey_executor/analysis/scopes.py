@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from osprey_executor.analysis.values import Func, Value, join, joined, matters, widened
+from osprey_executor.analysis.values import Const, Func, Pattern, Unknown, Value, join, joined, matters, spent
 
-_MOST_HISTORY = 400
+_MOST_HISTORY = 64
 
 
 class Scope:
     """The names of a module, function or class body."""
 
-    __slots__ = ("_journals", "ever", "first_reads", "globals", "kind", "nonlocals", "outer", "readers", "vars")
+    __slots__ = (
+        "_journals",
+        "_spent",
+        "ever",
+        "first_reads",
+        "globals",
+        "kind",
+        "nonlocals",
+        "outer",
+        "readers",
+        "vars",
+    )
 
     def __init__(self, kind: str, outer: Scope | None = None) -> None:
         self.kind = kind
@@ -25,6 +36,8 @@ class Scope:
         self.readers: dict[str, dict[Func, None]] = {}
         self.first_reads: set[str] = set()
         """Names read before they were bound in the innermost way: what a loop carries round."""
+        self._spent: set[str] = set()
+        """Names that held so much that only what is no text or number is still told apart."""
         self._journals: list[dict[str, Value | None]] = []
 
     def bind(self, name: str, value: Value, changed: Callable[[Func], None]) -> None:
@@ -32,16 +45,26 @@ class Scope:
         if self._journals:
             self._journals[-1].setdefault(name, self.vars.get(name))
         self.vars[name] = value
-        before = self.ever.get(name, ())
+        before = self.ever.get(name)
+        if before is None:
+            self.ever[name] = value
+            self._tell(name, value, changed)
+            return
+        if name in self._spent:
+            value = tuple(atom for atom in value if not isinstance(atom, Const | Pattern | Unknown))
         after = join(before, value)
         if after is not before:
-            if len(after) > _MOST_HISTORY:
-                after = widened(after)
+            if len(after) > _MOST_HISTORY and name not in self._spent:
+                self._spent.add(name)
+                after = spent(after)
             self.ever[name] = after
-            readers = self.readers.get(name)
-            if readers and matters(value):
-                for func in readers:
-                    changed(func)
+            self._tell(name, value, changed)
+
+    def _tell(self, name: str, value: Value, changed: Callable[[Func], None]) -> None:
+        readers = self.readers.get(name)
+        if readers and matters(value):
+            for func in readers:
+                changed(func)
 
     def read(self, name: str) -> Value | None:
         """Return what `name` holds here, None where it is not bound in this scope."""

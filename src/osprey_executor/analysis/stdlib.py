@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import pickletools
 
-from osprey_executor.analysis import functions, texts
+from osprey_executor.analysis import boxes, texts
 from osprey_executor.analysis.calls import call, let_go
 from osprey_executor.analysis.dynamic import run_text
 from osprey_executor.analysis.machine import Arguments, Machine, Model
@@ -49,8 +49,8 @@ def _starts(target: tuple[int | str, ...], args: int | str | None, *more: int | 
             keywords = {name: value for name, value in given.keywords.items() if name not in target}
         elif args is not None:
             held_args = given.get(args, *more) or NOTHING
-            if functions.is_exact(held_args):
-                passed = tuple(functions.each(held_args))
+            if boxes.is_exact(held_args):
+                passed = tuple(boxes.each(held_args))
             elif held_args:
                 return call(m, node, callee, Arguments((contents(held_args),), complete=False))
             for atom in given.get("kwargs") or NOTHING:

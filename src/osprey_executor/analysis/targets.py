@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from osprey_executor.analysis import functions
+from osprey_executor.analysis import boxes, functions
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.values import (
     UNKNOWN,
@@ -18,7 +18,6 @@ from osprey_executor.analysis.values import (
     Unknown,
     Value,
     contents,
-    is_text,
     only_const,
 )
 from osprey_executor.models import Effect, Severity
@@ -33,7 +32,7 @@ def assign(m: Machine, target: ast.expr, value: Value, node: ast.AST, source: as
     elif isinstance(target, ast.Starred):
         box = m.made.setdefault(("star", id(target)), Box())
         assert isinstance(box, Box)
-        functions.add(m, box, value)
+        boxes.add(m, box, value)
         assign(m, target.value, (box,), node)
     elif isinstance(target, ast.Attribute):
         set_attribute(m, target, m.peek(target.value), target.attr, value, source)
@@ -84,7 +83,7 @@ def set_attribute(
         elif isinstance(atom, Func):
             box = m.made.setdefault(("attributes", id(atom.node)), Box(mapping=True))
             assert isinstance(box, Box)
-            functions.put(m, box, name, value)
+            boxes.put(m, box, name, value)
         elif isinstance(atom, Unknown) and name in ("setpoint", "put", "VAL") and m.imported:
             m.find(
                 node,
@@ -121,13 +120,13 @@ def set_item(m: Machine, node: ast.AST, owner: Value, key: Value, value: Value, 
     for atom in owner:
         if isinstance(atom, Box):
             if atom.mapping:
-                _store(m, atom, key, value)
+                boxes.store(m, atom, key, value)
             else:
                 exact = only_const(key)
                 if exact is not None and isinstance(exact.value, int) and exact.value in atom.items:
-                    functions.put(m, atom, exact.value, value)
+                    boxes.put(m, atom, exact.value, value)
                 else:
-                    functions.add(m, atom, value)
+                    boxes.add(m, atom, value)
         elif isinstance(atom, Namespace):
             _set_in_namespace(m, node, atom, key, value)
         elif isinstance(atom, Ref):
@@ -140,18 +139,6 @@ def set_item(m: Machine, node: ast.AST, owner: Value, key: Value, value: Value, 
             method = functions.attribute(m, node, atom, "__setitem__", methods_only=True)
             if method:
                 m.call(node, method, Arguments((key, value)))
-
-
-def _store(m: Machine, box: Box, key: Value, value: Value) -> None:
-    if key and len(key) <= 256 and all(isinstance(atom, Const) for atom in key):
-        for atom in key:
-            if isinstance(atom, Const):
-                functions.put(m, box, atom.value, value)
-        return
-    functions.add(m, box, value)
-    keys = m.made.setdefault(("keys", id(box)), Box())
-    assert isinstance(keys, Box)
-    functions.add(m, keys, tuple(atom for atom in key if is_text(atom)) or UNKNOWN)
 
 
 def _set_in_namespace(m: Machine, node: ast.AST, space: Namespace, key: Value, value: Value) -> None:

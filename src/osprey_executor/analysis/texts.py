@@ -1,4 +1,4 @@
-"""Text computed from constants: joined, formatted, sliced, decoded. Plain functions of text; nothing of the program runs."""
+"""Text computed from constants: joined, formatted, sliced, decoded. Nothing of the program itself runs."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ import bz2
 import codecs
 import html
 import lzma
+import re
+import string
+import textwrap
 import urllib.parse
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import product
-from typing import Any, cast
+from typing import Any
 
 from osprey_executor.analysis.values import (
     HOLE,
     UNKNOWN,
+    Atom,
     Const,
     Pattern,
     Unknown,
@@ -58,6 +62,8 @@ _TEXT_METHODS = frozenset(
 _WIDE_METHODS = frozenset(["zfill", "center", "ljust", "rjust"])
 _SAME_SHAPE = frozenset(["strip", "lstrip", "rstrip", "encode", "decode", "upper", "lower", "casefold"])
 
+_TOO_WIDE = re.compile("[0-9]{4}")
+_CONVERSIONS: dict[int, Callable[[Any], str]] = {115: str, 114: repr, 97: ascii}
 _Coder = Callable[[Any], Any]
 
 
@@ -91,7 +97,7 @@ DECODERS: dict[str, _Coder] = {
     "builtins.chr": chr,
     "builtins.ord": ord,
     "builtins.hex": hex,
-    "textwrap.dedent": lambda text: __import__("textwrap").dedent(text),
+    "textwrap.dedent": textwrap.dedent,
     "sys.intern": lambda text: text,
 }
 """Functions whose result on a constant is worth knowing."""
@@ -135,39 +141,42 @@ def formatted(parts: list[Value]) -> Value:
 
 def field(value: Value, spec: str, conversion: int) -> Value:
     """Return one replacement field of an f-string or of `str.format`."""
-    made: list[Value] = []
-    for atom in value:
-        if isinstance(atom, Const) and len(spec) < 20:
-            try:
-                shown = {115: str, 114: repr, 97: ascii}.get(conversion, lambda same: same)(atom.value)
-                width = "".join(char if char.isdigit() else " " for char in spec).split()
-                if any(int(digits) > 1000 for digits in width):
-                    made.append((Pattern(HOLE),))
-                else:
-                    made.append((Const(format(shown, spec)),))
-            except (ValueError, TypeError):
-                made.append((Pattern(HOLE),))
-        else:
-            made.append((Pattern(spelling(atom)),))
-    return joined(made) if made else (Pattern(HOLE),)
+    return joined([(_field(atom, spec, conversion),) for atom in value]) if value else (Pattern(HOLE),)
+
+
+def _field(atom: Atom, spec: str, conversion: int) -> Atom:
+    if not isinstance(atom, Const):
+        return Pattern(spelling(atom))
+    if len(spec) > 20 or _TOO_WIDE.search(spec) or _too_long(atom.value):
+        return Pattern(HOLE)
+    try:
+        shown = atom.value if conversion < 0 else _CONVERSIONS[conversion](atom.value)
+        return Const(format(shown, spec))
+    except (ValueError, TypeError, KeyError):
+        return Pattern(HOLE)
 
 
 def _combined(parts: list[Value], make: Callable[[list[str]], str], *, as_bytes: bool = False) -> Value:
     ways = 1
     for part in parts:
-        ways *= max(len(part), 1)
+        ways *= len(part) or 1
+    if ways == 1 and len(parts) < 50:
+        return _one_way([part[0] if part else UNKNOWN[0] for part in parts], make, as_bytes=as_bytes)
     if ways > _MOST_WAYS:
         parts = [part if len(part) < 2 else merged_texts(part) for part in parts]
     if sum(len(spelling(part[0])) for part in parts if part) > _MOST:
         return (Pattern(HOLE),)
-    made: list[Value] = []
-    for way in product(*[part or UNKNOWN for part in parts]):
-        text = make([spelling(atom) for atom in way])
-        if all(isinstance(atom, Const) for atom in way):
-            made.append((Const(text.encode() if as_bytes else text),))
-        else:
-            made.append((Pattern(holes(text)),))
-    return joined(made) if made else UNKNOWN
+    ways_taken = product(*[part or UNKNOWN for part in parts])
+    return joined([_one_way(way, make, as_bytes=as_bytes) for way in ways_taken])
+
+
+def _one_way(way: Sequence[Atom], make: Callable[[list[str]], str], *, as_bytes: bool) -> Value:
+    text = make([spelling(atom) for atom in way])
+    if len(text) > _MOST:
+        return (Pattern(HOLE),)
+    if all(isinstance(atom, Const) for atom in way):
+        return (Const(text.encode() if as_bytes else text),)
+    return (Pattern(holes(text)),)
 
 
 def _all_bytes(value: Value) -> bool:
@@ -234,8 +243,6 @@ def _percent_pieces(template: str) -> list[tuple[str, str]]:
 
 def braces(template: str, args: list[Value], keywords: dict[str, Value]) -> Value:
     """Return `template.format(*args, **keywords)`."""
-    import string
-
     parts: list[Value] = []
     count = 0
     try:
@@ -259,8 +266,6 @@ def braces(template: str, args: list[Value], keywords: dict[str, Value]) -> Valu
 
 def dollars(template: str, keywords: dict[str, Value]) -> Value:
     """Return `string.Template(template).substitute(**keywords)`."""
-    import string
-
     parts: list[Value] = []
     place = 0
     for found in string.Template.pattern.finditer(template):
@@ -308,7 +313,7 @@ def reshaped(owner: Pattern, name: str) -> Value:
 def sliced(owner: Const, key: Any) -> Value:
     """Return `owner[key]` for a constant text and a constant index or slice."""
     try:
-        return (Const(cast(Any, owner.value)[key]),)
+        return (Const(owner.value[key]),)
     except (IndexError, TypeError, ValueError, KeyError):
         return UNKNOWN
 

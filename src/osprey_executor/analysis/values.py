@@ -1,11 +1,10 @@
-"""What a name can hold, as far as the source tells: a value is a short tuple of possibilities, joined where ways meet."""
+"""What a name can hold, as far as the source tells: a short tuple of possibilities, joined where ways meet."""
 
 from __future__ import annotations
 
 import ast
 import re
 from dataclasses import dataclass, field
-from os.path import commonprefix
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
@@ -151,7 +150,7 @@ def join(first: Value, second: Value) -> Value:
     seen.update(dict.fromkeys(second))
     if len(seen) == size:
         return first
-    return bounded(tuple(seen)) if len(seen) > _MOST_OTHERS else tuple(seen)
+    return bounded(tuple(seen)) if len(seen) > _MOST_TEXTS else tuple(seen)
 
 
 def joined(values: list[Value]) -> Value:
@@ -161,7 +160,7 @@ def joined(values: list[Value]) -> Value:
     seen: dict[Atom, None] = {}
     for value in values:
         seen.update(dict.fromkeys(value))
-    return bounded(tuple(seen)) if len(seen) > _MOST_OTHERS else tuple(seen)
+    return bounded(tuple(seen)) if len(seen) > _MOST_TEXTS else tuple(seen)
 
 
 def bounded(value: Value) -> Value:
@@ -186,6 +185,11 @@ def widened(value: Value) -> Value:
     return (*(merged_texts(texts) if len(texts) > 1 else texts), *others)
 
 
+def spent(value: Value) -> Value:
+    """Return `value` with any text and any number in place of those that it holds."""
+    return (*(atom for atom in value if not isinstance(atom, Const | Pattern | Unknown)), Pattern(HOLE), _ANY)
+
+
 def is_text(atom: Atom) -> bool:
     """Return whether `atom` is text or bytes, wholly or partly known."""
     return isinstance(atom, Pattern) or (isinstance(atom, Const) and isinstance(atom.value, str | bytes))
@@ -194,9 +198,17 @@ def is_text(atom: Atom) -> bool:
 def merged_texts(texts: Value) -> Value:
     """Return one pattern that covers all of `texts`: their common start and end."""
     spelled = [spelling(atom) for atom in texts]
-    start = commonprefix(spelled)
-    end = commonprefix([text[len(start) :][::-1] for text in spelled])[::-1]
+    start = _common_start(spelled)
+    end = _common_start([text[len(start) :][::-1] for text in spelled])[::-1]
     return (Pattern(holes(start + HOLE + end)),)
+
+
+def _common_start(texts: list[str]) -> str:
+    least, most = min(texts), max(texts)
+    for place, char in enumerate(least):
+        if char != most[place]:
+            return least[:place]
+    return least
 
 
 def holes(text: str) -> str:

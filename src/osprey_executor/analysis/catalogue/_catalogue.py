@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, cast
 
 from osprey_executor.models import Effect, Severity
 
@@ -183,4 +183,4 @@ def _rule(library: str, path: str, entry: dict[str, Any]) -> Rule:
 
 
 def _places(given: Any) -> tuple[int | str, ...] | str | None:
-    return tuple(given) if isinstance(given, list) else given
+    return tuple(cast(list[int | str], given)) if isinstance(given, list) else given

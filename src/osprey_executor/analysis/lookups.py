@@ -1,0 +1,157 @@
+"""Attributes and items: what a name behind a dot or in brackets is."""
+
+from __future__ import annotations
+
+import ast
+
+from osprey_executor.analysis import functions, texts
+from osprey_executor.analysis.machine import Arguments, Machine
+from osprey_executor.analysis.values import (
+    UNKNOWN,
+    Atom,
+    Bound,
+    Box,
+    Class,
+    Const,
+    Func,
+    Method,
+    Namespace,
+    Obj,
+    Partial,
+    Pattern,
+    Ref,
+    Value,
+    is_text,
+    join,
+    joined,
+    only_const,
+)
+from osprey_executor.models import Effect, Severity
+
+_LONG_PATH = 7
+
+
+_LOOKED_AT = frozenset(("__doc__", "__name__", "__module__", "__qualname__", "__version__", "__file__"))
+
+
+def attribute_of(m: Machine, node: ast.AST, owner: Value, attr: str) -> Value:
+    """Return the attribute `attr` of whatever `owner` is."""
+    if len(owner) == 1:
+        return _attribute(m, node, owner[0], attr)
+    return joined([_attribute(m, node, atom, attr) for atom in owner]) if owner else UNKNOWN
+
+
+def _attribute(m: Machine, node: ast.AST, atom: Atom, attr: str) -> Value:
+    match atom:
+        case Ref():
+            return _of_library(m, atom, attr)
+        case Obj() | Class():
+            if attr in ("__class__", "__dict__"):
+                return (atom.kind,) if attr == "__class__" and isinstance(atom, Obj) else UNKNOWN
+            return functions.attribute(m, node, atom, attr)
+        case Const() | Pattern() | Box() | Namespace():
+            return (Method(atom, attr),)
+        case Func():
+            if attr == "__globals__":
+                return (Namespace("__main__"),)
+            known = m.made.get(("attributes", id(atom.node)))
+            return known.items.get(attr, UNKNOWN) if isinstance(known, Box) else UNKNOWN
+        case Partial():
+            return atom.callee if attr == "func" else UNKNOWN
+        case Bound():
+            return (atom.func,) if attr == "__func__" else (atom.owner,) if attr == "__self__" else UNKNOWN
+        case _:
+            return UNKNOWN
+
+
+def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
+    if attr == "__dict__":
+        return (Namespace(ref.path),)
+    if attr in ("__call__", "__func__", "__wrapped__"):
+        return (ref,)
+    if attr == "__self__" and "." in ref.path:
+        return (Ref(ref.path.rpartition(".")[0], bool(ref.channels), ref.channels),)
+    if attr in _LOOKED_AT:
+        return UNKNOWN
+    path = f"{ref.path}.{attr}"
+    path = m.catalogue.aliases.get(path, path)
+    if path.count(".") > _LONG_PATH:
+        path = f"{path.partition('.')[0]}.?.{attr}"
+    if path == "sys.modules":
+        return (Namespace(""),)
+    return (Ref(path, False, ref.channels),)
+
+
+def item_of(m: Machine, node: ast.AST, owner: Value, key: Value) -> Value:
+    """Return `owner[key]`."""
+    exact = only_const(key)
+    found: list[Value] = []
+    for atom in owner:
+        if isinstance(atom, Box):
+            found.append(_item(atom, exact))
+        elif isinstance(atom, Const):
+            found.append(texts.sliced(atom, exact.value) if exact else UNKNOWN)
+        elif isinstance(atom, Namespace):
+            found.append(from_namespace(m, node, atom, key))
+        elif isinstance(atom, Ref) and atom.path == "builtins":
+            found.append(from_namespace(m, node, Namespace("builtins"), key))
+        elif isinstance(atom, Ref) and atom.made:
+            texts_of = tuple(one for one in key if is_text(one)) or atom.channels
+            found.append((Ref(atom.path, True, texts_of),))
+        elif isinstance(atom, Obj) and "__getitem__" in atom.kind.attributes:
+            method = functions.attribute(m, node, atom, "__getitem__")
+            found.append(m.call(node, method, Arguments((key,))))
+        else:
+            found.append((atom,) if isinstance(atom, Ref | Func | Obj) else UNKNOWN)
+    return joined(found) if found else UNKNOWN
+
+
+def _item(box: Box, exact: Const | None) -> Value:
+    if exact is not None:
+        key = exact.value
+        if isinstance(key, int) and key < 0 and not box.mapping and box.exact:
+            key += len(box.items)
+        try:
+            if key in box.items:
+                return join(box.items[key], box.rest)
+        except TypeError:
+            return UNKNOWN
+        if box.exact and not box.rest:
+            return UNKNOWN
+        return box.rest or UNKNOWN
+    return joined([*box.items.values(), box.rest]) or UNKNOWN
+
+
+def from_namespace(m: Machine, node: ast.AST, space: Namespace, key: Value) -> Value:
+    """Return what a module's dictionary, `sys.modules` or `globals()` holds under a name."""
+    exact = only_const(key)
+    if exact is not None and isinstance(exact.value, str):
+        if space.path == "__main__":
+            return m.module.ever.get(exact.value, UNKNOWN)
+        if not space.path:
+            return (Ref(m.catalogue.aliases.get(exact.value, exact.value)),)
+        return _of_library(m, Ref(space.path), exact.value)
+    names = [atom.value for atom in key if isinstance(atom, Const) and isinstance(atom.value, str)]
+    if names and len(names) == len(key) and space.path not in ("", "__main__"):
+        return joined([_of_library(m, Ref(space.path), one) for one in names])
+    return computed_name(m, node, Ref(space.path)) if space.path != "__main__" else UNKNOWN
+
+
+def computed_name(m: Machine, node: ast.AST, owner: Ref) -> Value:
+    """Note that a name is looked up by a text that is only known when the program runs."""
+    path = owner.path
+    sensitive = path in ("", "builtins", "os", "sys", "importlib", "subprocess", "ctypes")
+    if sensitive or m.catalogue.is_control(path):
+        what = path or "the imported modules"
+        m.find(
+            node,
+            "opaque/computed-name",
+            Effect.OPAQUE,
+            f"takes a name of {what} that is only known when the program runs",
+            Severity.WARNING,
+            ask=True,
+        )
+        if m.catalogue.is_control(path):
+            m.write(None, None, m.where(node)[0])
+            return (Ref(f"{path.partition('.')[0]}.?", True),)
+    return UNKNOWN

@@ -14,7 +14,7 @@ from osprey_executor.storage import RUNNING, RunLock, RunStore
 
 _DIED = {
     MachineEffects.NONE: "the process that executed it died; the journal shows no write that was begun",
-    MachineEffects.WRITTEN: "the process that executed it died; the writes in the journal were confirmed, the rest never ran",
+    MachineEffects.WRITTEN: "the process that executed it died; the writes in its journal were confirmed",
     MachineEffects.UNKNOWN: "the process that executed it died in a write; look at the machine before anything else",
 }
 _LOST = "the process that drove it died; it wrote nothing to the machine and can be run again"

@@ -57,7 +57,7 @@ def control_report(config: Config) -> ControlSystemReport:
     return ControlSystemReport(
         type=control.type,
         real=control.type not in SIMULATED,
-        addresses=tuple(control.epics.address_list) if control.type == "epics" else (),
+        addresses=(*control.epics.address_list, *control.epics.name_servers) if control.type == "epics" else (),
         writes_enabled=control.writes_enabled,
     )
 

@@ -26,7 +26,7 @@ def create_connector(config: ControlSystemConfig, timeouts: Timeouts) -> Connect
         case "simulator":
             return SimulatorConnector(timeouts=timeouts)
         case "epics":
-            return EpicsConnector(config.epics.address_list, timeouts=timeouts)
+            return EpicsConnector(config.epics.address_list, name_servers=config.epics.name_servers, timeouts=timeouts)
         case unknown:
             raise ConfigurationError(
                 f"control_system.type {one_line(unknown)!r} is not known: available are epics, mock, simulator"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Callable, cast
 
-from .plain import EXACT, LEAVES, by_base, own_class
+from .plain import BRACKET, EXACT, LEAVES, by_base, own_class, text_size
 from .science import encode_science
 from .shown import class_name, safe_repr
 
@@ -58,7 +58,7 @@ class Encoder:
         """Return the document of one of the results; after TooLarge nothing of it is left in `blobs`."""
         blobs, problems, text, size = len(self.blobs), len(self.problems), self._text, self._bytes
         try:
-            self.spend(len(name) * 6 + 4)
+            self.spend(text_size(name))
             return self.inside(value, "[{!r}]".format(name))
         except TooLarge as error:
             del self.blobs[blobs:], self.problems[problems:]
@@ -89,7 +89,7 @@ class Encoder:
     def opaque(self, value: Any, why: str) -> Any:
         """Return the document that stands for a value that cannot be kept: its class and its repr."""
         stands = self._stand_in(value, why)
-        self.spend(len(stands["text"]) * 6 + 100)
+        self.spend(text_size(stands["text"]) + text_size(stands["class"]) + 60)
         return stands
 
     def blob(self, data: Any) -> int:
@@ -144,7 +144,7 @@ class Encoder:
             return self.opaque(value, _TOO_DEEP)
         self._open.add(id(value))
         try:
-            self.spend(2)
+            self.spend(BRACKET)
             return self._held(kind, value)
         finally:
             self._open.discard(id(value))

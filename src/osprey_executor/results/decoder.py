@@ -18,12 +18,13 @@ from osprey_executor.results._claims import FrameClaim
 from osprey_executor.results._decode_plain import PLAIN, Parts
 from osprey_executor.results._npy import Blob
 
-MOST_DOCUMENT = 16 * 2**20
+MOST_DOCUMENT = 8 * 2**20
 """Largest document, in bytes of JSON."""
-_MOST_CONTAINERS = 500_000
+_MOST_CONTAINERS = 300_000
 _DEEPEST = 250
 _LONGEST_INT = 20
 _MOST_SAME_HASH = 50
+_NESTED = frozenset({list, dict})
 _NUMPY = frozenset({"ndarray", "objects", "scalar", "masked"})
 
 
@@ -31,7 +32,7 @@ def parse_document(raw: bytes | bytearray | memoryview) -> Any:
     """Return the document that the JSON text `raw` spells, not decoded yet.
 
     Raises:
-        ResultsError: it is not strict JSON, or beyond 16 MiB or 500 000 lists and objects.
+        ResultsError: it is not strict JSON, or beyond 8 MiB or 300 000 brackets.
     """
     data = bytes(raw)
     if len(data) > MOST_DOCUMENT:
@@ -96,7 +97,8 @@ class _Decoder:
         if depth > _DEEPEST:
             raise ResultsError(f"the values are nested more than {_DEEPEST} deep")
         if isinstance(document, list):
-            return [self.value(item, depth + 1) for item in cast(list[Any], document)]
+            items = cast(list[Any], document)
+            return [self.value(item, depth + 1) if type(item) in _NESTED else item for item in items]
         if not isinstance(document, dict):
             return document
         fields = cast(dict[str, Any], document)

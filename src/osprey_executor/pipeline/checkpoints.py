@@ -12,6 +12,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from osprey_executor.errors import StorageError
+from osprey_executor.storage import make_private
 
 
 @asynccontextmanager
@@ -24,7 +25,7 @@ async def open_checkpoints(home: Path) -> AsyncGenerator[AsyncSqliteSaver]:
     Raises:
         StorageError: the file cannot be opened.
     """
-    path = home / "checkpoints.sqlite"
+    path = make_private(home, "checkpoints.sqlite")
     serde = JsonPlusSerializer(pickle_fallback=False, allowed_json_modules=None, allowed_msgpack_modules=None)
     try:
         async with aiosqlite.connect(path, timeout=30) as db:

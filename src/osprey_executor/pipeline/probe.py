@@ -37,10 +37,13 @@ async def probe(home: Path, equipment: EquipmentPool, config: Config) -> list[Pr
 
 
 def _private(home: Path) -> Probe:
+    """Look at the state folder as another user would: nothing of it may be read, and nothing put into it."""
+    open_to_others = [path for path in home.iterdir() if stat.S_IMODE(path.lstat().st_mode) & 0o077]
     mode = stat.S_IMODE(home.stat().st_mode)
-    others = mode & 0o077
-    return Probe(
-        name="state folder closed to other users",
-        outcome="failed" if others else "ok",
-        detail=f"{home} has mode {mode:04o}" + (f"; remedy: chmod 700 {home}" if others else ""),
-    )
+    if mode & 0o022:
+        remedy = f"others may write to {home} (mode {mode:04o}); remedy: chmod go-w {home}"
+    elif open_to_others and mode & 0o011:
+        remedy = f"others may open {open_to_others[0]}; remedy: chmod -R go= {home}"
+    else:
+        return Probe(name="state folder closed to others", outcome="ok", detail=f"{home} has mode {mode:04o}")
+    return Probe(name="state folder closed to others", outcome="failed", detail=remedy)

@@ -3,7 +3,7 @@
 from osprey_executor.storage._events import EventLog, follow
 from osprey_executor.storage._lock import RunLock, is_driven
 from osprey_executor.storage._runs import RUNNING, Decided, RunStore, UnfinishedExecution
-from osprey_executor.storage._schema import make_private_folder
+from osprey_executor.storage._schema import make_private
 
 __all__ = [
     "RUNNING",
@@ -14,5 +14,5 @@ __all__ = [
     "UnfinishedExecution",
     "follow",
     "is_driven",
-    "make_private_folder",
+    "make_private",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
@@ -56,16 +57,21 @@ def storage_error(folder: Path, error: Exception) -> StorageError:
     )
 
 
-def make_private_folder(folder: Path) -> None:
-    """Create `folder` for this user only.
+def make_private(home: Path, name: str) -> Path:
+    """Create the state folder and a file in it, both for this user only, and return the file's path.
+
+    A folder that is there already stays as it is: it may be a person's own, and everything in it is private by itself.
 
     Raises:
-        StorageError: it cannot be made.
+        StorageError: they cannot be made.
     """
+    path = home / name
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
     except OSError as error:
-        raise storage_error(folder, error) from error
+        raise storage_error(home, error) from error
+    return path
 
 
 async def connect(home: Path) -> aiosqlite.Connection:
@@ -74,9 +80,9 @@ async def connect(home: Path) -> aiosqlite.Connection:
     Raises:
         StorageError: the file cannot be opened, or belongs to a newer version.
     """
-    make_private_folder(home)
+    path = make_private(home, "index.sqlite")
     try:
-        db = await aiosqlite.connect(home / "index.sqlite", isolation_level=None, timeout=30)
+        db = await aiosqlite.connect(path, isolation_level=None, timeout=30)
         try:
             db.row_factory = sqlite3.Row
             # FULL: a decision and the start of an execution must outlive a power cut, too.

@@ -16,13 +16,14 @@ CLONE_NEWNET = 0x40000000
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
+CAP_SYS_PTRACE = 19
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
 
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_CLOSE_RANGE, _SYS_MOUNT_SETATTR = 428, 429, 436, 442
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _MNT_DETACH, _CLOSE_RANGE_CLOEXEC = 1, 4, 2, 4
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
-_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 4
+_PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 8, 47, 4
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _SIGINT, _SIGKILL, _SIGPIPE, _SIGXFSZ = 2, 9, 13, 25
@@ -126,10 +127,16 @@ def drop_bounding_set() -> None:
     _prctl("ambient set", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
 
 
-def drop_capabilities() -> None:
-    """Give up every capability that this process holds."""
+def keep_capabilities() -> None:
+    """Let what this process may hold survive the next change of user."""
+    _prctl("keep capabilities", _PR_SET_KEEPCAPS, 1)
+
+
+def drop_capabilities(keep: int | None = None) -> None:
+    """Give up every capability that this process holds, but the one of number `keep`, below 32."""
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    _done(_libc.capset(header, bytes(24)), "capset")
+    kept = 0 if keep is None else 1 << keep
+    _done(_libc.capset(header, struct.pack("6I", kept, kept, 0, 0, 0, 0)), "capset")
 
 
 def close_on_exec_from(first: int) -> None:

@@ -92,9 +92,11 @@ def _give_up_power(spec: JailSpec) -> None:
     if spec["identity_map"]:
         other = spec["monitor_id"]
         os.setgroups([])
+        kernel.keep_capabilities()
         os.setresgid(other, other, other)
         os.setresuid(other, other, other)
-    kernel.drop_capabilities()
+    # Enough to see how much memory a process of another user shares, and one that hides from its own.
+    kernel.drop_capabilities(keep=kernel.CAP_SYS_PTRACE)
     kernel.hide_memory()
     kernel.die_with_parent()
 

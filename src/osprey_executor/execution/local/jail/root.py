@@ -33,6 +33,7 @@ def build_root(spec: JailSpec) -> None:
     base = next(path for path in _BASES if os.path.isdir(path))
     options = "size=16m,nr_inodes=65536,mode=0755"
     kernel.mount("tmpfs", base, _QUIET | kernel.MS_NOEXEC, options)
+    _writable(base, spec)  # first, as a bind may lie below /tmp
     for tree, target in trees:
         _place_for(tree, base + target)
         kernel.attach_tree(tree, base + target)
@@ -44,7 +45,6 @@ def build_root(spec: JailSpec) -> None:
     for path, content in spec["files"]:
         _parents(base + path)
         _create(base + path, content)
-    _writable(base, spec)
     os.makedirs(base + "/proc", exist_ok=True)
     try:
         kernel.mount("proc", base + "/proc", _QUIET | kernel.MS_NOEXEC | kernel.MS_RDONLY)

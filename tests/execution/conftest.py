@@ -1,0 +1,58 @@
+"""Engines for the tests of this room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Callable
+from pathlib import Path
+
+import pytest
+
+import osprey_executor
+from osprey_executor.execution import Engine, open_engine
+from osprey_executor.models import Limits
+
+_AS_USER = Path(__file__).with_name("run_as_user.py")
+
+
+@pytest.fixture
+async def engine() -> AsyncGenerator[Engine]:
+    """A local engine with full isolation."""
+    async with open_engine("local") as opened:
+        yield opened
+
+
+@pytest.fixture
+def limits() -> Limits:
+    """Small limits, so that passing them is cheap."""
+    return Limits(timeout=60, memory=256 << 20, folder=8 << 20, tmp=8 << 20, files=100, output=1 << 20, processes=64)
+
+
+@pytest.fixture
+def as_user(tmp_path: Path) -> Callable[..., str]:
+    """Run a script under an ordinary user id, with this interpreter and this package; return what it prints."""
+
+    def run(script: str, *arguments: str) -> str:
+        path = tmp_path / "as_user.py"
+        path.write_text(script, encoding="utf-8")
+        path.chmod(0o644)
+        source = Path(osprey_executor.__file__).parent.parent
+        found = subprocess.run(
+            [sys.executable, str(_AS_USER), str(path), str(source), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=100,
+            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+        )
+        assert found.returncode == 0, found.stderr
+        return found.stdout
+
+    return run
+
+
+@pytest.fixture
+def descriptors() -> Callable[[], int]:
+    """Count the open descriptors of this process."""
+    return lambda: len(os.listdir("/proc/self/fd"))

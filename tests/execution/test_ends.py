@@ -1,0 +1,160 @@
+"""Cancellation, many runs at once, a killed service: whatever ends a run ends all of it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from osprey_executor.execution import Engine, EngineEvent, Program
+from osprey_executor.models import RunStatus
+
+LINGER = "import os, time\nos.fork()\nprint('up', flush=True)\ntime.sleep(600)"
+
+
+async def test_cancelling_the_task_ends_the_whole_tree(engine: Engine, descriptors: Callable[[], int]) -> None:
+    await engine.run(Program(code="pass"))
+    before = descriptors()
+    up = asyncio.Event()
+
+    def watch(event: EngineEvent) -> None:
+        up.set()
+
+    task = asyncio.create_task(engine.run(Program(code=LINGER), on_event=watch))
+    await up.wait()
+    launchers = _launchers()
+    assert launchers
+    task.cancel()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not _launchers()
+    assert descriptors() == before
+
+
+async def test_cancelling_at_any_moment_leaves_nothing(engine: Engine, descriptors: Callable[[], int]) -> None:
+    await engine.run(Program(code="pass"))
+    before = descriptors()
+    for moment in (0, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08):
+        task = asyncio.create_task(engine.run(Program(code="import time\ntime.sleep(600)")))
+        await asyncio.sleep(moment)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert not _launchers()
+    assert descriptors() == before
+
+
+async def test_twenty_runs_at_once_do_not_mix(engine: Engine) -> None:
+    async def one(number: int) -> None:
+        code = f"import os\nopen('n', 'w').write('{number}')\nresults = {{'n': {number}, 'files': os.listdir('.')}}"
+        outcome = await engine.run(Program(code=code))
+        assert outcome.status is RunStatus.SUCCEEDED, outcome.error
+        assert outcome.results == {"n": number, "files": outcome.results["files"]}
+        assert sorted(outcome.results["files"]) == ["inputs", "n"]
+        assert outcome.artifacts[0].read_text() == str(number)
+
+    await asyncio.gather(*(one(number) for number in range(20)))
+
+
+async def test_fifty_runs_leave_no_descriptor_and_no_folder(engine: Engine, descriptors: Callable[[], int]) -> None:
+    await engine.run(Program(code="pass"))
+    before = descriptors()
+    for _ in range(10):
+        await asyncio.gather(*(engine.run(Program(code="open('f', 'w').write('x')")) for _ in range(5)))
+    assert descriptors() == before
+    assert not list(engine._root.glob("job-*"))  # type: ignore[attr-defined]
+
+
+async def test_the_event_loop_is_not_blocked(engine: Engine) -> None:
+    beats = 0
+
+    async def beat() -> None:
+        nonlocal beats
+        while True:
+            await asyncio.sleep(0.005)
+            beats += 1
+
+    beating = asyncio.create_task(beat())
+    code = "import time\nwith open('big', 'wb') as f: f.write(bytes(200 << 20))\ntime.sleep(0.5)"
+    outcome = await engine.run(Program(code=code))
+    beating.cancel()
+    assert outcome.status is RunStatus.SUCCEEDED, outcome.error
+    assert beats > 20
+
+
+SERVICE = """
+import asyncio, os, sys
+from osprey_executor.execution import Program, open_engine
+CODE = "import os, time\\nos.fork()\\nprint('up', flush=True)\\ntime.sleep(600)"
+async def main():
+    async with open_engine("local") as engine:
+        await engine.run(Program(code=CODE), on_event=lambda event: print(event.text.strip(), flush=True))
+asyncio.run(main())
+"""
+
+
+def test_a_killed_service_leaves_no_process(tmp_path: Path) -> None:
+    script = tmp_path / "service.py"
+    script.write_text(SERVICE)
+    service = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert service.stdout is not None
+        assert service.stdout.readline().strip() == "up"
+        below = _below(service.pid)
+        assert len(below) >= 4  # launcher, monitor, code and its child
+    finally:
+        service.send_signal(signal.SIGKILL)
+        service.communicate()
+    _wait_until(lambda: not any(_alive(process) for process in below))
+
+
+def _wait_until(true: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("still there after ten seconds")
+
+
+def _alive(process: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+
+
+def _launchers() -> list[int]:
+    return [process for process in _below(os.getpid()) if "jail.launcher" in _command(process)]
+
+
+def _command(process: int) -> str:
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
+    except OSError:
+        return ""
+
+
+def _below(ancestor: int) -> list[int]:
+    parents: dict[int, int] = {}
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+    found: list[int] = []
+    for process in parents:
+        at = process
+        while at in parents and at != ancestor:
+            at = parents[at]
+        if at == ancestor and process != ancestor:
+            found.append(process)
+    return found

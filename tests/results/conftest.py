@@ -112,7 +112,7 @@ def make_run(tmp_path: Path, run_result: Callable[..., RunResult]) -> MakeRun:
         folder.save_request(
             PythonExecutionRequest(user_query=task, inputs=inputs or {}, capability_context_data=dict(context or {}))
         )
-        folder.save_attempt_code(1, code)
+        folder.attempt(1).save_code(code)
         work = folder.execution_folder(1)
         made: list[Path] = []
         for name, data in (files or {}).items():
@@ -135,8 +135,7 @@ def make_run(tmp_path: Path, run_result: Callable[..., RunResult]) -> MakeRun:
             "figures": tuple(drawn),
             "artifacts": tuple(made),
         }
-        folder.save_outcome(
-            1,
+        folder.attempt(1).save_outcome(
             Outcome(**(known | dict(outcome or {}))),
             root=work / "out",
             reads=reads,

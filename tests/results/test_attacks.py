@@ -26,8 +26,10 @@ MakeResult = Callable[..., RunResult]
 
 
 def keep(folder: RunFolder, root: Path, paths: list[Path], **fields: Any) -> Outcome:
-    folder.save_attempt_code(1, "x\n")
-    return folder.save_outcome(1, Outcome(status=RunStatus.SUCCEEDED, artifacts=tuple(paths), **fields), root=root)
+    folder.attempt(1).save_code("x\n")
+    return folder.attempt(1).save_outcome(
+        Outcome(status=RunStatus.SUCCEEDED, artifacts=tuple(paths), **fields), root=root
+    )
 
 
 def test_ten_thousand_artifacts(make_run: MakeRun) -> None:
@@ -66,7 +68,19 @@ def test_names_that_deceive_are_kept_readable(home: Path) -> None:
     for path in kept.artifacts:
         assert path.name.isprintable(), path.name
         path.name.encode("utf-8")
-    assert folder.load_outcome(1).artifacts == kept.artifacts
+    assert folder.attempt(1).outcome().artifacts == kept.artifacts
+
+
+def test_artifacts_keep_their_place_below_the_engines_folder(home: Path) -> None:
+    folder = RunFolder.create(home, "r")
+    root = folder.execution_folder(1)
+    (root / "artifacts" / "artifacts").mkdir(parents=True)
+    paths = [root / "artifacts" / "artifacts" / "x", root / "artifacts" / "y"]
+    for path in paths:
+        path.write_bytes(b"1")
+    kept = keep(folder, root, paths)
+    base = folder.path / "attempts/1/artifacts"
+    assert kept.artifacts == (base / "artifacts" / "x", base / "y")
 
 
 def test_a_name_never_leads_out_or_over_another() -> None:
@@ -111,7 +125,7 @@ def test_a_link_planted_where_the_record_writes_is_not_followed(home: Path, tmp_
     (attempt / "stderr.txt").unlink()
     (attempt / "stderr.txt").symlink_to(victim)
     with pytest.raises(StorageError, match=r"stderr.txt cannot be read: it is a symbolic link"):
-        folder.load_outcome(1)
+        folder.attempt(1).outcome()
 
 
 def test_a_linked_folder_is_removed_not_emptied(home: Path, tmp_path: Path, run_result: MakeResult) -> None:
@@ -136,10 +150,10 @@ from datetime import datetime, UTC
 from osprey_executor.results import RunFolder, result_to_json
 from osprey_executor.models import *
 folder = RunFolder.create(Path(sys.argv[1]), "big")
-folder.save_attempt_code(1, "x")
+folder.attempt(1).save_code("x")
 base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 values = {"a": np.zeros(100 * 2**17)}
-folder.save_outcome(1, Outcome(status=RunStatus.SUCCEEDED, results=values, has_results=True))
+folder.attempt(1).save_outcome(Outcome(status=RunStatus.SUCCEEDED, results=values, has_results=True))
 folder.finish(RunResult(run_id="big", status=RunStatus.SUCCEEDED, folder=folder.path, created_at=datetime.now(UTC)))
 assert folder.load_result().results["a"].nbytes == 100 * 2**20
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base) // 1024)
@@ -208,7 +222,7 @@ def test_a_deleted_folder_is_told(make_run: MakeRun) -> None:
     with pytest.raises(StorageError, match=r"request.json cannot be read: it is missing"):
         folder.load_request()
     with pytest.raises(StorageError, match=r"outcome.json cannot be read: it is missing"):
-        folder.load_outcome(1)
+        folder.attempt(1).outcome()
 
 
 def test_a_state_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
@@ -247,7 +261,7 @@ def test_a_full_disk_is_told_and_the_old_file_stays(
     home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     folder = RunFolder.create(home, "r")
-    folder.save_attempt_code(1, "old\n")
+    folder.attempt(1).save_code("old\n")
     write = os.write
 
     def full(descriptor: int, data: Any) -> int:
@@ -257,7 +271,7 @@ def test_a_full_disk_is_told_and_the_old_file_stays(
 
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(StorageError, match=r"code.py cannot be written: the disk is full; free some space"):
-        folder.save_attempt_code(1, "new\n")
+        folder.attempt(1).save_code("new\n")
     monkeypatch.undo()
     assert (folder.path / "attempts/1/code.py").read_text() == "old\n"
     assert [path.name for path in (folder.path / "attempts/1").iterdir()] == ["code.py"]
@@ -268,7 +282,7 @@ def test_a_file_size_limit_is_told_too(home: Path) -> None:
     code = (
         "import sys, resource, signal; from pathlib import Path; from osprey_executor.results import RunFolder\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "RunFolder.create(Path(sys.argv[1]), 'r').save_attempt_code(1, 'x' * 5000)"
+        "RunFolder.create(Path(sys.argv[1]), 'r').attempt(1).save_code('x' * 5000)"
     )
     ended = subprocess.run([sys.executable, "-c", code, str(home)], capture_output=True, text=True, timeout=60)
     assert "StorageError" in ended.stderr

@@ -143,7 +143,7 @@ def test_the_folder_is_private(make_run: MakeRun) -> None:
 )
 def test_code_is_kept_byte_for_byte(home: Path, source: str | bytes) -> None:
     folder = RunFolder.create(home, "r")
-    folder.save_attempt_code(1, source, AnalysisReport())
+    folder.attempt(1).save_code(source, AnalysisReport())
     expected = source if isinstance(source, bytes) else source.encode()
     assert (folder.path / "attempts/1/code.py").read_bytes() == expected
 
@@ -252,11 +252,11 @@ def test_readings_beyond_the_cap_are_counted(tmp_path: Path) -> None:
 def test_the_last_attempt_gives_the_result(home: Path, run_result: MakeResult) -> None:
     folder = RunFolder.create(home, "r")
     folder.save_request(PythonExecutionRequest(user_query="q"))
-    folder.save_attempt_code(1, "one\n")
+    folder.attempt(1).save_code("one\n")
     failed = ErrorReport(stage=Stage.EXECUTION, type="E", message="m")
-    folder.save_outcome(1, Outcome(status=RunStatus.FAILED, stdout="1", error=failed))
-    folder.save_attempt_code(2, "two\n")
-    folder.save_outcome(2, Outcome(status=RunStatus.SUCCEEDED, stdout="2", results={"n": 2}, has_results=True))
+    folder.attempt(1).save_outcome(Outcome(status=RunStatus.FAILED, stdout="1", error=failed))
+    folder.attempt(2).save_code("two\n")
+    folder.attempt(2).save_outcome(Outcome(status=RunStatus.SUCCEEDED, stdout="2", results={"n": 2}, has_results=True))
     told = (Attempt(number=3, code="", error=failed),)
     result = folder.finish(run_result(folder, attempts=told))
     assert (result.code, result.stdout, result.results) == ("two\n", "2", {"n": 2})

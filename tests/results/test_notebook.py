@@ -130,7 +130,7 @@ def test_odd_output_is_kept_readable(make_run: MakeRun, stdout: str) -> None:
 
 def test_each_attempt_has_its_notebook(make_run: MakeRun, run_result: Callable[..., Any]) -> None:
     folder = make_run("first = 1\n", stdout="one\n")
-    folder.save_attempt_code(2, "second = 2\n")
+    folder.attempt(2).save_code("second = 2\n")
     result = folder.finish(run_result(folder, status=RunStatus.REJECTED))
     assert result.code == "second = 2\n"
     assert result.stdout == ""

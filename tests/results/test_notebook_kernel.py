@@ -290,6 +290,16 @@ def test_a_failed_run_fails_again_at_the_same_line(make_run: MakeRun, rerun: Rer
     assert "exec(compile" not in told, "the frames of the replay are hidden"
 
 
+def test_other_results_than_the_runs_are_told(make_run: MakeRun, rerun: Rerun, tmp_path: Path) -> None:
+    folder = make_run("results = {'same': 1, 'other': 3, 'new': 4}\n", results={"same": 1, "other": 2, "gone": 5})
+    told = text_of(rerun(folder.path / "notebook.ipynb").cells[3])
+    assert "same = 1    [as recorded]" in told
+    assert "other = 3    [DIFFERS from the record]" in told
+    assert "new = 4    [not in the record]" in told
+    assert "gone = 5    [only in the record]" in told
+    assert not list(tmp_path.glob("osprey-replay-*")), "working folders go with the kernel"
+
+
 def test_control_system_clients_find_no_address(make_run: MakeRun, rerun: Rerun) -> None:
     code = "import os\nresults = {k: os.environ[k] for k in ('EPICS_CA_ADDR_LIST', 'EPICS_CA_AUTO_ADDR_LIST')}\n"
     folder = make_run(code, results={"EPICS_CA_ADDR_LIST": "", "EPICS_CA_AUTO_ADDR_LIST": "NO"})

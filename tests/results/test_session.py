@@ -83,7 +83,7 @@ async def test_a_write_without_confirmation_has_none_again(make_run: MakeRun) ->
 
 async def test_a_run_that_executed_nothing_has_nothing_to_answer(tmp_path: Any, run_result: Any) -> None:
     folder = RunFolder.create(tmp_path, "r")
-    folder.save_attempt_code(1, "x")
+    folder.attempt(1).save_code("x")
     folder.finish(run_result(folder))
     with pytest.raises(ControlSystemError):
         await ReplaySession.of(folder).read(["a"])

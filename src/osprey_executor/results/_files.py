@@ -115,13 +115,13 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> Kept:
     return write(path, text.encode("utf-8", "backslashreplace"), durable=durable)
 
 
-def write_json(path: Path, document: Any) -> Kept:
+def write_json(path: Path, document: Any, *, mode: int = 0o600) -> Kept:
     """Write strict JSON in ASCII.
 
     Raises:
         StorageError: it cannot be written.
     """
-    return write(path, json.dumps(document, indent=1, allow_nan=False).encode("ascii") + b"\n")
+    return write(path, json.dumps(document, indent=1, allow_nan=False).encode("ascii") + b"\n", mode=mode)
 
 
 def copy(source: Path, target: Path, *, most_bytes: int, follow: bool = False, mode: int = 0o400) -> Kept:

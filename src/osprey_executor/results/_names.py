@@ -42,9 +42,10 @@ class Names:
 
 
 def below(path: Path, root: Path | None) -> PurePosixPath:
-    """Return `path` relative to `root`; only its name where it is not below."""
-    if root is not None and path.is_relative_to(root):
-        return PurePosixPath(path.relative_to(root))
+    """Return `path` relative to `root/artifacts`, where engines leave artifacts, or to `root`; else its name alone."""
+    for folder in (root / "artifacts", root) if root is not None else ():
+        if path.is_relative_to(folder):
+            return PurePosixPath(path.relative_to(folder))
     return PurePosixPath(path.name)
 
 

@@ -59,9 +59,9 @@ def save_values(path: Path, values: Mapping[str, Any], *, most_bytes: int = MOST
     for number, blob in enumerate(blobs):
         suffix = next((suffix for magic, suffix in _SUFFIXES if bytes(blob[: len(magic)]) == magic), ".bin")
         name = f"{number:04d}{suffix}"
-        written = _files.write(folder / name, blob)
+        written = _files.write(folder / name, blob, mode=0o400)
         kept.append({"file": name, "size": written.size, "sha256": written.sha256})
-    _files.write_json(path, {"format": 1, "document": document, "blobs": kept})
+    _files.write_json(path, {"format": 1, "document": document, "blobs": kept}, mode=0o400)
 
 
 def load_values(path: Path, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:

@@ -72,7 +72,7 @@ class AttemptFolder:
             StorageError: it cannot be written.
         """
         source = code if isinstance(code, bytes) else code.encode("utf-8", "backslashreplace")
-        _files.write(self.path / "code.py", source)
+        _files.write(self.path / "code.py", source, mode=0o400)
         if report is not None:
             _files.write_json(self.path / "analysis.json", report.model_dump(mode="json"))
 
@@ -98,7 +98,7 @@ class AttemptFolder:
 
         Args:
             outcome: as the engine gave it.
-            root: the folder to which the paths of its artifacts are relative; None: only their names are kept.
+            root: the folder that the engine was given, below which its artifacts are; None: only their names are kept.
             reads: what the program read, in order.
             writes: what was written.
             refusals: what was refused.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from osprey_executor.models import RunResult
+from osprey_executor.models import RunResult, Write
 from osprey_executor.text import one_line, visible
 
 _T = TypeVar("_T")
@@ -80,7 +80,7 @@ def _rows(shown: Shown) -> str:
         facts.append(("WARNING", "the code below holds characters that hide or reorder text"))
     facts += [("note", note) for note in _some(run.notes)]
     facts += [("refused", f"{refusal.channel} = {refusal.value}: {refusal.reason}") for refusal in _some(run.refusals)]
-    facts += [("written", f"{write.channel} = {write.value} (was {write.previous})") for write in _some(run.writes)]
+    facts += [("written", _write(write)) for write in _some(run.writes)]
     facts += [("artifact", str(artifact.relative_to(run.folder))) for artifact in _some(run.artifacts)]
     for what, number in (
         ("notes", len(run.notes)),
@@ -91,6 +91,11 @@ def _rows(shown: Shown) -> str:
         if number > _MOST_LISTED:
             facts.append(("and more", f"{number - _MOST_LISTED} more {what}, in the run folder"))
     return "\n".join(row for label, value in facts for row in _row(label, value))
+
+
+def _write(write: Write) -> str:
+    before = f" (was {write.previous})" if write.previous is not None else ""
+    return f"{write.channel} = {write.value}{before}{'' if write.confirmed else ', NOT CONFIRMED'}"
 
 
 def _some(items: Iterable[_T]) -> list[_T]:

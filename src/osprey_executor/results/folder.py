@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from osprey_executor.errors import StorageError
 from osprey_executor.models import (
-    AnalysisReport,
     ControlSystemReport,
-    MachineEffects,
-    Outcome,
     PythonExecutionRequest,
-    Reading,
-    Refusal,
     RunResult,
-    Write,
 )
 from osprey_executor.results import _files
 from osprey_executor.results.attempts import AttemptFolder
@@ -92,7 +85,7 @@ class RunFolder:
         return input_digests(self.path)
 
     def execution_folder(self, number: int) -> Path:
-        """Return a new, empty folder for what execution `number` leaves; `save_outcome` takes it over from there.
+        """Return a new, empty folder for what execution `number` leaves; `AttemptFolder.save_outcome` takes it over.
 
         Raises:
             StorageError: it cannot be made.
@@ -104,60 +97,6 @@ class RunFolder:
     def attempt(self, number: int) -> AttemptFolder:
         """Return the folder of an attempt, counted from 1."""
         return AttemptFolder(self.path / "attempts" / str(number))
-
-    def save_attempt_code(self, number: int, code: str | bytes, report: AnalysisReport | None = None) -> None:
-        """Keep the program of an attempt byte for byte, and what the analysis said of it.
-
-        Raises:
-            StorageError: it cannot be written.
-        """
-        self.attempt(number).save_code(code, report)
-
-    def save_outcome(
-        self,
-        number: int,
-        outcome: Outcome,
-        *,
-        root: Path | None = None,
-        reads: Sequence[Reading] = (),
-        writes: Sequence[Write] = (),
-        refusals: Sequence[Refusal] = (),
-        effects: MachineEffects = MachineEffects.NONE,
-    ) -> Outcome:
-        """Keep the outcome of an attempt, moving its files in; return it with its files where they are now.
-
-        Args:
-            number: of the attempt.
-            outcome: as the engine gave it.
-            root: to what the paths of its artifacts are relative; None: `artifacts` of its execution folder.
-            reads: what the program read, in order.
-            writes: what was written.
-            refusals: what was refused.
-            effects: on the machine.
-
-        Raises:
-            StorageError: something cannot be written.
-        """
-        root = root or self._artifacts_root(outcome)
-        return self.attempt(number).save_outcome(
-            outcome, root=root, reads=reads, writes=writes, refusals=refusals, effects=effects
-        )
-
-    def _artifacts_root(self, outcome: Outcome) -> Path | None:
-        base = self.path / "executions"
-        for artifact in outcome.artifacts:
-            if artifact.is_relative_to(base):
-                number, *below = artifact.relative_to(base).parts
-                return base / number / "artifacts" if below[:1] == ["artifacts"] else base / number
-        return None
-
-    def load_outcome(self, number: int) -> Outcome:
-        """Return the outcome of an attempt.
-
-        Raises:
-            StorageError: there is none, or a file of it cannot be read or is damaged.
-        """
-        return self.attempt(number).outcome()
 
     def finish(self, result: RunResult, *, control_system: ControlSystemReport | None = None) -> RunResult:
         """Complete the record: promote the last attempt, write notebooks and manifest. Done twice it is the same.

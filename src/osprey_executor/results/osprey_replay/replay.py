@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import linecache
 import os
@@ -61,7 +62,8 @@ def facts() -> list[str]:
         if approver
         else "Nobody was asked to approve it.",
         "Reads through osprey_executor.runtime answer from the record. Writes change nothing; they are compared.",
-        f"The code runs with the rights of this kernel, outside the sandbox. Working folder: {_Now.scratch}",
+        "The code runs with the rights of this kernel, outside the sandbox.",
+        f"Its working folder is {_Now.scratch}, removed when the kernel ends.",
     ]
 
 
@@ -117,10 +119,13 @@ def _fresh_world() -> Any:
     link.recording = load_recording(_attempt(), codec.decode)
     given = importlib.import_module(_WORLD + ".context").Context.of(load_values(_home() / "context.json", codec.decode))
     runtime.connect(link, given, str(_attempt() / "code.py"), {})
-    _Now.scratch = Path(tempfile.mkdtemp(prefix="osprey-replay-"))
+    before, _Now.scratch = _Now.scratch, Path(tempfile.mkdtemp(prefix="osprey-replay-"))
     if (_home() / "inputs").is_dir():
         shutil.copytree(_home() / "inputs", _Now.scratch / "inputs", symlinks=True)
     os.chdir(_Now.scratch)
+    atexit.register(shutil.rmtree, _Now.scratch, ignore_errors=True)
+    if before is not None:
+        shutil.rmtree(before, ignore_errors=True)
     return given
 
 

@@ -176,6 +176,10 @@ def test_ctrl_c_cancels_the_run(terminal: Open, folder: Path) -> None:
     (folder / "slow.py").write_text("import time\nprint('begun', flush=True)\ntime.sleep(90)\n")
     tty = terminal("run", "--code", "slow.py")
     tty.child.expect("begun")
+    (run,) = document(call("runs", "--json"))
+    shown = call("show", run["run_id"])
+    assert (shown.returncode, b"running" in shown.stdout) == (0, True)
+    assert document(call("show", run["run_id"], "--json"))["state"] == "running"
     tty.child.sendintr()
     assert tty.end() == 130
     assert [one["state"] for one in document(call("runs", "--json"))] == ["cancelled"]

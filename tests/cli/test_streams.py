@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -96,3 +97,29 @@ def test_code_from_standard_input() -> None:
         finally:
             os.close(reading)
     assert call("run", "--code", "-").returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_with_the_cancelled_run(number: signal.Signals) -> None:
+    command = [sys.executable, str(_MAIN), "run", "hang", "--json"]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if b"a warning" in line:
+                child.send_signal(number)
+                break
+        out, err = child.communicate(timeout=60)
+    assert child.returncode == 130
+    assert json.loads(out)["status"] == "cancelled"
+    assert b"Traceback" not in err
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys; from osprey_executor.interfaces.cli.app import app\n"
+        "from typer.main import get_command; get_command(app)\n"
+        "heavy = {'asyncio', 'pydantic', 'langgraph', 'numpy', 'rich.console', 'osprey_executor.service', 'yaml'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60, check=True)
+    assert ended.stdout.strip() == b"[]"

@@ -54,6 +54,7 @@ _LOOKERS = frozenset(
     ]
 )
 """Builtins that look at a thing and do not use it."""
+_LONG_PATH = 6
 _TEXT_OF = frozenset(("str", "format", "repr"))
 
 
@@ -132,6 +133,10 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         if made is not None:
             return made
     catalogue = m.catalogue
+    if path.endswith((".__getattribute__", ".__getattr__")) and given.args:
+        owner = replace(ref, path=path.rpartition(".")[0], made=bool(ref.channels))
+        getter = m.semantics.models.get("builtins.getattr")
+        return (getter(m, node, Arguments(((owner,), given.args[-1]))) if getter else None) or UNKNOWN
     rule = catalogue.rule(path)
     if rule is not None:
         m.apply(node, rule, ref, given)
@@ -168,6 +173,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         if rest in ("__init__",) or rest.endswith(".__init__"):
             return UNKNOWN
     channels = tuple(atom for value in given.args for atom in value if is_text(atom)) or ref.channels
+    if path.rpartition(".")[2][:1].isupper() and path.count(".") < _LONG_PATH:
+        return (Ref(path, True, channels[:64]),)
     things = tuple(atom for value in given.everything() for atom in held(value) if isinstance(atom, Func | Obj))
     return (Ref(f"{root}.?", True, channels[:64]), *things)
 

@@ -43,7 +43,8 @@ def verify_grant(grant: Grant, *, key: bytes, run_id: str, digest: str, now: dat
     Raises:
         WriteRefused: it is not; the message says why.
     """
-    if not hmac.compare_digest(_signature(grant, key), grant.signature):
+    signature = grant.signature.encode("utf-8", "surrogatepass")
+    if not hmac.compare_digest(_signature(grant, key).encode(), signature):
         raise WriteRefused("the grant's signature does not fit: it was not given here, or was changed since")
     if grant.run_id != run_id:
         raise WriteRefused(f"the grant is for run {one_line(grant.run_id)}, not for run {one_line(run_id)}")

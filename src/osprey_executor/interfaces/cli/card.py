@@ -48,6 +48,7 @@ def render_card(card: ApprovalCard, *, width: int) -> RenderableType:
 
 def card_text(card: ApprovalCard, *, width: int = 100) -> str:
     """Return the card as plain text, without colours."""
+    width = max(width, _LEAST_WIDTH)
     console = Console(width=width, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False)
     with console.capture() as captured:
         console.print(render_card(card, width=width))
@@ -189,7 +190,7 @@ def _bottom(card: ApprovalCard) -> RenderableType:
     text = Text(one_line(card.headline, 400), style=f"bold {_alarm(card)}")
     _loud(text, "REAL")
     rows = Table.grid(padding=(0, 2))
-    rows.add_column(no_wrap=True)
+    rows.add_column(overflow="fold")
     rows.add_column(style="dim", overflow="fold")
     for command, means in (
         (f"osprey-executor approve {run}", "run exactly this"),

@@ -1,0 +1,181 @@
+"""Whatever the source, the analysis ends, never raises, never runs any of it, and asks where it cannot follow."""
+
+import ast
+import tracemalloc
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from osprey_executor.analysis import _analyze, analyze
+from osprey_executor.models import AnalysisReport, Severity, Verdict
+
+
+@pytest.mark.parametrize(
+    "source", ["x = (", "def f(:\n  pass", "x = 1\n  y = 2", b"x = '\xff'", "x = 1\0", b"# coding: nonsense\n"]
+)
+def test_what_python_cannot_read_is_a_syntax_error(source: str | bytes):
+    report = analyze(source)
+    (finding,) = [one for one in report.findings if one.rule == "syntax/error"]
+    assert (report.verdict, report.reason, finding.severity) == (Verdict.ALLOW, "does not parse", Severity.ERROR)
+    assert finding.effect is None
+
+
+def test_the_line_of_a_syntax_error():
+    (finding,) = analyze("a = 1\nb = = 2\n").findings
+    assert finding.line == 2
+
+
+def test_bytes_are_decoded_as_python_does():
+    assert analyze("# -*- coding: latin-1 -*-\nname = 'é'\n".encode("latin-1")).verdict is Verdict.ALLOW
+    assert analyze(b"\xef\xbb\xbfimport epics\nepics.caput('A', 1)").writes[0].channel == "A"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = " + "-" * 200_000 + "1",
+        "x = " + "not " * 50_000 + "1",
+        "x = " + "[" * 5000 + "]" * 5000,
+        "x = a" + ".b" * 20_000,
+        "x = a" + "()" * 20_000,
+        "if a: pass\n" + "elif a: pass\n" * 3000,
+        "x = " + "a if b else " * 3000 + "c",
+        "".join(" " * n + "if a:\n" for n in range(90)) + " " * 90 + "pass\n",
+        "x = " + " + ".join(["'a'"] * 20_000),
+        "".join(f"def f{n}(x): return f{n + 1}(x + 'a')\n" for n in range(2000)) + "f0('')",
+        "x = 'a' * 10**9\ny = '%1000000000d' % 3\nz = f'{1:1000000000}'\nw = 'a'.zfill(10**9)\n",
+        "x = 10 ** 10 ** 10\ny = 1 << 10**9\n",
+        "import zlib\nzlib.decompress(b'x\\x9c')",
+        "x = [" + "1, " * 300_000 + "]",
+        "def f(x):\n    return f([x]) or f({x: f})\nf(f)\n",
+        "x = []\nfor i in range(9):\n    x.append(x)\nfor a in x:\n    for b in a:\n        for c in b: c.put(a)\n",
+        "class A(A): pass\nA()()()()\n",
+        "exec(" * 60 + "'1'" + ")" * 60,
+        "s = 's = %r; exec(s %% s)'\nexec(s % s)\n",
+    ],
+    ids=range(19),
+)
+def test_hostile_sources_end(source: str):
+    report = analyze(source)
+    assert report.verdict in (Verdict.ALLOW, Verdict.ASK)
+    assert report.reason
+
+
+@pytest.mark.parametrize("source", ["x = " + "-" * 200_000 + "1", "x = 1\n" * 1_000_000])
+def test_over_a_bound_asks(source: str):
+    report = analyze(source)
+    assert report.verdict is Verdict.ASK
+    assert report.findings[-1].rule == "analysis/limit"
+    assert not report.writes[0].known
+
+
+def test_a_crash_asks(monkeypatch: pytest.MonkeyPatch):
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("out of luck")
+
+    monkeypatch.setattr(_analyze, "_run", broken)
+    report = analyze("x = 1")
+    assert (report.verdict, report.findings[0].rule) == (Verdict.ASK, "analysis/crash")
+    assert "ZeroDivisionError" in report.reason
+
+
+def test_nothing_runs(tmp_path, capfd):
+    mark = tmp_path / "mark"
+    code = (
+        f"import absent_module\nopen({str(mark)!r}, 'w').write('x')\nexec('print(1)')\nprint(__import__('os').getpid())"
+    )
+    analyze(code)
+    assert not mark.exists()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_work_grows_with_the_source_and_no_faster():
+    block = (
+        "import epics\npvs = [epics.PV(f'A:{i}') for i in range(12)]\nfor pv in pvs:\n    log.append((pv.get(), 'x'))\n"
+    )
+    steps: list[int] = []
+    for count in (100, 400):
+        source = "log = []\n" + block * count
+        machine = _analyze.Machine(source, _analyze.builtin_catalogue(), _analyze._SEMANTICS, 10_000_000)
+        _analyze._run(machine, ast.parse(source))
+        steps.append(10_000_000 - machine.budget)
+    assert steps[1] <= 5 * steps[0]
+
+
+def test_memory_stays_small():
+    source = "names = [f'A:{i}:{j}' for i in range(60) for j in range(60)]\n" * 200
+    tracemalloc.start()
+    try:
+        analyze(source)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 100 * 2**20
+
+
+def check(report: AnalysisReport) -> None:
+    assert report.reason
+    assert not [one for one in report.findings if one.rule == "analysis/crash"], report.reason
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.one_of(st.text(max_size=300), st.binary(max_size=300)))
+def test_any_text_or_bytes(source: str | bytes):
+    check(analyze(source))
+
+
+_WORDS = st.sampled_from(
+    [
+        *("epics", "caput", "caget", "PV", "put", "get", "value", "x", "y", "z", "exec", "eval", "getattr", "None"),
+        *("=", "(", ")", "[", "]", "{", "}", ".", ",", ":", "'A'", '"B"', "+", "%", "f'{x}'", "1", "0", "**", "*", "@"),
+        *("def", "f", "class", "lambda", "for", "in", "if", "else", "import", "from", "as", "\n", "\n ", "\n\t"),
+        *("with", "try", "except", "return", "yield", "await", "async", ":=", "not", "and"),
+    ]
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(_WORDS, max_size=40))
+def test_any_words_of_python(words: list[str]):
+    check(analyze("import epics\n" + " ".join(words)))
+
+
+_NAMES = st.sampled_from(["epics", "pv", "x", "y", "f", "print", "names", "exec", "dict"])
+_EXPRESSIONS = st.recursive(
+    st.one_of(_NAMES, st.sampled_from(["'A:SP'", "1", "None", "epics.caput", "epics.PV('B')", "[]", "{}"])),
+    lambda inner: st.one_of(
+        st.builds("{}({})".format, inner, inner),
+        st.builds(
+            "{}.{}".format, _NAMES, st.sampled_from(["put", "get", "value", "items()", "append(x)", "join(names)"])
+        ),
+        st.builds("{}[{}]".format, inner, inner),
+        st.builds("({} + {})".format, inner, inner),
+        st.builds("({} % {})".format, inner, inner),
+        st.builds("[{} for x in {}]".format, inner, inner),
+        st.builds("{{{}: {}}}".format, inner, inner),
+        st.builds("(lambda x: {})".format, inner),
+        st.builds("getattr({}, {})".format, inner, inner),
+        st.builds("(x := {})".format, inner),
+        st.builds("f'{{{}}}:SP'".format, _NAMES),
+    ),
+    max_leaves=12,
+)
+_STATEMENTS = st.one_of(
+    st.builds("{} = {}".format, _NAMES, _EXPRESSIONS),
+    st.builds("pv.value = {}".format, _EXPRESSIONS),
+    st.builds("x, y = {}".format, _EXPRESSIONS),
+    st.builds("for x in {}:\n    y = {}".format, _EXPRESSIONS, _EXPRESSIONS),
+    st.builds("while {}:\n    x += {}".format, _EXPRESSIONS, _EXPRESSIONS),
+    st.builds("def f(x, *y, z={}):\n    global pv\n    pv = x\n    return {}".format, _EXPRESSIONS, _EXPRESSIONS),
+    st.builds("class f({}):\n    y = {}".format, _NAMES, _EXPRESSIONS),
+    st.builds("with {} as x:\n    x({})".format, _EXPRESSIONS, _EXPRESSIONS),
+    st.builds("try:\n    {}\nexcept x as y:\n    pass".format, _EXPRESSIONS),
+    st.builds("match {}:\n    case [x, *y]:\n        x({})".format, _EXPRESSIONS, _EXPRESSIONS),
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(_STATEMENTS, min_size=1, max_size=8))
+def test_any_program_of_a_grammar_is_followed_to_its_end(statements: list[str]):
+    check(analyze("import epics\n" + "\n".join(statements) + "\n"))

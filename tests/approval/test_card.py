@@ -1,0 +1,127 @@
+"""The card says what would happen, and its digest binds all that it says."""
+
+from typing import Any
+
+import pytest
+
+from osprey_executor.analysis import analyze
+from osprey_executor.approval import granted_channels, kinds_of
+from osprey_executor.models import (
+    AnalysisReport,
+    ControlSystemReport,
+    IsolationReport,
+    Limits,
+    PythonExecutionRequest,
+    WriteTarget,
+)
+
+REAL = ControlSystemReport(type="epics", real=True, writes_enabled=True)
+
+
+def targets(*channels: str | None) -> AnalysisReport:
+    return AnalysisReport(writes=tuple(WriteTarget(channel=channel, line=1) for channel in channels))
+
+
+@pytest.mark.parametrize(
+    ("channels", "granted"),
+    [
+        ((), ()),
+        (("A", "B", "A"), ("A", "B")),
+        (("VA:*:SP",), ("VA:*:SP",)),
+        (("A", None), ("*",)),
+        (("A", "*"), ("*",)),
+        (("A", "**.*"), ("*",)),
+        (("",), ("*",)),
+    ],
+)
+def test_what_an_approval_would_allow(channels: tuple[str | None, ...], granted: tuple[str, ...]):
+    assert granted_channels(targets(*channels)) == granted
+
+
+def test_kinds_of_channels():
+    assert kinds_of(["A:1:SP", "A:2:SP", "B:7:SP"]) == ("A:*:SP", "B:7:SP")
+
+
+@pytest.mark.parametrize(
+    ("code", "control", "words"),
+    [
+        ("x = 1", None, "Writes no channel of the simulator"),
+        ("import epics\nepics.caget('A')", None, "Reads only, from the simulator"),
+        ("import epics\nepics.caput('A', 1)", None, "Writes to A on the simulator"),
+        ("import epics\nepics.caput('A', 1)", REAL, "Writes to A on a REAL machine (epics)"),
+        (
+            "import epics\nfor i in range(4): epics.caput(f'H:{i}', 1)",
+            None,
+            "Writes to 4 channels (H:*) on the simulator",
+        ),
+        (
+            "import epics\nfor i in range(400): epics.caput(f'H:{i}', 1)",
+            REAL,
+            "Writes to 1 kind of channels (H:*) on a REAL machine (epics)",
+        ),
+        (
+            "import epics\nepics.caput(input(), 1)",
+            REAL,
+            "May write to channels that nobody can name before the run, on a REAL machine (epics)",
+        ),
+        (
+            "import epics\nepics.caput('A', 1)",
+            ControlSystemReport(type="mock"),
+            "Writes to A on the mock control system: writes are switched off, each would be refused",
+        ),
+    ],
+)
+def test_the_headline(make_card: Any, code: str, control: ControlSystemReport | None, words: str):
+    card = make_card(code, **({"control": control} if control else {}))
+    assert card.headline == words
+
+
+def test_unknown_channels_stand_first_among_the_unknowns(make_card: Any):
+    card = make_card("import epics\nepics.caput(input(), 1)\n")
+    assert "ANY channel" in card.unknowns[0]
+    assert "line 2" in card.unknowns[0]
+    assert granted_channels(card) == ("*",)
+
+
+def test_missing_proof_is_among_the_unknowns(make_card: Any):
+    card = make_card(isolation=IsolationReport(level="none"))
+    assert any("not proven" in told for told in card.unknowns)
+    assert not any("not proven" in told for told in make_card().unknowns)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"code": "import epics\nepics.caput('VA:HCM:01:SP', 0.3)\n"},
+        {"inputs": {"orbit.csv": "cd" * 32}},
+        {"inputs": {}},
+        {"isolation": IsolationReport(level="restricted", proven=True)},
+        {"isolation": IsolationReport(level="full", proven=False)},
+        {"isolation": IsolationReport(level="full", proven=True, engine="container")},
+        {"control": ControlSystemReport(type="epics", real=True, addresses=("127.0.0.1:5064",), writes_enabled=True)},
+        {"control": ControlSystemReport(type="simulator", addresses=("127.0.0.1:5065",), writes_enabled=True)},
+        {"control": ControlSystemReport(type="simulator", addresses=("127.0.0.1:5064",))},
+        {"engine_identity": {"python": "3.12", "packages": {"numpy": "2.4.6"}}},
+        {"limits": Limits(timeout=601)},
+        {"request": PythonExecutionRequest(user_query="correct the orbit", requester="bob")},
+        {"report": analyze("import epics\nepics.caput('B', 1)")},
+        {"bound": {"context": "ef" * 32}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_whatever_is_bound_changes_the_digest(make_card: Any, change: dict[str, Any]):
+    assert make_card(**change).digest != make_card().digest
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"attempt": 3},
+        {"reason": "another"},
+        {"expiry": 60.0},
+        {"request": PythonExecutionRequest(user_query="correct the orbit", requester="ada", retries=7)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_does_not_change_the_run_does_not(make_card: Any, change: dict[str, Any]):
+    assert make_card(**change).digest == make_card().digest

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Callable
@@ -55,4 +54,4 @@ def as_user(tmp_path: Path) -> Callable[..., str]:
 @pytest.fixture
 def descriptors() -> Callable[[], int]:
     """Count the open descriptors of this process."""
-    return lambda: len(os.listdir("/proc/self/fd"))
+    return lambda: len(list(Path("/proc/self/fd").iterdir()))

@@ -23,9 +23,10 @@ def main() -> None:
     packages = Path(sysconfig.get_path("purelib"))
     kernel.unshare(kernel.CLONE_NEWNS)
     kernel.mount("", "/", kernel.MS_REC | kernel.MS_PRIVATE)
-    trees = {name: kernel.clone_tree(str(path), 0) for name, path in (
-        ("python", Path(sys.base_prefix)), ("packages", packages), ("source", source)
-    )}
+    trees = {
+        name: kernel.clone_tree(str(path), 0)
+        for name, path in (("python", Path(sys.base_prefix)), ("packages", packages), ("source", source))
+    }
     code = script.read_text(encoding="utf-8")
     kernel.mount("tmpfs", "/tmp", 0, "mode=1777")
     place = Path("/tmp/reachable")

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from osprey_executor.config import ExecutionConfig
 from osprey_executor.execution import Engine, Program
+from osprey_executor.execution.local import open_local
 from osprey_executor.models import Limits, Outcome, RunStatus
 
 FORGE = """
@@ -199,9 +201,7 @@ os.mkdir("closed"); open("closed/x", "w"); os.chmod("closed", 0); os.chmod(".", 
         assert words in notes
 
 
-async def test_the_environment_of_the_service_stays_outside(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_environment_of_the_service_stays_outside(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_SECRET_KEY", "s3cret-value")
     code = """
 import os, glob
@@ -216,12 +216,9 @@ results = {"seen": seen}
 
 
 async def test_nothing_is_left_of_any_of_them(tmp_path: Path, descriptors: Callable[[], int]) -> None:
-    """After an engine is closed there is no process, descriptor or folder of it."""
-    from osprey_executor.execution import open_engine
-
     before_children = _children()
-    async with open_engine("local") as engine:
-        root = engine._root  # type: ignore[attr-defined]
+    async with open_local(ExecutionConfig()) as engine:
+        root = engine._root
         await engine.run(Program(code="pass"))
         before = descriptors()
         for code in ("while True: pass", "import os\nos.fork()\nwhile True: print('x' * 100000)", FORGE):
@@ -232,11 +229,8 @@ async def test_nothing_is_left_of_any_of_them(tmp_path: Path, descriptors: Calla
 
 
 def _children() -> set[str]:
-    return {
-        name
-        for name in os.listdir("/proc")
-        if name.isdigit() and _parent(name) == os.getpid()
-    }
+    names = (path.name for path in Path("/proc").iterdir() if path.name.isdigit())
+    return {name for name in names if _parent(name) == os.getpid()}
 
 
 def _parent(process: str) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from osprey_executor.execution import Engine, EngineEvent, Program
+from osprey_executor.execution import Engine, EngineEvent, Program, open_engine
 from osprey_executor.models import RunStatus
 
 LINGER = "import os, time\nos.fork()\nprint('up', flush=True)\ntime.sleep(600)"
@@ -64,13 +64,22 @@ async def test_twenty_runs_at_once_do_not_mix(engine: Engine) -> None:
     await asyncio.gather(*(one(number) for number in range(20)))
 
 
-async def test_fifty_runs_leave_no_descriptor_and_no_folder(engine: Engine, descriptors: Callable[[], int]) -> None:
+async def test_fifty_runs_leave_no_descriptor_and_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descriptors: Callable[[], int]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    async with open_engine("local") as engine:
+        await _fifty(engine, descriptors)
+        assert not list(tmp_path.glob("osprey-executor-*/job-*"))
+    assert not list(tmp_path.glob("osprey-executor-*"))
+
+
+async def _fifty(engine: Engine, descriptors: Callable[[], int]) -> None:
     await engine.run(Program(code="pass"))
     before = descriptors()
     for _ in range(10):
         await asyncio.gather(*(engine.run(Program(code="open('f', 'w').write('x')")) for _ in range(5)))
     assert descriptors() == before
-    assert not list(engine._root.glob("job-*"))  # type: ignore[attr-defined]
 
 
 async def test_the_event_loop_is_not_blocked(engine: Engine) -> None:
@@ -144,10 +153,10 @@ def _command(process: int) -> str:
 
 def _below(ancestor: int) -> list[int]:
     parents: dict[int, int] = {}
-    for name in os.listdir("/proc"):
-        if name.isdigit():
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit():
             try:
-                parents[int(name)] = int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1])
+                parents[int(path.name)] = int((path / "stat").read_text().rpartition(")")[2].split()[1])
             except OSError:
                 continue
     found: list[int] = []

@@ -4,7 +4,7 @@ Standard library only, Python 3.9 and newer. The argument is a JSON object: what
 """
 
 # A script for the interpreter inside: it tries the dangerous things on purpose, and prefers the plainest calls.
-# ruff: noqa: PTH101, PTH108, PTH109, PTH118, PTH123, PTH208, S103, S108, S606
+# ruff: noqa: PTH101, PTH108, PTH109, PTH118, PTH120, PTH123, PTH208, S103, S108, S606
 
 from __future__ import annotations
 
@@ -83,7 +83,8 @@ def _() -> str:
 @attempt("write outside the working folder and /tmp")
 def _() -> str:
     refused: list[OSError] = []
-    for folder in ("/", "/etc", "/usr/lib", "/dev", "/sandbox", "/sandbox/lib", "/sandbox/inputs", sys.prefix):
+    own = (os.path.dirname(sys.executable), os.path.dirname(os.__file__))
+    for folder in ("/", "/etc", "/usr/lib", "/dev", "/sandbox", "/sandbox/lib", "/sandbox/inputs", *own):
         try:
             with open(os.path.join(folder, "written-by-probe"), "w"):
                 return f"{folder} could be written"

@@ -37,7 +37,7 @@ def say(control: int, message: str) -> None:
 
 def refuse(control: int, error: OSError) -> None:
     """Tell which call the kernel refused."""
-    say(control, f"refused {error.errno or 0} {error.filename or 'call'}: {error.strerror or error}")
+    say(control, f"refused {error.errno or 0} {error.filename or error}")
 
 
 def _run(spec: JailSpec) -> None:

@@ -9,7 +9,7 @@ import tokenize
 import unicodedata
 
 from osprey_executor.models import Finding, Severity
-from osprey_executor.text import visible
+from osprey_executor.text import one_line, visible
 
 _MOST_FINDINGS = 50
 _SUSPICIOUS = re.compile(
@@ -44,7 +44,24 @@ def decoded(source: str | bytes) -> str:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise Unreadable(f"the source holds half a character at position {error.start}; Python cannot run it") from None
-    return text
+    if isinstance(source, str):
+        _refuse_other_meaning(text)
+    return text.removeprefix("\ufeff")
+
+
+def _refuse_other_meaning(text: str) -> None:
+    """Refuse text whose declared encoding makes Python run other code than a person sees: it is executed as UTF-8."""
+    data = text.encode("utf-8", "replace")
+    try:
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        same = codecs.decode(data, encoding).removeprefix("\ufeff") == text.removeprefix("\ufeff")
+    except (SyntaxError, UnicodeError, LookupError, ValueError) as error:
+        raise Unreadable(f"the source cannot be decoded: {error}") from None
+    if not same:
+        raise Unreadable(
+            f"the source declares the encoding {one_line(encoding, 40)}, with which Python would run other code than "
+            "is shown here; declare utf-8, or nothing"
+        )
 
 
 def hidden(text: str) -> list[Finding]:

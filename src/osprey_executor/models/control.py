@@ -78,3 +78,8 @@ class ControlSession(Protocol):
     def reads(self) -> Sequence[Reading]:
         """Everything that was read, in order, for the replay."""
         ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know of this session besides."""
+        ...

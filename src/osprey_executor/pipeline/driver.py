@@ -115,6 +115,7 @@ class Driver:
         try:
             await _unless_cancelled(rooms, asyncio.create_task(_first_of(asked, elsewhere)))
             if elsewhere.done():
+                asked.cancel(f"{elsewhere.result()} has decided in another process")
                 return True
             decision = asked.result()
         finally:
@@ -170,9 +171,11 @@ async def _ask(decide: Decide, card: ApprovalCard) -> Decision | None:
     return decision
 
 
-async def _decided_elsewhere(rooms: Rooms) -> None:
-    while await rooms.store.decided(rooms.run_id) is None:  # noqa: ASYNC110 - it is another process that decides
+async def _decided_elsewhere(rooms: Rooms) -> str:
+    """Wait until another process has decided, and return who it was."""
+    while (decided := await rooms.store.decided(rooms.run_id)) is None:  # noqa: ASYNC110 - another process decides
         await asyncio.sleep(_POLL_SECONDS)
+    return decided.by
 
 
 async def _cancel_requested(rooms: Rooms) -> None:

@@ -31,6 +31,7 @@ from osprey_executor.pipeline.checkpoints import open_checkpoints
 from osprey_executor.pipeline.driver import RESUME, Decide, Driver
 from osprey_executor.pipeline.equipment import EquipmentPool
 from osprey_executor.pipeline.graph import build_graph
+from osprey_executor.pipeline.nodes.execute import with_notes
 from osprey_executor.pipeline.probe import probe
 from osprey_executor.pipeline.record import waiting_result
 from osprey_executor.pipeline.recovery import end_undriven, recover
@@ -232,13 +233,13 @@ class Executor:
         run_id = await self.store.find(prefix)
         folder = self._folder(run_id)
         result = await self.result(run_id)
-        if result.code is None:
-            raise InvalidRequestError(f"run {run_id} has no program that could be replayed")
+        if result.code is None or not any(attempt.status for attempt in result.attempts):
+            raise InvalidRequestError(f"run {run_id} executed nothing, so there is nothing to replay")
         request = await asyncio.to_thread(folder.load_request)
         equipment = await self.equipment.of(Config.from_record(await self.store.config(run_id)))
         session = await asyncio.to_thread(ReplaySession.of, folder)
         program = Program(code=result.code, inputs=dict(folder.inputs()), context=request.capability_context_data)
-        return await equipment.engine.run(program, control=session)
+        return with_notes(await equipment.engine.run(program, control=session), session)
 
     async def probe(self, config: Config) -> list[Probe]:
         """Try, with the engine and the broker of `config`, what must be refused and what is needed."""

@@ -95,6 +95,11 @@ class ReplaySession:
         return tuple(self._reads)
 
     @property
+    def notes(self) -> Sequence[str]:
+        """The deviations, with what they deviate from."""
+        return tuple(f"replay: {text}" for text in self.deviations)
+
+    @property
     def deviations(self) -> tuple[str, ...]:
         """What this replay did otherwise than the run, in words; look at it after the end."""
         return tuple(one_line(text, 500) for text in (*self._recording.deviations, *self._recording.missing()))

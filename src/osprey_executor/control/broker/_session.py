@@ -80,6 +80,12 @@ class Session:
         """Everything that was read, in order; how much was too much to be kept says `reads.dropped`."""
         return self._reads
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know: readings that were too many for the record."""
+        dropped = self._reads.dropped
+        return (f"{dropped} readings were too many for the record; a replay ends before them",) if dropped else ()
+
     async def read(self, channels: Sequence[str]) -> Mapping[str, Reading]:
         """Return one reading a channel, by the names as asked for.
 

@@ -57,6 +57,7 @@ async def execute(state: State, runtime: Runtime[Rooms]) -> State:
             outcome = await rooms.engine.run(program, control=session, on_event=lambda event: _tell(event, rooms))
         except (EngineError, EngineUnavailableError) as error:
             outcome = _broken(error, session, rooms, code)
+        outcome = with_notes(outcome, session)
         await asyncio.to_thread(
             rooms.folder.attempt(attempt).save_outcome,
             outcome,
@@ -74,6 +75,11 @@ async def execute(state: State, runtime: Runtime[Rooms]) -> State:
         "timings": timings(),
         "next": "collect",
     }
+
+
+def with_notes(outcome: Outcome, session: ControlSession) -> Outcome:
+    """Return the outcome with what the session has to say."""
+    return outcome.model_copy(update={"notes": (*outcome.notes, *session.notes)})
 
 
 def _broken(error: EngineError | EngineUnavailableError, session: ControlSession, rooms: Rooms, code: str) -> Outcome:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from osprey_executor.errors import EngineError
 from osprey_executor.execution import Engine, EngineEvent, Program, open_engine
 from osprey_executor.models import RunStatus
 
@@ -50,6 +51,18 @@ async def test_cancelling_at_any_moment_leaves_nothing(engine: Engine, descripto
             await task
     assert not _launchers()
     assert descriptors() == before
+
+
+async def test_a_launcher_that_is_killed_is_no_fault_of_the_code(engine: Engine) -> None:
+    up = asyncio.Event()
+    task = asyncio.create_task(engine.run(Program(code=LINGER), on_event=lambda event: up.set()))
+    await up.wait()
+    below = _below(os.getpid())
+    for process in _launchers():
+        os.kill(process, signal.SIGKILL)
+    with pytest.raises(EngineError, match="launcher of the jail ended with -9"):
+        await task
+    _wait_until(lambda: not any(_alive(process) for process in below))
 
 
 async def test_twenty_runs_at_once_do_not_mix(engine: Engine) -> None:

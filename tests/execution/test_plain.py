@@ -56,6 +56,13 @@ async def test_every_end_has_its_status(plain: Engine, code: str, status: RunSta
     assert word in str(outcome.error)
 
 
+async def test_many_long_runs_leave_threads_for_others(plain: Engine) -> None:
+    code = "import time\ntime.sleep(1)\nresults = {}"
+    outcomes = await asyncio.gather(*(plain.run(Program(code=code)) for _ in range(10)))
+    assert all(outcome.status is RunStatus.SUCCEEDED for outcome in outcomes)
+    assert max(outcome.usage.wall_seconds for outcome in outcomes) < 60
+
+
 async def test_cancelling_ends_the_group(plain: Engine, tmp_path: Path, descriptors: Callable[[], int]) -> None:
     await plain.run(Program(code="pass"))
     before = descriptors()

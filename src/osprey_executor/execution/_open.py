@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -27,7 +27,7 @@ _RESTRICTED = (
 @asynccontextmanager
 async def open_engine(
     name: str, config: Config | ExecutionConfig | Mapping[str, Any] | None = None
-) -> AsyncIterator[Engine]:
+) -> AsyncGenerator[Engine]:
     """Open the engine `name` for as long as the context lasts.
 
     Args:

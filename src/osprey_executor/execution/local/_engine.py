@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from osprey_executor.errors import EngineUnavailableError
 from osprey_executor.execution._events import EngineEvent
 from osprey_executor.execution.local._facts import Facts, ask
 from osprey_executor.execution.local._interpreter import Interpreter
+from osprey_executor.execution.local._patience import uninterrupted
 from osprey_executor.execution.local._probes import Prober
 from osprey_executor.execution.local._run import Run
 from osprey_executor.execution.local._sandbox import LaunchError, Sandbox
@@ -92,17 +94,19 @@ class LocalEngine:
     ) -> Outcome:
         """Run one program in a new sandbox; see `Engine.run`."""
         number = next(self._numbers)
-        staged = await asyncio.to_thread(
-            stage_program, self._root / f"job-{number}", program, private_user=self._sandbox.private_user
-        )
+        job = self._root / f"job-{number}"
         try:
-            run = Run(program, program.limits or self._limits, self._sandbox, self.isolation, control, on_event)
+            staged = await uninterrupted(
+                asyncio.to_thread(stage_program, job, program, private_user=self._sandbox.private_user)
+            )
+            limits = program.limits or self._limits
+            run = Run(program, limits, self._sandbox, self.isolation, control, on_event)
             outcome = await run.conduct(staged, program.folder or self._root / f"run-{number}")
             if outcome.figures:
                 self._on_figures()
             return outcome
         finally:
-            await asyncio.to_thread(staged.remove)
+            await uninterrupted(asyncio.to_thread(shutil.rmtree, job, ignore_errors=True))
 
     async def probe(self) -> list[Probe]:
         """Try, from inside, everything that must be refused, and tell what was seen."""

@@ -43,6 +43,7 @@ class JailProcess:
         self._usage: tuple[float, int] | None = None
         self._folder: int | None = None
         self._ordered = self._closed = False
+        self._last_resort: asyncio.TimerHandle | None = None
         loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = loop.create_future()
         with contextlib.ExitStack() as undo:
@@ -96,7 +97,7 @@ class JailProcess:
         self._ordered = True
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
-        asyncio.get_running_loop().call_later(_PATIENCE, self._kill)
+        self._last_resort = asyncio.get_running_loop().call_later(_PATIENCE, self._kill)
 
     def _kill(self) -> None:
         if not self._gone.done():
@@ -133,6 +134,8 @@ class JailProcess:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._control)
         loop.remove_reader(self._process_fd)
+        if self._last_resort is not None:
+            self._last_resort.cancel()
 
     def _note_end(self) -> None:
         asyncio.get_running_loop().remove_reader(self._process_fd)

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from osprey_executor.execution.local import jail
@@ -97,7 +98,9 @@ class PlainProcess:
         self.stdout, self.stderr = self._process.stdout.fileno(), self._process.stderr.fileno()
         for descriptor in (self.stdout, self.stderr):
             os.set_blocking(descriptor, False)
-        self._ending = asyncio.ensure_future(asyncio.to_thread(self._wait))
+        self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
+        # A thread of its own: those of the loop are few, and a run may take an hour.
+        threading.Thread(target=self._wait, args=(asyncio.get_running_loop(),), daemon=True).start()
 
     def end(self) -> None:
         """Kill the process group."""
@@ -125,19 +128,20 @@ class PlainProcess:
             if stream is not None:
                 stream.close()
 
-    def _wait(self) -> Ending:
+    def _wait(self, loop: asyncio.AbstractEventLoop) -> None:
         # The group is ended while its leader still holds the number, so that nobody else can have it.
         os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
         self._kill()
         _, status, usage = os.wait4(self._process.pid, 0)
         code = os.waitstatus_to_exitcode(status)
         self._process.returncode = code
-        ended_by_us = self._ordered and code == -signal.SIGKILL
-        return Ending(
-            None if ended_by_us else code,
+        ending = Ending(
+            None if self._ordered and code == -signal.SIGKILL else code,
             cpu_seconds=usage.ru_utime + usage.ru_stime,
             max_memory=usage.ru_maxrss * _KIB,
         )
+        with contextlib.suppress(RuntimeError):  # the loop was closed over our heads
+            loop.call_soon_threadsafe(self._ending.set_result, ending)
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -102,7 +102,7 @@ class Run:
             raise self._failure
         cut = self._cut.result() if self._cut.done() else None
         wall = time.monotonic() - begun
-        self._check_start(report, ending, cut, outputs[1].text)
+        self._check(report, ending, cut, outputs[1].text)
         judgement = judge(Case(self.program.code, self.limits, ending, cut, report, self.control))
         collected = await self._collect(running, folder)
         figures = await asyncio.to_thread(_write_figures, report.figures, folder / "figures")
@@ -121,11 +121,15 @@ class Run:
             isolation=self.isolation,
         )
 
-    def _check_start(self, report: GuestReport, ending: Ending, cut: Cut | None, stderr: str) -> None:
-        if report.started or ending.exceeded is not None or cut is not None:
+    def _check(self, report: GuestReport, ending: Ending, cut: Cut | None, stderr: str) -> None:
+        """Raise what is not the code's fault."""
+        if cut is not None or ending.exceeded is not None:
             return
-        told = one_line(stderr.strip()[-1000:], 1000) or f"it ended with {ending.code} and said nothing"
-        raise EngineError(f"the interpreter failed before it came to the code: {told}")
+        if ending.code is None:
+            raise EngineError("what watches the code was ended from outside, so nobody can tell how the code ended")
+        if not report.started:
+            told = one_line(stderr.strip()[-1000:], 1000) or f"it ended with {ending.code} and said nothing"
+            raise EngineError(f"the interpreter failed before it came to the code: {told}")
 
     async def _end_of(self, running: Running, begun: float) -> Ending:
         ended = asyncio.ensure_future(running.ended())
@@ -154,10 +158,11 @@ class Run:
         if source is None:
             return Collected()
         limits = self.limits
-        found = await asyncio.to_thread(
-            collect, source, folder / "artifacts", most_bytes=limits.folder, most_files=limits.files
+        # Never cut short: its thread would go on with a descriptor that is closed, or somebody else's by then.
+        found = await uninterrupted(
+            asyncio.to_thread(collect, source, folder / "artifacts", most_bytes=limits.folder, most_files=limits.files)
         )
-        if await asyncio.to_thread(is_full, source):
+        if is_full(source):
             what = f"{show_size(limits.folder)} (limits.folder) or {limits.files} files (limits.files)"
             found.notes.append(f"the working folder is full: its limit is {what}")
         return found

@@ -27,10 +27,6 @@ class Staged:
     code: Path
     inputs: Mapping[str, Path]
 
-    def remove(self) -> None:
-        """Remove what was made for the run."""
-        shutil.rmtree(self.root, ignore_errors=True)
-
 
 def stage_guest(root: Path) -> Path:
     """Copy the guest library to `root` and return the folder that goes on `sys.path`.

@@ -9,7 +9,7 @@ from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from osprey_executor.analysis import calls, commands, computed, containers, dynamic, functions, iterators, stdlib
+from osprey_executor.analysis import calls, commands, computed, containers, dynamic, functions, iterators, stdlib, web
 from osprey_executor.analysis.catalogue import Catalogue, builtin_catalogue
 from osprey_executor.analysis.expressions import EXPRESSIONS
 from osprey_executor.analysis.machine import Machine, OverBudget, Semantics
@@ -19,7 +19,6 @@ from osprey_executor.models import AnalysisReport, Effect, Finding, Severity, Ve
 from osprey_executor.text import one_line
 
 _MOST_SOURCE = 4 * 2**20
-_MOST_NODES = 2_000_000
 _STEPS_PER_BYTE = 4
 _LEAST_STEPS = 100_000
 _MOST_STEPS = 4_000_000
@@ -27,7 +26,15 @@ _ROUNDS = 3
 _SEMANTICS = Semantics(
     EXPRESSIONS,
     STATEMENTS,
-    {**containers.MODELS, **iterators.MODELS, **computed.MODELS, **dynamic.MODELS, **commands.MODELS, **stdlib.MODELS},
+    {
+        **containers.MODELS,
+        **iterators.MODELS,
+        **computed.MODELS,
+        **dynamic.MODELS,
+        **commands.MODELS,
+        **stdlib.MODELS,
+        **web.MODELS,
+    },
     calls.call,
 )
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from osprey_executor.analysis import boxes, functions, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
-from osprey_executor.analysis.lookups import from_namespace
+from osprey_executor.analysis.lookups import computed_name, from_namespace
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.values import (
     NOTHING,
@@ -28,7 +28,6 @@ from osprey_executor.analysis.values import (
     Value,
     held,
     is_text,
-    join,
     joined,
     only_const,
 )
@@ -55,6 +54,11 @@ _LOOKERS = frozenset(
 )
 """Builtins that look at a thing and do not use it."""
 _LONG_PATH = 6
+_ACCESSORS = {
+    "__getattribute__": "builtins.getattr",
+    "__getattr__": "builtins.getattr",
+    "__setattr__": "builtins.setattr",
+}
 _TEXT_OF = frozenset(("str", "format", "repr"))
 
 
@@ -91,6 +95,18 @@ def _call(m: Machine, node: ast.AST, atom: Atom, given: Arguments) -> Value:
 def unknown(m: Machine, node: ast.AST, given: Arguments) -> Value:
     """Return what a call of something unknown may give: anything, and what it was given."""
     kept: list[Value] = [UNKNOWN]
+    _hand_on(m, node, given)
+    for value in given.everything():
+        for atom in held(value):
+            let_go(m, node, atom)
+            if isinstance(atom, Func | Obj | Bound | Class) or (
+                isinstance(atom, Ref) and m.catalogue.is_control(atom.path)
+            ):
+                kept.append((atom,))
+    return joined(kept)
+
+
+def _hand_on(m: Machine, node: ast.AST, given: Arguments) -> None:
     for value in given.everything():
         for atom in value:
             if isinstance(atom, Ref) and not atom.made and atom.path in m.modules and m.catalogue.is_control(atom.path):
@@ -102,13 +118,6 @@ def unknown(m: Machine, node: ast.AST, given: Arguments) -> Value:
                     Severity.WARNING,
                     ask=True,
                 )
-        for atom in held(value):
-            let_go(m, node, atom)
-            if isinstance(atom, Func | Obj | Bound | Class) or (
-                isinstance(atom, Ref) and m.catalogue.is_control(atom.path)
-            ):
-                kept.append((atom,))
-    return joined(kept)
 
 
 def let_go(m: Machine, node: ast.AST, atom: Atom) -> None:
@@ -133,10 +142,13 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         if made is not None:
             return made
     catalogue = m.catalogue
-    if path.endswith((".__getattribute__", ".__getattr__")) and given.args:
-        owner = replace(ref, path=path.rpartition(".")[0], made=bool(ref.channels))
-        getter = m.semantics.models.get("builtins.getattr")
-        return (getter(m, node, Arguments(((owner,), given.args[-1]))) if getter else None) or UNKNOWN
+    owner, _, last = path.rpartition(".")
+    if last in _ACCESSORS and given.args:
+        model = m.semantics.models[_ACCESSORS[last]]
+        holder = replace(ref, path=owner, made=bool(ref.channels))
+        return model(m, node, replace(given, args=((holder,), *given.args[-2:]), nodes={})) or UNKNOWN
+    if last == "?" and not ref.made and catalogue.is_control(path):
+        return computed_name(m, node, replace(ref, path=owner))
     rule = catalogue.rule(path)
     if rule is not None:
         m.apply(node, rule, ref, given)
@@ -147,6 +159,7 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         result = unknown(m, node, given)
         last = path.rpartition(".")[2]
         return (Ref(path, True), *result[1:]) if last[:1].isupper() and path.count(".") < 6 else result
+    _hand_on(m, node, given)
     for value in given.everything():
         for atom in held(value):
             if isinstance(atom, Func | Bound | Partial):
@@ -237,6 +250,3 @@ def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, g
     if name == "encode":
         return (owner,)
     return texts.reshaped(Pattern(""), name) if is_text(owner) else UNKNOWN
-
-
-__all__ = ["call", "join", "let_go", "unknown"]

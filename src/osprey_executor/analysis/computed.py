@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from osprey_executor.analysis import functions
-from osprey_executor.analysis.imports import bring
+from osprey_executor.analysis.imports import bring, run_written
 from osprey_executor.analysis.lookups import attribute_of, computed_name
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.targets import set_attribute
@@ -176,7 +176,17 @@ def _first(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return given.args[0] if given.args else UNKNOWN
 
 
+def _spec_of_file(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    for atom in given.get(1, "location") or UNKNOWN:
+        name = str(atom.value) if isinstance(atom, Const) else ""
+        run_written(m, node, m.files.get(name) or UNKNOWN, name or "a file")
+    return UNKNOWN
+
+
 MODELS: dict[str, Model] = {
+    "importlib.util.find_spec": _import,
+    "importlib.util.module_from_spec": _first,
+    "importlib.util.spec_from_file_location": _spec_of_file,
     "builtins.getattr": _getattr,
     "builtins.setattr": _setattr,
     "builtins.object.__setattr__": _setattr,

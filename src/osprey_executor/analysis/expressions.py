@@ -14,6 +14,7 @@ from osprey_executor.analysis.values import (
     NOTHING,
     UNKNOWN,
     Box,
+    Class,
     Const,
     Func,
     Obj,
@@ -61,6 +62,15 @@ def call(m: Machine, node: ast.Call) -> Value:
         owner = m.peek(func.value)
         callee = attribute_of(m, func, owner, func.attr)
         given = arguments(m, node)
+        if func.attr == "__subclasses__" and not any(isinstance(atom, Class) for atom in owner):
+            m.find(
+                node,
+                "opaque/all-classes",
+                Effect.OPAQUE,
+                "looks through all classes of the interpreter, from where anything can be reached",
+                Severity.WARNING,
+                ask=True,
+            )
         if func.attr in m.catalogue.hints and m.imported and all(isinstance(atom, Unknown) for atom in owner):
             m.find(
                 node,

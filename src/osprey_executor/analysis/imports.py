@@ -112,7 +112,7 @@ def run_written(m: Machine, node: ast.AST, written: Value, name: str) -> None:
         node,
         "opaque/written-code",
         Effect.OPAQUE,
-        f"runs {name}, which the program wrote itself with content that is only known when it runs",
+        f"runs the code of {name}, which is only known when the program runs",
         Severity.WARNING,
         ask=True,
     )

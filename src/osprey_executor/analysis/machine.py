@@ -106,8 +106,6 @@ class Machine:
         self.taken: dict[tuple[int, int], str] = {}
         self.asking: dict[str, str] = {}
 
-    # -- syntax ---------------------------------------------------------------------------------------------------
-
     def peek(self, node: ast.expr) -> Value:
         """Return the value of an expression that is only looked at or called."""
         self.budget -= 1
@@ -140,8 +138,6 @@ class Machine:
     def call(self, node: ast.AST, callee: Value, given: Arguments) -> Value:
         """Return what calling `callee` gives, and note what it does."""
         return self.semantics.caller(self, node, callee, given)
-
-    # -- names ----------------------------------------------------------------------------------------------------
 
     def bind(self, name: str, value: Value) -> None:
         """Bind a name where the running body would."""
@@ -183,8 +179,6 @@ class Machine:
     def mutated(self) -> None:
         """Note that a container or object holds more than before."""
         self.mutations += 1
-
-    # -- findings -------------------------------------------------------------------------------------------------
 
     def where(self, node: ast.AST) -> tuple[int, int, int | None, int | None]:
         """Return line, column, last line and last column of a node, counted from 1."""

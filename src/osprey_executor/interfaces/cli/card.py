@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from osprey_executor.models import ApprovalCard, WriteTarget
 
 _LEAST_WIDTH: Final = 40
+_WIDE_ENOUGH: Final = 70
 _MOST_ROWS: Final = 24
 _MOST_NAMES: Final = 12
 _MOST_UNKNOWNS: Final = 8
@@ -42,7 +43,7 @@ def render_card(card: ApprovalCard, *, width: int) -> RenderableType:
         parts.append(_unknowns(card))
     if card.writes:
         parts.append(_writes(card, width))
-    parts += [_facts(card), code_listing(card.code, card.findings, width), _bottom(card)]
+    parts += [_facts(card), code_listing(card.code, card.findings, width), _bottom(card, width)]
     return Group(*parts)
 
 
@@ -185,12 +186,12 @@ def _when(moment: datetime) -> str:
     return f"{local:%Y-%m-%d %H:%M} {local.tzname() or ''}".rstrip()
 
 
-def _bottom(card: ApprovalCard) -> RenderableType:
+def _bottom(card: ApprovalCard, width: int) -> RenderableType:
     run = one_line(card.run_id, 40)
     text = Text(one_line(card.headline, 400), style=f"bold {_alarm(card)}")
     _loud(text, "REAL")
     rows = Table.grid(padding=(0, 2))
-    rows.add_column(overflow="fold")
+    rows.add_column(overflow="fold", no_wrap=width >= _WIDE_ENOUGH)
     rows.add_column(style="dim", overflow="fold")
     for command, means in (
         (f"osprey-executor approve {run}", "run exactly this"),

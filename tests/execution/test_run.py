@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from osprey_executor.errors import InvalidRequestError
+from osprey_executor.errors import InvalidRequestError, StorageError
 from osprey_executor.execution import Engine, EngineEvent, OutputChunk, Program, ProgressReport
 from osprey_executor.models import Limits, RunStatus
 
@@ -168,6 +168,12 @@ async def test_an_input_that_is_no_file_is_the_callers_error(engine: Engine, tmp
     path = tmp_path if kind == "folder" else tmp_path / "missing"
     with pytest.raises(InvalidRequestError, match="data"):
         await engine.run(Program(code="pass", inputs={"data": path}))
+
+
+async def test_a_folder_that_cannot_be_made_is_told_before_the_code_starts(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot be made"):
+        await engine.run(Program(code="pass", folder=tmp_path / "file" / "run"))
 
 
 async def test_a_context_that_cannot_be_encoded_is_the_callers_error(engine: Engine) -> None:

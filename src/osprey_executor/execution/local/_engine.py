@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from osprey_executor.errors import EngineUnavailableError
+from osprey_executor.errors import EngineUnavailableError, StorageError
 from osprey_executor.execution._events import EngineEvent
 from osprey_executor.execution.local._facts import Facts, ask
 from osprey_executor.execution.local._interpreter import Interpreter
@@ -95,13 +95,15 @@ class LocalEngine:
         """Run one program in a new sandbox; see `Engine.run`."""
         number = next(self._numbers)
         job = self._root / f"job-{number}"
+        folder = program.folder or self._root / f"run-{number}"
+        _make(folder)
         try:
             staged = await uninterrupted(
                 asyncio.to_thread(stage_program, job, program, private_user=self._sandbox.private_user)
             )
             limits = program.limits or self._limits
             run = Run(program, limits, self._sandbox, self.isolation, control, on_event)
-            outcome = await run.conduct(staged, program.folder or self._root / f"run-{number}")
+            outcome = await run.conduct(staged, folder)
             if outcome.figures:
                 self._on_figures()
             return outcome
@@ -134,3 +136,10 @@ class LocalEngine:
             "limits": self._limits.model_dump(mode="json"),
             **self._details,
         }
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"the folder {folder} for what the run leaves cannot be made: {error.strerror}") from error

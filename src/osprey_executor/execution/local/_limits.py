@@ -35,7 +35,7 @@ def resource_limits(limits: Limits, *, own_processes: bool, own_user: bool = Fal
         ("AS", space, space),
         ("FSIZE", largest, largest),
         ("NOFILE", limits.open_files, limits.open_files),
-        ("CORE", 0, 0),
+        ("CORE", 1, 1),  # 0 would still hand the dump to a program of the host, where one is set (core(5))
         ("MSGQUEUE", 0, 0),
         ("RTPRIO", 0, 0),
         ("NICE", 0, 0),

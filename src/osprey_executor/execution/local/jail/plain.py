@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 
 from . import kernel
@@ -17,7 +16,6 @@ def main() -> None:
     if sys.platform == "linux":
         kernel.die_with_parent()
     set_limits(spec["rlimits"])
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     kernel.default_signals()
     os.umask(0o022)
     os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted

@@ -111,6 +111,7 @@ class GuestLink:
                 if frame is None:
                     return None
                 await self._take(frame)
+                await asyncio.sleep(0)  # a flood never blocks, and must not keep the loop from others
         except Malformed as broken:
             self._frames.shut()
             return f"the program wrote to the service's own channel: {broken!s:.300}"

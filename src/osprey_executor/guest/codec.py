@@ -35,8 +35,9 @@ def encode(value: Any) -> tuple[Any, list[Any]]:
 
     Raises:
         ValueError: the value, or one inside it, cannot be encoded; the message says which.
+        Exception: whatever the value raises when it is read.
     """
-    encoder = Encoder("value")
+    encoder = Encoder("value", strict=True)
     document = encoder.encode(value)
     if encoder.problems:
         raise ValueError("; ".join(encoder.problems[:5]))

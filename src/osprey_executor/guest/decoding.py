@@ -12,7 +12,7 @@ from importlib import import_module
 from io import BytesIO
 from pathlib import PurePosixPath
 from struct import unpack_from
-from typing import Any, Callable, Dict, Sequence
+from typing import Any, Callable, Dict, Sequence, cast
 
 from .zones import zone_of
 
@@ -98,7 +98,7 @@ def _objects(parts: dict[str, Any]) -> Any:
         import numpy as np
     except ImportError:
         return parts["items"]
-    made = np.empty(len(parts["items"]), dtype=object)
+    made = cast("Any", np.empty(len(parts["items"]), dtype=object))
     for index, item in enumerate(parts["items"]):
         made[index] = item
     return made.reshape(parts["shape"])

@@ -20,27 +20,34 @@ class TooLarge(Exception):
 
 
 class Encoder:
-    """Encodes values one after the other; `blobs` and `problems` grow with them."""
+    """Encodes values one after the other; `blobs` and `problems` grow with them.
 
-    def __init__(self, name: str, most_results: int = _UNLIMITED, most_document: int = _UNLIMITED) -> None:
+    A strict one lets through what is raised while a value is read: by the value, or by a signal handler of the program.
+    """
+
+    def __init__(
+        self, name: str, most_results: int = _UNLIMITED, most_document: int = _UNLIMITED, strict: bool = False
+    ) -> None:
         self.blobs: list[Any] = []
         self.problems: list[str] = []
         self._name = name
+        self._strict = strict
         self._where: list[str] = []
         self._open: set[int] = set()
         self._text = self._bytes = 0
         self._most_text, self._most_bytes = most_document, most_results
 
     def encode(self, value: Any) -> Any:
-        """Return the document of `value`. Raises TooLarge alone, whatever the value does."""
+        """Return the document of `value`. Raises TooLarge alone, whatever the value does, unless strict."""
         try:
             return self._any(value)
         except TooLarge:
             raise
-        except RecursionError:
-            return self.opaque(value, _TOO_DEEP)
         except (Exception, SystemExit) as error:
-            return self.opaque(value, "{} while it was read".format(class_name(error)))
+            if self._strict:
+                raise
+            deep = isinstance(error, RecursionError)
+            return self.opaque(value, _TOO_DEEP if deep else "{} while it was read".format(class_name(error)))
 
     def inside(self, value: Any, where: str) -> Any:
         """Return the document of a part of the value in hand; `where` is its path below it, as Python writes it."""

@@ -80,7 +80,6 @@ def _prepare(channel: Channel, path: str, source: bytes, context: Context, limit
     sys.path.append(os.getcwd())
     module = ModuleType("__main__")
     module.__dict__.update(__file__=path, __builtins__=builtins, __cached__=None, context=context)
-    module.__annotations__ = {}
     # The module of `python -c` must live on: its frames still run in its globals.
     _kept.append(sys.modules["__main__"])
     sys.modules["__main__"] = module

@@ -47,14 +47,14 @@ def _check_value(wanted: Any, value: Any, path: str, problems: list[str], deep: 
         if isinstance(value, Mapping):
             _check_names(cast(Mapping[str, Any], wanted), cast(Mapping[Any, Any], value), path, problems, deep + 1)
         else:
-            problems.append(f"{path} must be a dict, but it is {_what(value)}")
+            problems.append(f"{path} must be a dict, not {_what(value)}")
     elif isinstance(wanted, list | tuple) and _checks(wanted) is None:
         if not _is_list(value):
-            problems.append(f"{path} must be a list, but it is {_what(value)}")
+            problems.append(f"{path} must be a list, not {_what(value)}")
     else:
         checks = _checks(wanted)
         if checks is not None and not any(check(value) for check in checks):
-            problems.append(f"{path} must be of type {_word(wanted)}, but it is {_what(value)}")
+            problems.append(f"{path} must be of type {_word(wanted)}, not {_what(value)}")
 
 
 def _checks(wanted: Any) -> list[Callable[[Any], bool]] | None:
@@ -88,10 +88,7 @@ def _there_is(found: Mapping[Any, Any]) -> str:
 
 
 def _what(value: Any) -> str:
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
+    return "None" if value is None else type(value).__name__
 
 
 def _science(library: str, *names: str) -> tuple[type, ...]:

@@ -123,7 +123,11 @@ asyncio.run(main())
 """
 
 
-def test_a_killed_service_leaves_no_process(tmp_path: Path) -> None:
+async def test_a_killed_service_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
     script = tmp_path / "service.py"
     script.write_text(SERVICE)
     service = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
@@ -136,6 +140,12 @@ def test_a_killed_service_leaves_no_process(tmp_path: Path) -> None:
         service.send_signal(signal.SIGKILL)
         service.communicate()
     _wait_until(lambda: not any(_alive(process) for process in below))
+    left = list(temporary.iterdir())
+    assert len(left) == 1  # nobody was there to remove it
+    async with open_engine("local"), open_engine("local"):
+        assert not left[0].exists()
+        assert len(list(temporary.iterdir())) == 2
+    assert not list(temporary.iterdir())
 
 
 def _wait_until(true: Callable[[], bool]) -> None:

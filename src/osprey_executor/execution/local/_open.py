@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-import shutil
-import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from osprey_executor.config import ExecutionConfig
-from osprey_executor.errors import StorageError
 from osprey_executor.execution.local import _seccomp
 from osprey_executor.execution.local._engine import LocalEngine
 from osprey_executor.execution.local._fonts import Fonts
@@ -19,6 +17,7 @@ from osprey_executor.execution.local._interpreter import find_interpreter
 from osprey_executor.execution.local._jail import JailSandbox, Walls
 from osprey_executor.execution.local._plain import PlainSandbox
 from osprey_executor.execution.local._probes import Prober
+from osprey_executor.execution.local._root import temporary_root
 from osprey_executor.execution.local._staging import stage_guest
 
 
@@ -26,8 +25,10 @@ from osprey_executor.execution.local._staging import stage_guest
 async def open_local(config: ExecutionConfig, *, walls: Walls | None = None) -> AsyncGenerator[LocalEngine]:
     """Open the local engine; see `open_engine`. `walls` is for tests: an engine with a wall missing is not proven."""
     interpreter = find_interpreter(config.python_env_path)
-    root = await asyncio.to_thread(_new_root)
-    try:
+    async with contextlib.AsyncExitStack() as life:
+        place = contextlib.ExitStack()
+        life.push_async_callback(asyncio.to_thread, place.close)  # removing outputs may take a while
+        root = await asyncio.to_thread(place.enter_context, temporary_root())
         library = await asyncio.to_thread(stage_guest, root)
         details = {"guest": await asyncio.to_thread(_digest, library)}
         if config.isolation == "none":
@@ -47,17 +48,6 @@ async def open_local(config: ExecutionConfig, *, walls: Walls | None = None) -> 
             await fonts.settle()
         finally:
             await fonts.stop()
-    finally:
-        await asyncio.to_thread(shutil.rmtree, root, ignore_errors=True)
-
-
-def _new_root() -> Path:
-    try:
-        return Path(tempfile.mkdtemp(prefix="osprey-executor-"))
-    except OSError as error:
-        raise StorageError(
-            f"no temporary folder can be made ({error}): free space, or set TMPDIR to a folder that can be written"
-        ) from error
 
 
 def _digest(folder: Path) -> str:

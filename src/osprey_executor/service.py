@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 from collections.abc import AsyncGenerator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -11,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from osprey_executor.analysis import analyze
 from osprey_executor.config import Config, config_from, state_folder
 from osprey_executor.models import (
     ApprovalCard,
@@ -25,17 +25,27 @@ from osprey_executor.models import (
     system_user,
 )
 from osprey_executor.models.events import Event, Finished
-from osprey_executor.results import result_to_json
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.types import Command
 
+    from osprey_executor.analysis import analyze
     from osprey_executor.generation import CodeGenerator
     from osprey_executor.pipeline import Decide, Executor
+    from osprey_executor.results import result_to_json
 
 
 __all__ = ["PythonExecutorService", "analyze", "result_to_json"]
+
+_DOORS = {"analyze": "analysis", "result_to_json": "results"}
+"""What interfaces need of the rooms besides the service, loaded at its first use."""
+
+
+def __getattr__(name: str) -> object:
+    if name in _DOORS:
+        return getattr(importlib.import_module(f"osprey_executor.{_DOORS[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class PythonExecutorService:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
@@ -31,17 +30,15 @@ from osprey_executor.models import (
     RunStatus,
     Stage,
 )
+from osprey_executor.pipeline.decide import Decide
 from osprey_executor.pipeline.graph import RunGraph
 from osprey_executor.pipeline.record import record_end, waiting_result
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 from osprey_executor.storage import RunLock
 
-Decide = Callable[[ApprovalCard], Awaitable[Decision | None] | Decision | None]
-"""Is shown a card; returns a decision, or None to leave it pending. May be a coroutine function."""
-
-RESUME: Command[Any] = Command(resume="decided")
-"""Wakes a run whose decision is recorded in the store."""
+Step = Literal["begin", "resume", "go on"]
+"""A new run; one whose decision is recorded in the store; one that is somewhere between two nodes."""
 
 _POLL_SECONDS = 0.1
 
@@ -61,14 +58,14 @@ class Driver:
         return cast(State, (await self.snapshot(run_id)).values)
 
     async def drive(
-        self, rooms: Rooms, lock: RunLock, step: State | Command[Any] | None, *, decide: Decide | None, approver: str
+        self, rooms: Rooms, lock: RunLock, step: Step, *, decide: Decide | None, approver: str
     ) -> RunResult:
         """Take a run as far as it goes, and give its lock back.
 
         Args:
             rooms: the equipment of the run.
             lock: held by the caller.
-            step: the first state of a new run, `RESUME` after a decision, None to go on after a crash.
+            step: how it goes on.
             decide: asked for a decision, besides any other process that may decide; None: leave the card pending.
             approver: in whose name `decide` decides.
 
@@ -85,7 +82,7 @@ class Driver:
                 card = ApprovalCard.model_validate_json(snapshot.values["card"])
                 if not await self._decided(rooms, card, decide, approver):
                     return await asyncio.to_thread(waiting_result, rooms.folder, cast(State, snapshot.values), card)
-                step = RESUME
+                step = "resume"
         except asyncio.CancelledError:
             await asyncio.shield(self._end(rooms, RunStatus.CANCELLED, _cancelled(rooms.run_id)))
             raise
@@ -102,9 +99,14 @@ class Driver:
         finally:
             lock.release()
 
-    async def _advance(self, rooms: Rooms, step: State | Command[Any] | None) -> None:
+    async def _advance(self, rooms: Rooms, step: Step) -> None:
+        values: dict[Step, State | Command[Any] | None] = {
+            "begin": {"run_id": rooms.run_id},
+            "resume": Command(resume="decided"),
+            "go on": None,
+        }
         # An own context: where a graph of the user calls the service, ours must not become a part of that graph.
-        call = self._graph.ainvoke(step, _thread(rooms.run_id), context=rooms, durability="sync")
+        call = self._graph.ainvoke(values[step], _thread(rooms.run_id), context=rooms, durability="sync")
         await _unless_cancelled(rooms, asyncio.create_task(call, context=contextvars.Context()))
 
     async def _decided(self, rooms: Rooms, card: ApprovalCard, decide: Decide | None, approver: str) -> bool:

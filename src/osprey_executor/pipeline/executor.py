@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from osprey_executor.approval import approval_key
 from osprey_executor.config import Config
@@ -27,18 +27,17 @@ from osprey_executor.models import (
     RunStatus,
 )
 from osprey_executor.models.events import Event, Finished
-from osprey_executor.pipeline.checkpoints import open_checkpoints
-from osprey_executor.pipeline.driver import RESUME, Decide, Driver
+from osprey_executor.pipeline.decide import Decide
 from osprey_executor.pipeline.equipment import EquipmentPool
-from osprey_executor.pipeline.graph import build_graph
-from osprey_executor.pipeline.nodes.execute import with_notes
 from osprey_executor.pipeline.probe import probe
-from osprey_executor.pipeline.record import waiting_result
+from osprey_executor.pipeline.record import waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover
 from osprey_executor.pipeline.rooms import Rooms
-from osprey_executor.pipeline.state import State
 from osprey_executor.results import ReplaySession, RunFolder
 from osprey_executor.storage import RUNNING, EventLog, RunLock, RunStore, follow, is_driven
+
+if TYPE_CHECKING:
+    from osprey_executor.pipeline.driver import Driver
 
 _POLL_SECONDS = 0.1
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -49,11 +48,13 @@ Listener = Callable[[Event], None]
 class Executor:
     """Everything that the service does with runs."""
 
-    def __init__(self, store: RunStore, driver: Driver, equipment: EquipmentPool, key: bytes) -> None:
+    def __init__(self, store: RunStore, equipment: EquipmentPool, stack: AsyncExitStack, key: bytes) -> None:
         self.store = store
         self.equipment = equipment
-        self._driver = driver
+        self._stack = stack
         self._key = key
+        self._opened: Driver | None = None
+        self._opening = asyncio.Lock()
 
     @classmethod
     @asynccontextmanager
@@ -65,11 +66,22 @@ class Executor:
         """
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(RunStore.open(home))
-            checkpoints = await stack.enter_async_context(open_checkpoints(home))
-            equipment = EquipmentPool(await stack.enter_async_context(AsyncExitStack()))
-            executor = cls(store, Driver(build_graph(checkpoints)), equipment, approval_key(home))
+            inner = await stack.enter_async_context(AsyncExitStack())
+            executor = cls(store, EquipmentPool(inner), inner, approval_key(home))
             await executor.recover()
             yield executor
+
+    async def _driver(self) -> Driver:
+        # At its first use: who lists or shows runs needs neither the graph nor the time that importing it takes.
+        from osprey_executor.pipeline.checkpoints import open_checkpoints
+        from osprey_executor.pipeline.driver import Driver
+        from osprey_executor.pipeline.graph import build_graph
+
+        async with self._opening:
+            if self._opened is None:
+                checkpoints = await self._stack.enter_async_context(open_checkpoints(self.store.home))
+                self._opened = Driver(build_graph(checkpoints))
+            return self._opened
 
     async def start(
         self,
@@ -112,8 +124,7 @@ class Executor:
         except BaseException:
             lock.release()
             raise
-        first: State = {"run_id": run_id, "next": "generate"}
-        return await self._driver.drive(rooms, lock, first, decide=decide, approver=approver)
+        return await (await self._driver()).drive(rooms, lock, "begin", decide=decide, approver=approver)
 
     async def decide(
         self,
@@ -174,7 +185,7 @@ class Executor:
         summary = await self.store.summary(run_id)
         if summary.state == RunStatus.AWAITING_APPROVAL:
             card = await self.card(run_id)
-            values = await self._driver.state(run_id)
+            values = await (await self._driver()).state(run_id)
             return await asyncio.to_thread(waiting_result, self._folder(run_id), values, card)
         if summary.state == RUNNING:
             raise InvalidRequestError(f"run {run_id} is going on; `osprey-executor watch {run_id}` shows it")
@@ -195,7 +206,7 @@ class Executor:
 
     async def graph_state(self, run_id: str) -> dict[str, Any]:
         """Return the state of a run as a LangGraph graph gives it, with `__interrupt__` where it waits."""
-        snapshot = await self._driver.snapshot(run_id)
+        snapshot = await (await self._driver()).snapshot(run_id)
         waiting = {"__interrupt__": list(snapshot.interrupts)} if snapshot.interrupts else {}
         return {**snapshot.values, **waiting}
 
@@ -262,11 +273,12 @@ class Executor:
             request = await asyncio.to_thread(folder.load_request)
             label = (await self.store.summary(run_id)).generator
             rooms = await self._rooms(folder, request, config, generator, label, listener)
-            step = RESUME if (await self._driver.snapshot(run_id)).next == ("approve",) else None
+            driver = await self._driver()
+            step = "resume" if (await driver.snapshot(run_id)).next == ("approve",) else "go on"
         except BaseException:
             lock.release()
             raise
-        return await self._driver.drive(rooms, lock, step, decide=None, approver=approver)
+        return await driver.drive(rooms, lock, step, decide=None, approver=approver)
 
     async def _rooms(
         self,

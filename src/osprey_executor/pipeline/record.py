@@ -10,10 +10,12 @@ from osprey_executor.models import (
     AnalysisReport,
     ApprovalCard,
     Attempt,
+    ControlSession,
     ControlSystemReport,
     ErrorReport,
     IsolationReport,
     MachineEffects,
+    Outcome,
     RunResult,
     RunStatus,
     Timings,
@@ -59,6 +61,11 @@ def waiting_result(folder: RunFolder, state: State, card: ApprovalCard) -> RunRe
     """Return the result of a run that waits for a decision on `card`."""
     result = _result(folder, state, status=RunStatus.AWAITING_APPROVAL, effects=MachineEffects.NONE, error=None)
     return result.model_copy(update={"digest": card.digest, "generator": state.get("written_by", "")})
+
+
+def with_notes(outcome: Outcome, session: ControlSession) -> Outcome:
+    """Return the outcome with what the session has to say."""
+    return outcome.model_copy(update={"notes": (*outcome.notes, *session.notes)})
 
 
 def _result(

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
 from pydantic import ValidationError
 
 from osprey_executor.control import effects_of
 from osprey_executor.errors import ErrorCategory, StorageError
 from osprey_executor.models import ErrorReport, MachineEffects, RunStatus, Stage
-from osprey_executor.pipeline.driver import Driver
 from osprey_executor.pipeline.record import record_end
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RUNNING, RunLock, RunStore
+
+if TYPE_CHECKING:
+    from osprey_executor.pipeline.driver import Driver
 
 _DIED = {
     MachineEffects.NONE: "the process that executed it died; the journal shows no write that was begun",
@@ -20,7 +25,11 @@ _DIED = {
 _LOST = "the process that drove it died; it wrote nothing to the machine and can be run again"
 
 
-async def recover(store: RunStore, driver: Driver) -> None:
+DriverOf = Callable[[], Awaitable["Driver"]]
+"""Opens the driver at its first use: a state folder that is in order needs none."""
+
+
+async def recover(store: RunStore, driver: DriverOf) -> None:
     """Set right the runs whose driver died; those that are driven are left alone.
 
     One that could have written is an unknown outcome. One whose execution had ended is recorded as it ended.
@@ -37,7 +46,7 @@ async def recover(store: RunStore, driver: Driver) -> None:
 
 async def end_undriven(
     store: RunStore,
-    driver: Driver,
+    driver: DriverOf,
     run_id: str,
     status: RunStatus,
     effects: MachineEffects,
@@ -47,7 +56,7 @@ async def end_undriven(
 ) -> None:
     """Write the record of a run that nobody drives; the caller holds its lock."""
     try:
-        values = await driver.state(run_id)
+        values = await (await driver()).state(run_id)
         error = ErrorReport(
             stage=Stage.EXECUTION, type=kind, message=message, category=ErrorCategory.WORKFLOW, code=values.get("code")
         )
@@ -58,9 +67,9 @@ async def end_undriven(
         await store.set_state(run_id, status, effects)
 
 
-async def _settle(store: RunStore, driver: Driver, run_id: str) -> None:
+async def _settle(store: RunStore, driver: DriverOf, run_id: str) -> None:
     left = await store.unfinished_execution(run_id)
-    values = await driver.state(run_id)
+    values = await (await driver()).state(run_id)
     ended = values.get("outcome_status")
     if left is None and ended:
         effects = MachineEffects(values.get("effects") or MachineEffects.UNKNOWN)

@@ -24,6 +24,7 @@ from osprey_executor.models import (
 from osprey_executor.models.events import Event, Output, Progress, StageStarted
 from osprey_executor.pipeline.binding import card_of
 from osprey_executor.pipeline.permit import permit_for
+from osprey_executor.pipeline.record import with_notes
 from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
@@ -75,11 +76,6 @@ async def execute(state: State, runtime: Runtime[Rooms]) -> State:
         "timings": timings(),
         "next": "collect",
     }
-
-
-def with_notes(outcome: Outcome, session: ControlSession) -> Outcome:
-    """Return the outcome with what the session has to say."""
-    return outcome.model_copy(update={"notes": (*outcome.notes, *session.notes)})
 
 
 def _broken(error: EngineError | EngineUnavailableError, session: ControlSession, rooms: Rooms, code: str) -> Outcome:

@@ -170,3 +170,48 @@ async def test_context_by_attribute_and_by_item(run):
     assert list(ran.report.results.values())[:10] == expected
     assert "'nothing'" in ran.report.results["k"]
     assert "beam, z" in ran.report.results["k"]
+
+
+async def test_osprey_runtime_is_found_beside_an_installed_osprey(run, tmp_path):
+    package = tmp_path / "lib" / "osprey"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("installed = True\n")
+    (package / "other.py").write_text("value = 7\n")
+    ran = await run(
+        "import osprey, osprey.other\nfrom osprey.runtime import read_channel\nimport osprey_executor.runtime as ours\n"
+        "results = {'installed': osprey.installed, 'other': osprey.other.value,\n"
+        "  'same': osprey.runtime is ours, 'name': ours.__spec__.name}\n"
+    )
+    assert ran.report.error is None
+    assert ran.report.results == {"installed": True, "other": 7, "same": True, "name": "osprey_executor.runtime"}
+
+
+async def test_modules_that_the_program_writes_can_be_imported(run):
+    ran = await run("open('helper.py', 'w').write('x = 5')\nimport helper\nresults = {'x': helper.x}\n")
+    assert ran.report.results == {"x": 5}
+
+
+async def test_output_arrives_though_the_program_is_killed(run):
+    ran = await run("import os\nprint('partial')\nos.kill(os.getpid(), 9)\n")
+    assert ran.stdout == "partial\n"
+
+
+async def test_output_of_c_libraries_is_flushed(run):
+    ran = await run("import ctypes\nctypes.CDLL(None).printf(b'from C')\n")
+    assert ran.stdout == "from C"
+
+
+async def test_text_that_cannot_be_written_is_escaped(run):
+    ran = await run("print('\\ud800 \u00e4')\n", env={"LANG": "C", "LC_ALL": "C"})
+    assert (ran.code, ran.stdout) == (0, "\\ud800 \u00e4\n")
+
+
+async def test_a_context_that_this_python_cannot_hold_is_told(run, tmp_path):
+    """The guest's Python need not have pandas, though the service has."""
+    import pandas as pd
+
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "pandas.py").write_text("raise ImportError\n")
+    ran = await run("results = {}\n", context={"table": pd.DataFrame({"a": [1]})})
+    assert ran.code == 1
+    assert "needs pandas" in ran.report.error.message

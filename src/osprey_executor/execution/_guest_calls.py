@@ -87,7 +87,7 @@ def _decoded(document: Any, blobs: Sequence[bytearray]) -> Any:
     try:
         return decode(document, blobs)
     except ResultsError as error:
-        raise Malformed(str(error)) from None
+        raise Malformed(f"values that cannot be rebuilt ({error})") from None
 
 
 def _names(told: Any) -> list[str]:

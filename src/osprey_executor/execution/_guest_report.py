@@ -39,7 +39,7 @@ class GuestReport:
     published: dict[str, Any] | None = None
     """What the program published last, where it left no results at its end."""
     violation: str | None = None
-    """The program wrote to the link itself; the run must be ended and has failed."""
+    """The program wrote to the link itself: 'it sent ...'. The run has failed and must be ended."""
 
 
 def guest_error(told: Any) -> GuestError:

@@ -114,7 +114,7 @@ class GuestLink:
                 await asyncio.sleep(0)  # a flood never blocks, and must not keep the loop from others
         except Malformed as broken:
             self._frames.shut()
-            return f"the program wrote to the service's own channel: {broken!s:.300}"
+            return f"it sent {broken!s:.300}"
         return None
 
     async def _take(self, frame: Frame) -> None:
@@ -146,7 +146,7 @@ class GuestLink:
         if not isinstance(nonce, str) or not hmac.compare_digest(
             nonce.encode("utf-8", "replace"), self._nonce.encode()
         ):
-            raise Malformed("it claimed to have finished, without the secret that the service gave to its own code")
+            raise Malformed("a claim to have finished, without the secret that only the service's own code has")
         error = header.get("error")
         self._error = None if error is None else guest_error(error)
         self._keep.finish(header.get("results"), header.get("problems"), frame)

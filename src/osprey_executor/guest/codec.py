@@ -10,7 +10,7 @@ from json import JSONEncoder
 from typing import Any, List, Mapping, NamedTuple
 
 from .decoding import decode
-from .encoding import Encoder
+from .encoding import UNLIMITED, Encoder
 
 __all__ = ["EncodedResults", "decode", "encode", "encode_results"]
 
@@ -50,7 +50,8 @@ def encode_results(results: Mapping[Any, Any], limits: Mapping[str, int] | None 
     What cannot be encoded, or no longer fits `limits` (`results`: bytes in all; `document`: bytes of JSON), becomes its
     `repr` and a problem, so that one bad value does not cost the others.
     """
-    encoder = Encoder("results", **_budget(limits))
+    budget = limits or {}
+    encoder = Encoder("results", budget.get("results", UNLIMITED), budget.get("document", UNLIMITED))
     document: dict[str, Any] = {}
     try:
         items = list(dict.items(results)) if isinstance(results, dict) else [(key, results[key]) for key in results]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType, reportUnknownMemberType]
@@ -67,7 +68,3 @@ def encode_results(results: Mapping[Any, Any], limits: Mapping[str, int] | None 
             {"$type": "dict", "items": [[key, value] for key, value in document.items()]}, encoder.blobs, problems
         )
     return EncodedResults(document, encoder.blobs, problems)
-
-
-def _budget(limits: Mapping[str, int] | None) -> dict[str, int]:
-    return {"most_" + name: int(limits[name]) for name in ("results", "document") if name in limits} if limits else {}

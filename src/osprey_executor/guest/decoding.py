@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import sys
 from array import array
-from ast import literal_eval
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from fractions import Fraction
 from importlib import import_module
 from io import BytesIO
-from pathlib import PurePosixPath
 from struct import unpack_from
 from typing import Any, Callable, Dict, Sequence, cast
 
@@ -78,6 +74,8 @@ def _ndarray(parts: dict[str, Any]) -> Any:
 
 def _list_of(npy: bytes) -> list[Any]:
     """Return a one-dimensional array of numbers as a list, where there is no numpy."""
+    from ast import literal_eval
+
     start = 10 if npy[6] == 1 else 12
     header = literal_eval(npy[start : start + unpack_from("<H" if npy[6] == 1 else "<I", npy, 8)[0]].decode())
     code = _ARRAYS.get(header["descr"][1:])
@@ -138,9 +136,9 @@ _BUILD: Dict[str, Callable[[Dict[str, Any]], Any]] = {
     "date": lambda parts: date.fromisoformat(parts["value"]),
     "time": lambda parts: _with_zone(time.fromisoformat(parts["value"]), parts),
     "timedelta": lambda parts: timedelta(parts["days"], parts["seconds"], parts["microseconds"]),
-    "Path": lambda parts: PurePosixPath(parts["value"]),
-    "Decimal": lambda parts: Decimal(parts["value"]),
-    "Fraction": lambda parts: Fraction(parts["numerator"], parts["denominator"]),
+    "Path": lambda parts: import_module("pathlib").PurePosixPath(parts["value"]),
+    "Decimal": lambda parts: import_module("decimal").Decimal(parts["value"]),
+    "Fraction": lambda parts: import_module("fractions").Fraction(parts["numerator"], parts["denominator"]),
     "Enum": lambda parts: parts["value"],
     "repr": lambda parts: parts["text"],
     "ndarray": _ndarray,

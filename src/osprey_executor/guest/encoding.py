@@ -10,7 +10,7 @@ from .shown import class_name, safe_repr
 
 _DEEPEST = 100
 _TOO_DEEP = "nested more than {} deep".format(_DEEPEST)
-_UNLIMITED = 2**62
+UNLIMITED = 2**62
 _MOST_NOTES = 10_000
 _MOST_BLOBS = 99_999
 
@@ -26,7 +26,7 @@ class Encoder:
     """
 
     def __init__(
-        self, name: str, most_results: int = _UNLIMITED, most_document: int = _UNLIMITED, strict: bool = False
+        self, name: str, most_results: int = UNLIMITED, most_document: int = UNLIMITED, strict: bool = False
     ) -> None:
         self.blobs: list[Any] = []
         self.problems: list[str] = []

@@ -1,7 +1,7 @@
-"""The two directions of the socket, in step whatever a signal handler of the program raises, wherever it does.
+"""The two directions of the socket, in step whatever a signal handler of the program raises, and wherever.
 
-Python runs signal handlers between two calls. What must not be torn apart is therefore one call: `extend(map(recv, ...))`
-receives and keeps, `extend(map(send, ...))` sends and counts, with no moment between for a handler.
+Python runs signal handlers between two calls. What must not be torn apart is therefore one call:
+`extend(map(recv, ...))` receives and keeps, `extend(map(send, ...))` sends and counts; no handler runs in between.
 
 Frame: 4 bytes length of the header, 4 bytes number of blobs, 8 bytes length of each blob, all big-endian; then the
 header (one JSON object in ASCII), then the blobs.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Callable, Sequence
@@ -11,7 +10,7 @@ from typing import Any, Callable, Sequence
 Hook = Callable[[Any], None]
 
 
-class _HookingLoader(Loader):
+class _HookingLoader:
     """The module's own loader, and the hook after it."""
 
     def __init__(self, loader: Any, hook: Hook) -> None:
@@ -29,7 +28,7 @@ class _HookingLoader(Loader):
         self._hook(module)
 
 
-class _HookFinder(MetaPathFinder):
+class _HookFinder:
     def __init__(self, name: str, hook: Hook) -> None:
         self._name = name
         self._hook = hook

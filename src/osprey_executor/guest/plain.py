@@ -7,14 +7,11 @@ import sys
 from array import array
 from collections import OrderedDict, defaultdict, deque
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from enum import Enum
-from fractions import Fraction
 from math import isfinite
-from pathlib import PosixPath, PurePath, PurePosixPath
 from struct import pack
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, cast
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Tuple, cast
 
 from .shown import class_name
 from .zones import zone_name
@@ -117,7 +114,7 @@ def _path(encoder: Encoder, value: Any) -> Any:
 
 
 def _decimal(encoder: Encoder, value: Any) -> Any:
-    text = Decimal.__str__(value)
+    text = str(value)
     encoder.spend(len(text))
     return encoder.tagged("Decimal", value=text)
 
@@ -261,6 +258,10 @@ def by_base(kind: Any) -> Method | None:
     for base, method in _BASES.items():
         if issubclass(kind, base):
             return method
+    for name, (attribute, method) in _LATE.items():
+        base = getattr(sys.modules.get(name), attribute, None)
+        if isinstance(base, type) and issubclass(kind, base):
+            return method
     return None
 
 
@@ -293,10 +294,6 @@ EXACT: Dict[type, Method] = {
     date: _date,
     time: _time,
     timedelta: _timedelta,
-    Decimal: _decimal,
-    Fraction: _fraction,
-    PosixPath: _path,
-    PurePosixPath: _path,
 }
 _BASES: Dict[type, Method] = {
     dict: _dict,
@@ -314,8 +311,11 @@ _BASES: Dict[type, Method] = {
     date: _date,
     time: _time,
     timedelta: _timedelta,
-    Decimal: _decimal,
-    Fraction: _fraction,
-    PurePath: _path,
     deque: _list,
+}
+# Of modules that cost time to import; a value of theirs exists only where the program has imported them.
+_LATE: Dict[str, Tuple[str, Method]] = {
+    "decimal": ("Decimal", _decimal),
+    "fractions": ("Fraction", _fraction),
+    "pathlib": ("PurePath", _path),
 }

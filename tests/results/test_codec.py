@@ -17,6 +17,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given, settings
 
+from osprey_executor.errors import ResultsError
 from osprey_executor.guest import codec as guest
 from osprey_executor.models import Limits
 from osprey_executor.results import decoder, encoder
@@ -318,11 +319,19 @@ def test_the_size_is_never_counted_too_small(text, number, real, data):
 
 
 def test_the_host_refuses_to_encode_what_is_not_data():
-    from osprey_executor.errors import ResultsError
-
     with pytest.raises(ResultsError, match=r"value\['a'\]\[1\] is a object"):
         encoder.encode({"a": [1, object()]})
     with pytest.raises(ResultsError, match="contains itself"):
         encoder.encode(cycle())
     with pytest.raises(ResultsError, match="deep"):
         encoder.encode(deep())
+
+
+def test_lists_that_would_cost_far_more_than_their_bytes_are_left_out():
+    encoded = guest.encode_results({"a": [0.5] * 1_500_000, "b": ["x"] * 600_000, "c": [1] * 400_000})
+    rebuilt = decoder.decode(encoded.document, encoded.blobs)
+    assert [type(rebuilt[name]) for name in "abc"] == [list, OpaqueClaim, list]
+    assert "more than 2000000 elements; hand over numpy arrays" in encoded.problems[0]
+    forged = {"x": [{"$type": "floats", "blob": n} for n in range(3)]}
+    with pytest.raises(ResultsError, match="more than 2000000 elements"):
+        decoder.decode(forged, [bytes(8 * 700_000)] * 3)

@@ -80,6 +80,8 @@ class GuestKeep:
             raise Malformed("results that are not there")
         self._problems = _texts(problems)
         self._results = frame.blobs if has_results else None
+        if has_results:
+            self._published = None
 
     def decoded(self) -> Kept:
         """Decode what was kept. Slow for large results: call it in a thread."""
@@ -99,7 +101,7 @@ class GuestKeep:
         if self._left_out:
             most = show_size(self._limits.results)
             problems = [*problems, f"{self._left_out} figures are left out: limits.results allows {most} in all"]
-        figures = tuple(bytes(self._figures[index]) for index in sorted(self._figures))
+        figures = tuple(bytes(self._figures.pop(index)) for index in sorted(self._figures))
         return Kept(results, published, figures, tuple(problems), refused)
 
     def _decode(self, blobs: list[bytearray]) -> dict[str, Any]:

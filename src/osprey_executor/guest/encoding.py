@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Callable, cast
 
-from .plain import BRACKET, EXACT, LEAVES, by_base, own_class, text_size
+from .holders import EXACT, by_base, own_class
+from .leaves import BRACKET, LEAVES, text_size
 from .science import encode_science
 from .shown import class_name, safe_repr
 
@@ -13,6 +14,7 @@ _TOO_DEEP = "nested more than {} deep".format(_DEEPEST)
 UNLIMITED = 2**62
 _MOST_NOTES = 10_000
 _MOST_BLOBS = 99_999
+_MOST_LISTED = 2_000_000
 
 
 class TooLarge(Exception):
@@ -34,7 +36,9 @@ class Encoder:
         self._strict = strict
         self._where: list[str] = []
         self._open: set[int] = set()
-        self._text = self._bytes = 0
+        self._text: int = 0
+        self._bytes: int = 0
+        self._listed: int = 0
         self._most_text, self._most_bytes = most_document, most_results
 
     def encode(self, value: Any) -> Any:
@@ -63,13 +67,14 @@ class Encoder:
 
     def entry(self, name: str, value: Any) -> Any:
         """Return the document of one of the results; after TooLarge nothing of it is left in `blobs`."""
-        blobs, problems, text, size = len(self.blobs), len(self.problems), self._text, self._bytes
+        blobs, problems = len(self.blobs), len(self.problems)
+        spent = self._text, self._bytes, self._listed
         try:
             self.spend(text_size(name))
             return self.inside(value, "[{!r}]".format(name))
         except TooLarge as error:
             del self.blobs[blobs:], self.problems[problems:]
-            self._text, self._bytes = text, size
+            self._text, self._bytes, self._listed = spent
             self._where.append("[{!r}]".format(name))
             stands = self._stand_in(value, str(error))
             self._where.pop()
@@ -107,6 +112,19 @@ class Encoder:
         self._check()
         self.blobs.append(data)
         return len(self.blobs) - 1
+
+    def bulk(self, number: int) -> None:
+        """Count elements of long lists and columns of text, which cost the other side far more than their bytes.
+
+        Raises:
+            TooLarge: there are more than two million.
+        """
+        self._listed += number
+        if self._listed > _MOST_LISTED:
+            raise TooLarge(
+                "its lists or columns of text hold more than {} elements; hand over numpy arrays, or a file in the "
+                "working folder".format(_MOST_LISTED)
+            )
 
     def tagged(self, kind: str, **fields: Any) -> dict[str, Any]:
         """Return an object of `$type` kind."""

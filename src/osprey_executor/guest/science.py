@@ -7,7 +7,7 @@ import warnings
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
-from .plain import bulk_list
+from .holders import bulk_list
 from .shown import class_name
 
 if TYPE_CHECKING:

@@ -24,6 +24,9 @@ _MOST_CONTAINERS = 300_000
 _DEEPEST = 250
 _LONGEST_INT = 20
 _MOST_SAME_HASH = 50
+_MOST_LISTED = 2_000_000
+"""Elements of all lists that travel as blobs: as Python objects they take up to ten times their bytes."""
+_BULK = frozenset({"floats", "ints", "strings"})
 _NESTED = frozenset({list, dict})
 _NUMPY = frozenset({"ndarray", "objects", "scalar", "masked"})
 
@@ -92,6 +95,7 @@ def decode_results(raw: bytes | bytearray | memoryview, blobs: Sequence[Blob], *
 class _Decoder:
     def __init__(self, blobs: Sequence[Blob]) -> None:
         self._blobs: list[Blob | None] = list(blobs)
+        self._listed = 0
 
     def value(self, document: Any, depth: int) -> Any:
         if depth > _DEEPEST:
@@ -113,6 +117,8 @@ class _Decoder:
         parts = Parts(kind, {key: self.value(item, depth) for key, item in fields.items() if key != "$type"})
         if "blob" in fields:
             parts.blob = self._take(fields["blob"])
+        if kind in _BULK:
+            self._count(kind, parts.data())
         if kind in ("set", "frozenset"):
             return (set if kind == "set" else frozenset)(_fair(parts.items("items")))
         if kind == "dict":
@@ -125,6 +131,12 @@ class _Decoder:
         if build is None:
             build = _science(kind)
         return build(parts)
+
+    def _count(self, kind: str, blob: Blob) -> None:
+        told = int.from_bytes(bytes(blob[:8]), "little") if kind == "strings" else len(blob) // 8
+        self._listed += min(told, len(blob) // 4)
+        if self._listed > _MOST_LISTED:
+            raise ResultsError(f"lists of the values hold more than {_MOST_LISTED} elements: hand over arrays instead")
 
     def _take(self, index: Any) -> Blob:
         if type(index) is not int or not 0 <= index < len(self._blobs):

@@ -1,35 +1,24 @@
-"""How each class of the standard library is encoded. Subclasses are read through their base: their tricks don't run."""
+"""How lists, dicts, sets and classes of the program are encoded. A subclass is read through its base."""
 
 from __future__ import annotations
 
-import re
 import sys
 from array import array
 from collections import OrderedDict, defaultdict, deque
-from datetime import date, datetime, time, timedelta
 from enum import Enum
-from math import isfinite
 from struct import pack
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Tuple, cast
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, cast
 
+from .leaves import BRACKET, LATE, LEAVES, MOMENTS, SURROGATE, Method, encode_range, text_size
 from .shown import class_name
-from .zones import zone_name
 
 if TYPE_CHECKING:
     from .encoding import Encoder
 
-Method = Callable[["Encoder", Any], Any]
-
-BRACKET = 28
-"""What a list or an object costs of the document: the host counts their brackets, and lets 300 000 pass in 8 MiB."""
-_EXACT_INT = 2**53
 _EMPTY: Dict[str, str] = {}
 _BULK = 64
-_LONG_TEXT = 1 << 16
-_SHORT_BYTES = 1 << 10
 _MISSING = 0xFFFFFFFF
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _MOMENTS = ("datetime", "date", "time", "timedelta", "Timestamp", "Timedelta", "NaT", "NA")
 _HASHABLE = frozenset((*_MOMENTS, "float", "int", "str", "bytes", "complex", "Path", "Decimal", "Fraction", "repr"))
 # Methods of the bases: what a subclass makes of them is not called.
@@ -38,91 +27,6 @@ _tuple_items: Callable[[Any], Iterable[Any]] = vars(tuple)["__iter__"]
 _set_items: Callable[[Any], Iterable[Any]] = vars(set)["__iter__"]
 _frozenset_items: Callable[[Any], Iterable[Any]] = vars(frozenset)["__iter__"]
 _dict_items: Callable[[Any], Iterable[Any]] = vars(dict)["items"]
-
-
-def _constant(encoder: Encoder, value: Any) -> Any:
-    encoder.spend(6)
-    return value
-
-
-def _int(encoder: Encoder, value: Any) -> Any:
-    number = int.__int__(value)
-    if -_EXACT_INT <= number <= _EXACT_INT:
-        encoder.spend(18)
-        return number
-    text = hex(number)
-    encoder.spend(len(text))
-    return encoder.tagged("int", value=text)
-
-
-def _float(encoder: Encoder, value: Any) -> Any:
-    number = float.__float__(value)
-    if isfinite(number):
-        encoder.spend(26)
-        return number
-    return encoder.tagged("float", value="nan" if number != number else "inf" if number > 0 else "-inf")
-
-
-def _str(encoder: Encoder, value: Any) -> Any:
-    text = str.__str__(value)
-    if len(text) > _LONG_TEXT or _SURROGATE.search(text):
-        return encoder.tagged("str", blob=encoder.blob(text.encode("utf-8", "surrogatepass")))
-    encoder.spend(text_size(text))
-    return text
-
-
-def text_size(text: str) -> int:
-    """Return what a text costs of the document, never too little."""
-    escaped = 12 if not text.isascii() else 1 if text.isprintable() else 6
-    brackets = text.count("[") + text.count("{")
-    return escaped * len(text) + text.count("\\") + text.count('"') + BRACKET * brackets + 4
-
-
-def _bytes(encoder: Encoder, value: Any) -> Any:
-    data = bytes(memoryview(value))
-    if len(data) > _SHORT_BYTES:
-        return encoder.tagged("bytes", blob=encoder.blob(data))
-    encoder.spend(2 * len(data))
-    return encoder.tagged("bytes", hex=data.hex())
-
-
-def _complex(encoder: Encoder, value: Any) -> Any:
-    number = complex.__add__(value, 0j) if type(value) is not complex else value
-    return encoder.tagged("complex", real=_float(encoder, number.real), imag=_float(encoder, number.imag))
-
-
-def _datetime(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged(
-        "datetime", value=datetime.isoformat(value), zone=zone_name(value.tzinfo), fold=int(value.fold)
-    )
-
-
-def _date(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged("date", value=date.isoformat(value))
-
-
-def _time(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged("time", value=time.isoformat(value), zone=zone_name(value.tzinfo), fold=int(value.fold))
-
-
-def _timedelta(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged("timedelta", days=value.days, seconds=value.seconds, microseconds=value.microseconds)
-
-
-def _path(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged("Path", value=_str(encoder, str(value)))
-
-
-def _decimal(encoder: Encoder, value: Any) -> Any:
-    text = str(value)
-    encoder.spend(len(text))
-    return encoder.tagged("Decimal", value=text)
-
-
-def _fraction(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged(
-        "Fraction", numerator=_int(encoder, value.numerator), denominator=_int(encoder, value.denominator)
-    )
 
 
 def _list(encoder: Encoder, value: Any) -> Any:
@@ -142,6 +46,7 @@ def bulk_list(encoder: Encoder, items: list[Any]) -> Any:
             numbers = array("d" if kinds == {float} else "q", items)
         except OverflowError:
             return None
+        encoder.bulk(len(items))
         if sys.byteorder == "big":
             numbers.byteswap()
         return encoder.tagged("floats" if kinds == {float} else "ints", blob=encoder.blob(numbers.tobytes()))
@@ -150,6 +55,7 @@ def bulk_list(encoder: Encoder, items: list[Any]) -> Any:
         lengths = array("I", [_MISSING if text is None else len(text) for text in texts])
         if lengths.itemsize != 4:
             return None
+        encoder.bulk(len(items))
         if sys.byteorder == "big":
             lengths.byteswap()
         data = b"".join([pack("<Q", len(items)), lengths.tobytes(), *(text for text in texts if text is not None)])
@@ -159,12 +65,6 @@ def bulk_list(encoder: Encoder, items: list[Any]) -> Any:
 
 def _items(encoder: Encoder, items: Iterable[Any]) -> list[Any]:
     return [encoder.inside(item, "[{}]".format(index)) for index, item in enumerate(items)]
-
-
-def _range(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged(
-        "range", start=_int(encoder, value.start), stop=_int(encoder, value.stop), step=_int(encoder, value.step)
-    )
 
 
 def _tuple(encoder: Encoder, value: Any) -> Any:
@@ -207,7 +107,7 @@ def _hashable(document: Any) -> bool:
 
 def _dict(encoder: Encoder, value: Any) -> Any:
     items: list[Any] = list(_dict_items(value)) if issubclass(type(value), dict) else list(value.items())
-    if all(type(key) is str and not key.startswith("$") and not _SURROGATE.search(key) for key, _ in items):
+    if all(type(key) is str and not key.startswith("$") and not SURROGATE.search(key) for key, _ in items):
         document: dict[str, Any] = {}
         for key, item in items:
             encoder.spend(text_size(key))
@@ -258,64 +158,24 @@ def by_base(kind: Any) -> Method | None:
     for base, method in _BASES.items():
         if issubclass(kind, base):
             return method
-    for name, (attribute, method) in _LATE.items():
+    for name, (attribute, method) in LATE.items():
         base = getattr(sys.modules.get(name), attribute, None)
         if isinstance(base, type) and issubclass(kind, base):
             return method
     return None
 
 
-LEAVES: Dict[type, Method] = {
-    type(None): _constant,
-    bool: _constant,
-    int: _int,
-    float: _float,
-    str: _str,
-    bytes: _bytes,
-    bytearray: _bytes,
-    complex: _complex,
-}
+_HOLDERS: Dict[type, Method] = {dict: _dict, list: _list, tuple: _tuple, set: _set, frozenset: _frozenset, deque: _list}
 EXACT: Dict[type, Method] = {
-    list: _list,
-    dict: _dict,
-    tuple: _tuple,
-    set: _set,
-    frozenset: _frozenset,
-    range: _range,
-    deque: _list,
+    **_HOLDERS,
+    **MOMENTS,
+    range: encode_range,
     OrderedDict: _dict,
     defaultdict: _dict,
     MappingProxyType: _dict,
     type(_EMPTY.keys()): _list,
     type(_EMPTY.values()): _list,
     array: _list,
-    memoryview: _bytes,
-    datetime: _datetime,
-    date: _date,
-    time: _time,
-    timedelta: _timedelta,
+    memoryview: LEAVES[bytes],
 }
-_BASES: Dict[type, Method] = {
-    dict: _dict,
-    list: _list,
-    tuple: _tuple,
-    set: _set,
-    frozenset: _frozenset,
-    str: _str,
-    bytes: _bytes,
-    bytearray: _bytes,
-    int: _int,
-    float: _float,
-    complex: _complex,
-    datetime: _datetime,
-    date: _date,
-    time: _time,
-    timedelta: _timedelta,
-    deque: _list,
-}
-# Of modules that cost time to import; a value of theirs exists only where the program has imported them.
-_LATE: Dict[str, Tuple[str, Method]] = {
-    "decimal": ("Decimal", _decimal),
-    "fractions": ("Fraction", _fraction),
-    "pathlib": ("PurePath", _path),
-}
+_BASES: Dict[type, Method] = {**_HOLDERS, **MOMENTS, **LEAVES}

@@ -32,6 +32,10 @@ from osprey_executor.errors import ConfigurationError
         (b"execution:\n  isolation: \x07full\n", "line 2: holds a control character"),
         ("[" * 100_000, "nested too deeply"),
         (b"# " + b"x" * 2**20, "larger than 1 MiB"),
+        ("a: 1\nexecution: {timeout: !!int x}\n", "line 2: 'x' is not a value of the YAML type int"),
+        ("a: !!bool x\n", "line 1: 'x' is not a value of the YAML type bool"),
+        ("a: !!int ''\n", "line 1: '' is not a value of the YAML type int"),
+        (f"a: {'9' * 5000}\n", "line 1: '9999.* is not a value of the YAML type int"),
         ("osprey: [execution]\n", "osprey must be a mapping"),
         ("execution: local\n", "execution must be a mapping"),
     ],
@@ -67,6 +71,10 @@ def test_aliases_and_merges_work(load: Load) -> None:
     )
     assert config.models["two"].model_id == "b"
     assert config.models["two"].temperature == 0.5
+
+
+def test_dates_are_text(load: Load) -> None:
+    assert load("a: 2024-13-45\nexecution: {code_generator: 2024-13-45}\n").execution.code_generator == "2024-13-45"
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "osprey:\n", "execution:\n", "\ufeffexecution: {}\n"])

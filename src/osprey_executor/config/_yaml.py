@@ -18,6 +18,7 @@ MOST_BYTES = 2**20
 # Aliases count as often as they are used, so a few lines that stand for billions of values end here.
 _MOST_NODES = 20_000
 _PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_TIMESTAMP = "tag:yaml.org,2002:timestamp"
 _TAG = "holds a YAML tag that stands for more than plain data; write the plain value"
 
 KeyPath = tuple[str, ...]
@@ -87,8 +88,12 @@ class _Walk:
         if isinstance(node, yaml.SequenceNode):
             items = cast("list[yaml.Node]", node.value)
             return [self.value(item, (*path, str(index))) for index, item in enumerate(items)]
-        value: Any = self.loader.construct_object(node)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-        # Dates would be the only values that are not JSON; a configuration has no use for them.
+        if node.tag == _TIMESTAMP:  # not JSON, and a configuration has no use for dates
+            return str(node.value)
+        try:
+            value: Any = self.loader.construct_object(node)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        except (ValueError, OverflowError, LookupError):  # what PyYAML lets through of `!!int x`, or of too many digits
+            raise _error(self.label, node, f"{one_line(str(node.value), 40)!r} is not {_tag(node)}") from None
         return value if isinstance(value, bool | int | float | str | None) else str(node.value)
 
     def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
@@ -159,6 +164,10 @@ def _explain(label: str, text: str, error: yaml.MarkedYAMLError) -> str:
 
 def _error(label: str, node: yaml.Node, what: str) -> ConfigurationError:
     return ConfigurationError(f"{label} line {node.start_mark.line + 1}: {what}")
+
+
+def _tag(node: yaml.Node) -> str:
+    return f"a value of the YAML type {one_line(str(node.tag).rpartition(':')[2], 40)}"
 
 
 def _kind(node: yaml.Node) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr,
 
 from osprey_executor.config._secrets import sealed
 from osprey_executor.models import Limits
+from osprey_executor.models.limits import Count, Seconds
 
 _WITH_USER = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#]*@", re.IGNORECASE)
 
@@ -37,7 +38,6 @@ def _url(value: Any) -> Any:
 
 
 Url = Annotated[str, BeforeValidator(_url)]
-Seconds = Annotated[float, Field(gt=0)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Retries = Annotated[int, Field(ge=0, le=20)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -101,7 +101,7 @@ class ModelConfig(Section):
     base_url: Url | None = None
     api_key: SecretStr | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    max_tokens: Annotated[int, Field(gt=0)] | None = None
+    max_tokens: Count | None = None
     timeout: Seconds = 180.0
     """For one request, all tries together."""
     streaming: bool = False

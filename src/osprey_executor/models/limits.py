@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -18,11 +19,18 @@ def _size(value: Any) -> Any:
     scale = {**_UNITS, **_DECIMAL}.get(unit)
     if scale is None:
         raise ValueError(f"{value!r} is not a size: write bytes, or a number with KiB, MiB, GiB, kB, MB or GB")
-    return int(float(digits) * scale)
+    size = float(digits) * scale
+    if not math.isfinite(size):
+        raise ValueError(f"{value!r} is not a finite size")
+    return int(size)
 
 
-Size = Annotated[int, BeforeValidator(_size), Field(gt=0)]
+# No value leaves the range of the C types that the kernel takes it in, whatever it is multiplied by on the way.
+Size = Annotated[int, BeforeValidator(_size), Field(gt=0, le=2**50)]
 """A number of bytes; `"512 MiB"` is accepted too."""
+Seconds = Annotated[float, Field(gt=0, le=10**7)]
+"""A time in seconds, four months at most."""
+Count = Annotated[int, Field(gt=0, le=10**6)]
 
 
 def show_size(size: int) -> str:
@@ -38,20 +46,20 @@ class Limits(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    timeout: Annotated[float, Field(gt=0)] = 600.0
+    timeout: Seconds = 600.0
     """Wall time of the whole run."""
-    cpu_time: Annotated[float, Field(gt=0)] | None = None
+    cpu_time: Seconds | None = None
     """CPU time of one process; by default four times the wall time."""
     memory: Size = 2 * 2**30
     """Memory of the whole tree of processes."""
-    processes: Annotated[int, Field(gt=0)] = 256
+    processes: Count = 256
     """Processes and threads."""
-    open_files: Annotated[int, Field(ge=32)] = 1024
+    open_files: Annotated[Count, Field(ge=32)] = 1024
     output: Size = 10 * 2**20
     """Standard output and standard error, each."""
     folder: Size = 2**30
     """All files in the working folder together."""
-    files: Annotated[int, Field(gt=0)] = 10_000
+    files: Count = 10_000
     """Number of files and folders in the working folder."""
     tmp: Size = 256 * 2**20
     """The private /tmp."""

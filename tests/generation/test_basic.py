@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.loopback_llm import LoopbackLLM, Step
 
-from osprey_executor.errors import CodeGenerationError, GeneratorUnavailableError, MissingExtraError
+from osprey_executor.errors import CodeGenerationError, ConfigurationError, GeneratorUnavailableError, MissingExtraError
 from osprey_executor.generation import BasicLLMCodeGenerator
 from osprey_executor.models import PythonExecutionRequest
 
@@ -203,7 +203,7 @@ async def test_tracing_stays_off(make: Make, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("provider", ["anthropic", "openai"])
 async def test_no_key_names_the_variable(provider: str) -> None:
     generator = BasicLLMCodeGenerator({"provider": provider, "model_id": "m"})
-    with pytest.raises(GeneratorUnavailableError, match=f"set {provider.upper()}_API_KEY"):
+    with pytest.raises(ConfigurationError, match=f"set {provider.upper()}_API_KEY"):
         await generator.generate_code(REQUEST, [])
 
 

@@ -68,11 +68,11 @@ def told(fault: ProviderFault, model: ModelConfig) -> GeneratorUnavailableError:
     return GeneratorUnavailableError(f"{who}: the provider {messages[fault.fault]}{detail}")
 
 
-def no_key(model: ModelConfig) -> GeneratorUnavailableError:
+def no_key(model: ModelConfig) -> ConfigurationError:
     """Return the error for a key that is needed and not there."""
     variable = model.unset.get("api_key") or provider(model.provider).key_variable or "api_key of the model"
     who = f"{model.provider}, model {model.model_id}"
-    return GeneratorUnavailableError(
+    return ConfigurationError(
         f"{who}: there is no key; set {variable} in the environment, or in .env beside the configuration file"
     )
 

@@ -49,7 +49,8 @@ class BasicLLMCodeGenerator:
 
         Raises:
             CodeGenerationError: the answer is cut off, refused, empty, or not exactly one program.
-            GeneratorUnavailableError: no key, wrong key or model, no route, rate limit, overload, or no answer in time.
+            ConfigurationError: the model lacks its key or an address.
+            GeneratorUnavailableError: wrong key or model, no route, rate limit, overload, or no answer in time.
             MissingExtraError: the provider's package is not installed.
         """
         prompt = build_prompt(request, error_chain)

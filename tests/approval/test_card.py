@@ -6,6 +6,7 @@ import pytest
 
 from osprey_executor.analysis import analyze
 from osprey_executor.approval import granted_channels, kinds_of
+from osprey_executor.interfaces.cli.card import card_text
 from osprey_executor.models import (
     AnalysisReport,
     ControlSystemReport,
@@ -87,6 +88,27 @@ def test_missing_proof_is_among_the_unknowns(make_card: Any):
     card = make_card(isolation=IsolationReport(level="none"))
     assert any("not proven" in told for told in card.unknowns)
     assert not any("not proven" in told for told in make_card().unknowns)
+
+
+@pytest.mark.parametrize(
+    ("before", "unseen"),
+    [
+        ("runtime.encode = lambda value: 99.0", True),
+        ("exec(input())", True),
+        ("exec('x = 1')", False),
+        ("x = 1", False),
+    ],
+)
+def test_values_are_no_promise_where_code_is_unseen(make_card: Any, before: str, unseen: bool):
+    card = make_card(f"from osprey_executor import runtime\n{before}\nruntime.write_channel('A', 1.25)\n")
+    assert (
+        "The values shown may be others, as parts of the program cannot be seen through." in card.unknowns
+    ) is unseen
+    assert ("Value as written" in card_text(card)) is unseen
+
+
+def test_where_no_value_is_shown_there_is_none_to_doubt(make_card: Any):
+    assert not any("values shown" in told for told in make_card("exec(input())\n").unknowns)
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,8 @@ def unknowns(report: AnalysisReport, isolation: IsolationReport, control: Contro
     patterns = [name for name in granted_channels(report) if "*" in name and name != "*"]
     if patterns:
         told.append(f"Which of {', '.join(one_line(name, 60) for name in patterns[:3])} is written is computed.")
+    if any(target.value for target in report.writes) and any(one.unseen for one in report.findings):
+        told.append("The values shown may be others, as parts of the program cannot be seen through.")
     if report.writes and any(not _is_number(target.value) for target in report.writes):
         told.append("Values that are no plain numbers are computed when the program runs.")
     if control.real and report.writes:

@@ -52,6 +52,12 @@ class Finding(BaseModel):
     message: str
     """Plain words for a person; may quote the source, so it is hostile text."""
 
+    @property
+    def unseen(self) -> bool:
+        """Whether code runs here that the analysis has not seen through; it may change whatever the rest says."""
+        dynamic = self.effect is Effect.DYNAMIC_CODE and self.rule != "dynamic/constant-code"
+        return dynamic or self.effect is Effect.OPAQUE
+
 
 class WriteTarget(BaseModel):
     """A channel that the program would write, as far as the source tells."""

@@ -98,7 +98,9 @@ def _writes(card: ApprovalCard, width: int) -> RenderableType:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1), show_edge=False, pad_edge=False, expand=width < 100)
     table.add_column("Writes to", overflow="fold", ratio=3, min_width=12)
     table.add_column("Channels", justify="right")
-    table.add_column("Value", overflow="fold", ratio=3)
+    # Code that nobody has seen may change what a call in plain sight sends.
+    value = "Value as written" if any(finding.unseen for finding in card.findings) else "Value"
+    table.add_column(value, overflow="fold", ratio=3)
     table.add_column("Line", justify="right", min_width=4)
     rows = _rows(card.writes)
     for row in rows[:_MOST_ROWS]:

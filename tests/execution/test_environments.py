@@ -83,5 +83,33 @@ def test_a_home_is_never_shown(path: str) -> None:
 
 def test_the_own_interpreter_is_the_default() -> None:
     found = find_interpreter(None)
-    assert str(found.executable) == sys.executable
+    assert found.executable.samefile(sys.executable)
     assert Path(sys.prefix) in found.prefixes
+
+
+@pytest.mark.parametrize("copies", [False, True], ids=["links", "copies"])
+async def test_every_spelling_of_the_own_interpreter_has_one_identity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: bool
+) -> None:
+    """An approval binds the identity: a run that waits from one process must be approvable from another."""
+    venv.create(tmp_path / "env", with_pip=False, symlinks=not copies)
+    (tmp_path / "link").symlink_to("env")
+    identities: list[dict[str, object]] = []
+    for name in ("python", "python3", f"python3.{sys.version_info[1]}"):
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "env" / "bin" / name))
+        monkeypatch.setattr(sys, "prefix", str(tmp_path / "env"))
+        async with open_engine("local", {"isolation": "none"}) as engine:
+            identities.append(await engine.identity())
+    for path in ("env", "env/bin/python", "link"):
+        async with open_engine("local", {"isolation": "none", "python_env_path": str(tmp_path / path)}) as engine:
+            identities.append(await engine.identity())
+    assert all(identity == identities[0] for identity in identities)
+
+
+async def test_the_identity_in_a_jail_does_not_tell_spellings_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    identities: list[dict[str, object]] = []
+    for name in ("python", "python3"):
+        monkeypatch.setattr(sys, "executable", str(Path(sys.prefix) / "bin" / name))
+        async with open_engine("local") as engine:
+            identities.append(await engine.identity())
+    assert identities[0] == identities[1]

@@ -132,7 +132,7 @@ class LocalEngine:
             "engine": self.name,
             "isolation": self._sandbox.level,
             "mechanisms": list(self._sandbox.mechanisms),
-            "interpreter": {"path": str(self._interpreter.executable), **self._facts.model_dump()},
+            "interpreter": {**self._interpreter.identity(), **self._facts.model_dump()},
             "limits": self._limits.model_dump(mode="json"),
             **self._details,
         }

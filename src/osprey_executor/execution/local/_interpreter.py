@@ -12,6 +12,7 @@ from osprey_executor.errors import ConfigurationError
 
 _PARTS = ("bin", "lib", "lib32", "lib64", "libexec", "share", "ssl", "pyvenv.cfg", "conda-meta")
 """What an environment needs of its prefix. The prefix itself may be a project's folder, with secrets beside `bin`."""
+_NAMES = ("python", "python3")
 _CONDA_PARTS = ("etc",)
 _STORES = ("/nix/store", "/gnu/store")
 """Package managers whose programs need siblings of their own prefix."""
@@ -24,6 +25,10 @@ class Interpreter:
     executable: Path
     prefixes: tuple[Path, ...]
     """Own prefix first, then that of the Python on which a venv stands."""
+
+    def identity(self) -> dict[str, str]:
+        """Return what is the same for every spelling of this Python: `python`, `python3`, by way of a link."""
+        return {"prefix": str(self.prefixes[0].resolve()), "binary": str(self.executable.resolve())}
 
     def folders(self) -> Iterator[Path]:
         """Yield the files and folders of the host that this Python needs, the executable included."""
@@ -47,7 +52,7 @@ def find_interpreter(path: Path | None) -> Interpreter:
         if not sys.executable:
             raise ConfigurationError("this process does not know its own Python: set execution.python_env_path")
         prefixes = dict.fromkeys(Path(text) for text in (sys.prefix, sys.exec_prefix, sys.base_prefix))
-        return Interpreter(Path(sys.executable), tuple(prefixes))
+        return Interpreter(_own_executable(), tuple(prefixes))
     path = Path(os.path.abspath(path.expanduser()))  # noqa: PTH100 - the links of a venv must stay
     executable = _executable(path)
     prefix = executable.parent.parent
@@ -55,12 +60,23 @@ def find_interpreter(path: Path | None) -> Interpreter:
     return Interpreter(executable, tuple(prefixes))
 
 
+def _own_executable() -> Path:
+    """Return one spelling of this process's Python, whichever of its names this process was started by."""
+    running, prefix = Path(sys.executable), Path(sys.prefix)
+    for name in (*_NAMES, f"python{sys.version_info[0]}.{sys.version_info[1]}"):
+        found = prefix / "bin" / name
+        # In a venv all names are the same Python, even where they are copies of the binary.
+        if found.is_file() and ((prefix / "pyvenv.cfg").is_file() or found.resolve() == running.resolve()):
+            return found
+    return running
+
+
 def _executable(path: Path) -> Path:
     if path.is_file():
         if os.access(path, os.X_OK):
             return path
         raise ConfigurationError(f"execution.python_env_path: {path} cannot be executed")
-    for name in ("python", "python3"):
+    for name in _NAMES:
         found = path / "bin" / name
         if found.is_file():
             return found

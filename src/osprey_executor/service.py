@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from osprey_executor.config import Config, config_from, state_folder
+from osprey_executor.errors import StorageError
 from osprey_executor.models import (
     ApprovalCard,
     Decision,
@@ -210,13 +211,14 @@ class PythonExecutorService:
             The state of the run, with `__interrupt__` where it waits for a person, and `result`.
 
         Raises:
-            InvalidDecision: the resume value is not a decision.
+            RunNotFoundError: resumed, but there is no run of that id.
+            InvalidDecision: the resume value is not a decision, or the run does not wait for one.
         """
         from langgraph.types import Command
 
         run_id = str(config.get("configurable", {}).get("thread_id") or "") or None
         if isinstance(request, Command):
-            card = await self._executor.card(run_id or "")
+            card = await self._executor.pending_card(run_id or "")
             result = await self.decide(card.run_id, parse_decision(request.resume, digest=card.digest))
         else:
             asked = request if isinstance(request, PythonExecutionRequest) else PythonExecutionRequest(**request)
@@ -240,7 +242,8 @@ class PythonExecutorService:
 
     async def runs(self, limit: int = 50) -> list[RunSummary]:
         """Return the runs of the state folder, the newest first."""
-        await self._executor.recover()
+        with contextlib.suppress(StorageError):  # a full disk must not hide what happened
+            await self._executor.recover()
         return await self._executor.store.summaries(limit)
 
     async def result(self, run_id: str) -> RunResult:

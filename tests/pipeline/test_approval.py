@@ -9,9 +9,10 @@ import pytest
 from langgraph.types import Command
 
 from osprey_executor import Approve, Edit, PythonExecutionRequest, PythonExecutorService, Reject, RunStatus
-from osprey_executor.errors import ExecutionCancelledError, InvalidDecision, RunNotFoundError
+from osprey_executor.errors import ExecutionCancelledError, InvalidDecision, RunNotFoundError, StorageError
 from osprey_executor.generation import MockCodeGenerator
 from osprey_executor.models import ApprovalCard, Decision, MachineEffects
+from osprey_executor.results.attempts import AttemptFolder
 
 from .conftest import WRITE, OpenService, own
 
@@ -236,6 +237,29 @@ async def test_the_langgraph_door(service: PythonExecutorService) -> None:
     assert state["result"].status is RunStatus.SUCCEEDED
 
 
+async def test_a_thread_id_is_no_prefix(service: PythonExecutorService) -> None:
+    waiting = await service.ainvoke(own(WRITE), {"configurable": {"thread_id": "user-10"}})
+    assert "__interrupt__" in waiting
+    with pytest.raises(RunNotFoundError):
+        await service.ainvoke(Command(resume={"approved": True}), {"configurable": {"thread_id": "user-1"}})
+    assert len(await service.pending()) == 1
+
+
+async def test_a_full_disk_does_not_hide_a_write(
+    service: PythonExecutorService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object, **kwargs: object) -> None:
+        raise StorageError("the disk is full")
+
+    monkeypatch.setattr(AttemptFolder, "save_outcome", full)
+    result = await service.run(own(WRITE), decide=lambda card: Approve(card.digest))
+    assert result.status is RunStatus.OUTCOME_UNKNOWN
+    assert result.effects is MachineEffects.WRITTEN
+    assert [write.channel for write in result.writes] == ["MAG:1:SP"]
+    with pytest.raises(StorageError):
+        await service.run(own("results = {}"))
+
+
 async def test_unknown_runs_are_told(service: PythonExecutorService) -> None:
     with pytest.raises(RunNotFoundError, match="no run 'nope'"):
         await service.decide("nope", Reject())
@@ -249,3 +273,5 @@ async def test_an_input_that_changes_after_the_approval_does_not_run(service: Py
     ended = await service.decide(waiting.run_id, Approve(waiting.digest or ""))
     assert ended.status is RunStatus.REFUSED
     assert ended.effects is MachineEffects.NONE
+    assert ended.error is not None
+    assert "the inputs changed" in ended.error.message

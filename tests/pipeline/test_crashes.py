@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from osprey_executor import Approve, RunStatus
+from osprey_executor import Approve, Reject, RunStatus
 from osprey_executor.models import MachineEffects
 from osprey_executor.pipeline.checkpoints import open_checkpoints
 from osprey_executor.storage import RunStore
@@ -114,6 +114,69 @@ async def test_an_approval_whose_process_died_is_gone_on_with(home: Path, open_s
         result = await service.decide(card.run_id, Approve(card.digest), approver="bob")
     assert result.status is RunStatus.SUCCEEDED
     assert result.approver == "ada"
+
+
+KILL = """
+import os, signal, sys
+from osprey_executor.storage import RunStore
+
+def dying(name):
+    original = getattr(RunStore, name)
+
+    async def method(self, *args, **kwargs):
+        await original(self, *args, **kwargs)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    setattr(RunStore, name, method)
+
+dying(sys.argv.pop())
+"""
+
+
+def killed_at(method: str, home: Path, code: str) -> None:
+    """Run a service that approves everything, and kill it right after a method of its store."""
+    arguments = [str(home), json.dumps(settings()), code, "approve", method]
+    child = subprocess.run([sys.executable, "-c", KILL + CHILD, *arguments], capture_output=True, timeout=60)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+
+
+async def test_killed_between_the_end_of_a_write_and_its_checkpoint(home: Path, open_service: OpenService) -> None:
+    await asyncio.to_thread(killed_at, "end_execution", home, WRITE)
+    async with open_service() as service:
+        [row] = await service.runs()
+        result = await service.result(row.run_id)
+    assert result.status is RunStatus.SUCCEEDED
+    assert result.effects is MachineEffects.WRITTEN
+    assert result.results == {"value": 1.5}
+
+
+async def test_killed_after_the_start_was_recorded(home: Path, open_service: OpenService) -> None:
+    await asyncio.to_thread(killed_at, "begin_execution", home, WRITE)
+    async with open_service() as service:
+        [row] = await service.runs()
+        result = await service.result(row.run_id)
+    assert (row.state, result.effects) == ("outcome_unknown", MachineEffects.NONE)
+
+
+@pytest.mark.parametrize("method", ["decide", "add_card"])
+async def test_an_approval_around_a_crash_is_not_lost(home: Path, open_service: OpenService, method: str) -> None:
+    await asyncio.to_thread(killed_at, method, home, WRITE)
+    async with open_service() as service:
+        [card] = await service.pending()
+        result = await service.decide(card.run_id, Approve(card.digest), approver="bob")
+        assert await service.pending() == []
+    assert result.error is None
+    assert result.status is RunStatus.SUCCEEDED
+    assert result.digest == card.digest
+
+
+async def test_a_stranded_approval_may_be_taken_back(home: Path, open_service: OpenService) -> None:
+    await asyncio.to_thread(killed_at, "decide", home, WRITE)
+    async with open_service() as service:
+        [card] = await service.pending()
+        result = await service.decide(card.run_id, Reject("not any more"), approver="bob")
+    assert result.status is RunStatus.REJECTED
+    assert result.effects is MachineEffects.NONE
 
 
 async def test_a_checkpoint_holds_primitives_only(home: Path, open_service: OpenService) -> None:

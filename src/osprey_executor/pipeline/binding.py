@@ -36,7 +36,11 @@ async def card_of(
         now=datetime.now(UTC),
         expiry=rooms.config.approval.expiry,
         attempt=attempt,
-        bound={"run_id": rooms.run_id, "context": _context_digest(rooms)},
+        bound={
+            "run_id": rooms.run_id,
+            "context": _context_digest(rooms),
+            "approval_mode": rooms.config.approval.mode,
+        },
     )
 
 

@@ -7,12 +7,11 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import aiosqlite
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from osprey_executor.errors import StorageError
-from osprey_executor.storage import make_private
+from osprey_executor.storage import make_private, open_database
 
 
 @asynccontextmanager
@@ -28,9 +27,12 @@ async def open_checkpoints(home: Path) -> AsyncGenerator[AsyncSqliteSaver]:
     path = make_private(home, "checkpoints.sqlite")
     serde = JsonPlusSerializer(pickle_fallback=False, allowed_json_modules=None, allowed_msgpack_modules=None)
     try:
-        async with aiosqlite.connect(path, timeout=30) as db:
+        db = await open_database(path)
+        try:
             saver = AsyncSqliteSaver(db, serde=serde)
             await saver.setup()
             yield saver
+        finally:
+            await db.close()
     except sqlite3.Error as error:
         raise StorageError(f"the checkpoints in {path} cannot be used: {error}") from error

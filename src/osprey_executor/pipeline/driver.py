@@ -32,7 +32,7 @@ from osprey_executor.models import (
 )
 from osprey_executor.pipeline.decide import Decide
 from osprey_executor.pipeline.graph import RunGraph
-from osprey_executor.pipeline.record import record_end, waiting_result
+from osprey_executor.pipeline.record import cancelled, record_end, unrecorded_result, waiting_result
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 from osprey_executor.storage import RunLock
@@ -71,7 +71,7 @@ class Driver:
 
         Raises:
             InvalidDecision: `decide` gave something else than a decision, or one for another card.
-            StorageError: the record cannot be written.
+            StorageError: the record cannot be written, and nothing was written to the machine.
         """
         try:
             while True:
@@ -84,14 +84,19 @@ class Driver:
                     return await asyncio.to_thread(waiting_result, rooms.folder, cast(State, snapshot.values), card)
                 step = "resume"
         except asyncio.CancelledError:
-            await asyncio.shield(self._end(rooms, RunStatus.CANCELLED, _cancelled(rooms.run_id)))
+            await asyncio.shield(self._end(rooms, RunStatus.CANCELLED, cancelled(rooms.run_id)))
             raise
         except ExecutionCancelledError:
-            return await self._end(rooms, RunStatus.CANCELLED, _cancelled(rooms.run_id))
+            return await self._end(rooms, RunStatus.CANCELLED, cancelled(rooms.run_id))
         except OutcomeUnknownError as error:
             return await self._end(rooms, RunStatus.OUTCOME_UNKNOWN, _report(error))
-        except (InvalidDecision, StorageError):
+        except InvalidDecision:
             raise
+        except StorageError as error:
+            # The machine was moved: whoever waits must hear of it, even where nothing can be written down any more.
+            if rooms.session is None or rooms.session.effects is MachineEffects.NONE:
+                raise
+            return await unrecorded_result(rooms.folder, await self.state(rooms.run_id), rooms.session, error)
         except Exception as error:
             with suppress(StorageError):
                 await self._end(rooms, RunStatus.FAILED, _report(error))
@@ -187,15 +192,6 @@ async def _cancel_requested(rooms: Rooms) -> None:
 
 def _thread(run_id: str) -> RunnableConfig:
     return {"configurable": {"thread_id": run_id}, "recursion_limit": 200}
-
-
-def _cancelled(run_id: str) -> ErrorReport:
-    return ErrorReport(
-        stage=Stage.EXECUTION,
-        type="ExecutionCancelledError",
-        message=f"run {run_id} was cancelled",
-        category=ErrorCategory.WORKFLOW,
-    )
 
 
 def _report(error: Exception) -> ErrorReport:

@@ -6,14 +6,14 @@ import asyncio
 import re
 import secrets
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osprey_executor.approval import approval_key
 from osprey_executor.config import Config
-from osprey_executor.errors import InvalidDecision, InvalidRequestError
+from osprey_executor.errors import InvalidDecision, InvalidRequestError, StorageError
 from osprey_executor.generation import CodeGenerator, create_code_generator, generator_label
 from osprey_executor.models import (
     ApprovalCard,
@@ -30,7 +30,7 @@ from osprey_executor.models.events import Event, Finished
 from osprey_executor.pipeline.decide import Decide
 from osprey_executor.pipeline.equipment import EquipmentPool
 from osprey_executor.pipeline.probe import probe
-from osprey_executor.pipeline.record import waiting_result, with_notes
+from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.results import ReplaySession, RunFolder
@@ -68,7 +68,8 @@ class Executor:
             store = await stack.enter_async_context(RunStore.open(home))
             inner = await stack.enter_async_context(AsyncExitStack())
             executor = cls(store, EquipmentPool(inner), inner, approval_key(home))
-            await executor.recover()
+            with suppress(StorageError):  # a full disk must not keep anyone from looking
+                await executor.recover()
             yield executor
 
     async def _driver(self) -> Driver:
@@ -146,9 +147,10 @@ class Executor:
         earlier = await self.store.decided(run_id)
         waits = (await self.store.summary(run_id)).state == RunStatus.AWAITING_APPROVAL
         # Decided, but the process that should have gone on died: the same decision goes on with it.
-        if not (waits and earlier and earlier.decision == decision and lock.acquire()):
+        stranded = waits and earlier is not None and lock.acquire()
+        if not (stranded and earlier and earlier.decision == decision):
             try:
-                await self.store.decide(run_id, decision, by=approver)
+                await self.store.decide(run_id, decision, by=approver, stranded=stranded)
             except BaseException:
                 lock.release()
                 raise
@@ -169,9 +171,9 @@ class Executor:
             state = (await self.store.summary(run_id)).state
             if state not in (RUNNING, RunStatus.AWAITING_APPROVAL):
                 return await asyncio.to_thread(self._folder(run_id).load_result)
-            end = RunStatus.CANCELLED, MachineEffects.NONE
-            why = f"run {run_id} was cancelled while it waited"
-            await end_undriven(self.store, self._driver, run_id, *end, kind="ExecutionCancelledError", message=why)
+            await end_undriven(
+                self.store, self._driver, run_id, RunStatus.CANCELLED, MachineEffects.NONE, error=cancelled(run_id)
+            )
             return await asyncio.to_thread(self._folder(run_id).load_result)
 
     async def result(self, prefix: str) -> RunResult:
@@ -190,6 +192,16 @@ class Executor:
         if summary.state == RUNNING:
             raise InvalidRequestError(f"run {run_id} is going on; `osprey-executor watch {run_id}` shows it")
         return await asyncio.to_thread(self._folder(run_id).load_result)
+
+    async def pending_card(self, run_id: str) -> ApprovalCard:
+        """Return the card that waits; `run_id` is the whole id, no beginning of one.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidDecision: the run does not wait for a decision.
+        """
+        await self.store.summary(run_id)
+        return await self.card(run_id)
 
     async def card(self, prefix: str) -> ApprovalCard:
         """Return the card that waits.

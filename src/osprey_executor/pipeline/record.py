@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime
 
-from osprey_executor.errors import StorageError
+from osprey_executor.errors import ErrorCategory, StorageError
 from osprey_executor.models import (
     AnalysisReport,
     ApprovalCard,
@@ -18,6 +18,7 @@ from osprey_executor.models import (
     Outcome,
     RunResult,
     RunStatus,
+    Stage,
     Timings,
 )
 from osprey_executor.pipeline.state import State
@@ -61,6 +62,36 @@ def waiting_result(folder: RunFolder, state: State, card: ApprovalCard) -> RunRe
     """Return the result of a run that waits for a decision on `card`."""
     result = _result(folder, state, status=RunStatus.AWAITING_APPROVAL, effects=MachineEffects.NONE, error=None)
     return result.model_copy(update={"digest": card.digest, "generator": state.get("written_by", "")})
+
+
+def cancelled(run_id: str) -> ErrorReport:
+    """Return the report of a run that was cancelled."""
+    return ErrorReport(
+        stage=Stage.EXECUTION,
+        type="ExecutionCancelledError",
+        message=f"run {run_id} was cancelled",
+        category=ErrorCategory.WORKFLOW,
+    )
+
+
+async def unrecorded_result(folder: RunFolder, state: State, session: ControlSession, error: StorageError) -> RunResult:
+    """Return the result of a run that moved the machine and whose record cannot be written."""
+    report = ErrorReport(
+        stage=Stage.COLLECTION,
+        type="StorageError",
+        message=f"{error}. The run had written to the machine; its record is incomplete, look at {folder.journal}",
+        category=ErrorCategory.INFRASTRUCTURE,
+    )
+    result = await asyncio.to_thread(
+        _result, folder, state, status=RunStatus.OUTCOME_UNKNOWN, effects=session.effects, error=report
+    )
+    return result.model_copy(
+        update={
+            "writes": tuple(session.writes),
+            "refusals": tuple(session.refusals),
+            "generator": state.get("written_by", ""),
+        }
+    )
 
 
 def with_notes(outcome: Outcome, session: ControlSession) -> Outcome:

@@ -51,33 +51,32 @@ async def end_undriven(
     status: RunStatus,
     effects: MachineEffects,
     *,
-    kind: str = "",
-    message: str = "",
+    error: ErrorReport | None,
 ) -> None:
     """Write the record of a run that nobody drives; the caller holds its lock."""
     try:
         values = await (await driver()).state(run_id)
-        error = ErrorReport(
-            stage=Stage.EXECUTION, type=kind, message=message, category=ErrorCategory.WORKFLOW, code=values.get("code")
-        )
-        folder = RunFolder(store.home, run_id)
-        await record_end(store, folder, values, status=status, effects=effects, error=error if kind else None)
+        told = error.model_copy(update={"code": values.get("code")}) if error else None
+        await record_end(store, RunFolder(store.home, run_id), values, status=status, effects=effects, error=told)
     except (StorageError, ValidationError):
         # Its folder was damaged, too: the index tells the end all the same.
         await store.set_state(run_id, status, effects)
 
 
 async def _settle(store: RunStore, driver: DriverOf, run_id: str) -> None:
+    folder = RunFolder(store.home, run_id)
+    effects = effects_of(folder.journal)
     left = await store.unfinished_execution(run_id)
-    values = await (await driver()).state(run_id)
-    ended = values.get("outcome_status")
-    if left is None and ended:
-        effects = MachineEffects(values.get("effects") or MachineEffects.UNKNOWN)
-        await end_undriven(store, driver, run_id, RunStatus(ended), effects)
-    elif left is not None and left.may_write:
-        effects = effects_of(RunFolder(store.home, run_id).journal)
-        end = RunStatus.OUTCOME_UNKNOWN, effects
-        await end_undriven(store, driver, run_id, *end, kind="OutcomeUnknownError", message=_DIED[effects])
+    attempt = folder.attempt((await (await driver()).state(run_id)).get("attempt", 1))
+    if left is None and attempt.has_outcome:  # it ended, but was not collected
+        kept = attempt.record()
+        await end_undriven(store, driver, run_id, kept.status, kept.effects, error=kept.error)
+    elif (left is not None and left.may_write) or effects is not MachineEffects.NONE:
+        await end_undriven(store, driver, run_id, RunStatus.OUTCOME_UNKNOWN, effects, error=_died(_DIED[effects]))
     else:
-        nothing = RunStatus.FAILED, MachineEffects.NONE
-        await end_undriven(store, driver, run_id, *nothing, kind="EngineError", message=_LOST)
+        await end_undriven(store, driver, run_id, RunStatus.FAILED, effects, error=_died(_LOST))
+
+
+def _died(message: str) -> ErrorReport:
+    kind = "EngineError" if message == _LOST else "OutcomeUnknownError"
+    return ErrorReport(stage=Stage.EXECUTION, type=kind, message=message, category=ErrorCategory.WORKFLOW)

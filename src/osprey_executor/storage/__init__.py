@@ -3,7 +3,7 @@
 from osprey_executor.storage._events import EventLog, follow
 from osprey_executor.storage._lock import RunLock, is_driven
 from osprey_executor.storage._runs import RUNNING, Decided, RunStore, UnfinishedExecution
-from osprey_executor.storage._schema import make_private
+from osprey_executor.storage._schema import make_private, open_database
 
 __all__ = [
     "RUNNING",
@@ -15,4 +15,5 @@ __all__ = [
     "follow",
     "is_driven",
     "make_private",
+    "open_database",
 ]

@@ -25,6 +25,7 @@ from osprey_executor.models import (
     decision_to_wire,
     parse_decision,
 )
+from osprey_executor.storage._lock import is_driven
 from osprey_executor.storage._schema import connect, storage_error
 from osprey_executor.text import one_line
 
@@ -146,9 +147,19 @@ class RunStore:
         rows = await self._rows("SELECT cancel_requested FROM runs WHERE run_id = ?", (run_id,))
         return bool(rows and rows[0]["cancel_requested"])
 
-    async def add_card(self, card: ApprovalCard) -> None:
-        """Make `card` the pending one of its run, instead of any earlier undecided one."""
+    async def add_card(self, card: ApprovalCard) -> ApprovalCard:
+        """Make `card` the pending one of its run, instead of any earlier undecided one, and return the one that counts.
+
+        That is an earlier one where the very same was approved and nothing was executed since: a process died between.
+        """
         async with self._transaction():
+            rows = await self._rows(
+                "SELECT card FROM cards WHERE number = (SELECT max(number) FROM cards WHERE run_id = ?) AND digest = ?"
+                " AND redeemed_at IS NULL AND json_extract(decision, '$.decision') = 'approve'",
+                (card.run_id, card.digest),
+            )
+            if rows:
+                return ApprovalCard.model_validate_json(rows[0]["card"])
             await self._db.execute("DELETE FROM cards WHERE run_id = ? AND decision IS NULL", (card.run_id,))
             await self._db.execute(
                 "INSERT INTO cards (run_id, digest, card, expires_at) VALUES (?, ?, ?, ?)",
@@ -157,6 +168,7 @@ class RunStore:
             await self._db.execute(
                 "UPDATE runs SET state = ? WHERE run_id = ?", (RunStatus.AWAITING_APPROVAL, card.run_id)
             )
+        return card
 
     async def card(self, run_id: str) -> ApprovalCard | None:
         """Return the newest card of a run, decided or not."""
@@ -164,15 +176,27 @@ class RunStore:
         return ApprovalCard.model_validate_json(rows[0]["card"]) if rows else None
 
     async def pending(self) -> list[ApprovalCard]:
-        """Return the cards that wait for a person, the oldest first."""
+        """Return the cards that wait for a person, the oldest first.
+
+        With them those that were decided by a process that died before it could go on: nobody drives their runs.
+        """
         rows = await self._rows(
-            "SELECT card FROM cards JOIN runs USING (run_id) WHERE decision IS NULL AND state = ? ORDER BY number",
+            "SELECT card, run_id, decision FROM cards JOIN runs USING (run_id) WHERE state = ? AND number ="
+            " (SELECT max(number) FROM cards AS newer WHERE newer.run_id = runs.run_id) ORDER BY number",
             (RunStatus.AWAITING_APPROVAL,),
         )
-        return [ApprovalCard.model_validate_json(row["card"]) for row in rows]
+        waiting = [row for row in rows if row["decision"] is None or not is_driven(self.folder(row["run_id"]))]
+        return [ApprovalCard.model_validate_json(row["card"]) for row in waiting]
 
-    async def decide(self, run_id: str, decision: Decision, *, by: str) -> None:
+    async def decide(self, run_id: str, decision: Decision, *, by: str, stranded: bool = False) -> None:
         """Record a decision on the newest card of a run. Exactly one decision wins.
+
+        Args:
+            run_id: the run.
+            decision: the decision.
+            by: who decides.
+            stranded: the caller holds the lock of the run, so nobody acts upon an earlier approval any more: it may
+                be taken back.
 
         Raises:
             InvalidDecision: nothing waits, another was first, the digest is another card's, or it has expired.
@@ -187,7 +211,9 @@ class RunStore:
                 state = f": it is {rows[0]['state'].replace('_', ' ')}" if rows else ""
                 raise InvalidDecision(f"run {run_id} does not wait for a decision{state}")
             card = rows[0]
-            if card["decision"] is not None:
+            earlier = parse_decision(json.loads(card["decision"])) if card["decision"] else None
+            taken_back = stranded and isinstance(earlier, Approve) and not isinstance(decision, Approve)
+            if earlier and (not taken_back or card["redeemed_at"]):
                 raise InvalidDecision(
                     f"run {run_id} was decided already: {json.loads(card['decision'])['decision']}"
                     f" by {one_line(card['decided_by'])} at {card['decided_at']}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 from pathlib import Path
@@ -74,6 +75,20 @@ def make_private(home: Path, name: str) -> Path:
     return path
 
 
+async def open_database(path: Path) -> aiosqlite.Connection:
+    """Open a database file; a cancel meanwhile leaves no thread behind that would call into a closed loop."""
+    opening = asyncio.ensure_future(_connected(path))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await (await opening).close()
+        raise
+
+
+async def _connected(path: Path) -> aiosqlite.Connection:
+    return await aiosqlite.connect(path, isolation_level=None, timeout=30)
+
+
 async def connect(home: Path) -> aiosqlite.Connection:
     """Open `index.sqlite` in the state folder, safe against a kill of the process (WAL, synchronous=FULL).
 
@@ -82,7 +97,7 @@ async def connect(home: Path) -> aiosqlite.Connection:
     """
     path = make_private(home, "index.sqlite")
     try:
-        db = await aiosqlite.connect(path, isolation_level=None, timeout=30)
+        db = await open_database(path)
         try:
             db.row_factory = sqlite3.Row
             # FULL: a decision and the start of an execution must outlive a power cut, too.

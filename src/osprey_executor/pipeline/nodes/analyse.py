@@ -27,8 +27,6 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
         await asyncio.to_thread(rooms.folder.attempt(attempt).save_code, code, report)
         rooms.emit(Analysed(run_id=rooms.run_id, report=report, attempt=attempt))
         analysed: State = {
-            "isolation": rooms.engine.isolation.model_dump_json(),
-            "control": rooms.broker.report.model_dump_json(),
             "report": report.model_dump_json(),
             "card": "",
             "approver": "",
@@ -53,7 +51,7 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
         card = await card_of(
             rooms, code=code, report=report, attempt=attempt, written_by=written_by, reason=asking.reason
         )
-        await rooms.store.add_card(card)
+        card = await rooms.store.add_card(card)
     rooms.emit(ApprovalRequested(run_id=rooms.run_id, card=card))
     return analysed | {"card": card.model_dump_json(), "timings": timings(), "next": "approve"}
 

@@ -107,11 +107,18 @@ async def _changed_since(card: ApprovalCard, rooms: Rooms, state: State) -> Erro
     return ErrorReport(
         stage=Stage.APPROVAL,
         type="WriteRefused",
-        message="what was approved is not what would run: code, an input, the environment, the limits or the machine "
-        "changed since the card was shown; run it anew and look at the new card",
+        message=f"what was approved is not what would run: {_difference(card, now)} changed since the card was shown; "
+        "run it anew and look at the new card",
         category=ErrorCategory.WORKFLOW,
         code=state.get("code"),
     )
+
+
+def _difference(before: ApprovalCard, now: ApprovalCard) -> str:
+    for name in ("inputs", "code", "isolation", "control_system", "writes"):
+        if getattr(before, name) != getattr(now, name):
+            return f"the {name.replace('_', ' ')}"
+    return "the interpreter, its packages, the limits, the context or the approval mode"
 
 
 def _tell(event: EngineEvent, rooms: Rooms) -> None:

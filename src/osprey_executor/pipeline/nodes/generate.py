@@ -17,7 +17,13 @@ async def generate(state: State, runtime: Runtime[Rooms]) -> State:
     """Get the next program from the generator, or take the one that came with the request."""
     rooms = runtime.context
     attempt = state.get("attempt", 0) + 1
-    begun: State = {**state, "attempt": attempt, "outcome_status": ""}
+    world: State = {
+        "isolation": rooms.engine.isolation.model_dump_json(),
+        "control": rooms.broker.report.model_dump_json(),
+        "attempt": attempt,
+        "outcome_status": "",
+    }
+    begun: State = {**state, **world}
     rooms.emit(StageStarted(run_id=rooms.run_id, stage=Stage.GENERATION, attempt=attempt))
     with timed(state, "generation") as timings:
         if rooms.request.code is not None:
@@ -28,26 +34,19 @@ async def generate(state: State, runtime: Runtime[Rooms]) -> State:
                 code = await rooms.generator().generate_code(rooms.request, list(state.get("error_chain", [])))
             except PythonExecutorException as error:
                 report = _report(error, error.category)
-                return after_failure(begun, rooms, report) | {"attempt": attempt, "timings": timings()}
+                return after_failure(begun, rooms, report) | world | {"timings": timings()}
             except Exception as error:  # a plug-in may raise anything; its bug must not take the service down
                 report = _report(error, ErrorCategory.WORKFLOW)
-                return after_failure(begun, rooms, report) | {"attempt": attempt, "timings": timings()}
+                return after_failure(begun, rooms, report) | world | {"timings": timings()}
         if not isinstance(code, str) or not code.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
             report = ErrorReport(
                 stage=Stage.GENERATION,
                 type="CodeGenerationError",
                 message=f"{written_by} gave no code but {code!r:.100}",
             )
-            return after_failure(begun, rooms, report) | {"attempt": attempt, "timings": timings()}
+            return after_failure(begun, rooms, report) | world | {"timings": timings()}
     rooms.emit(CodeGenerated(run_id=rooms.run_id, code=code, attempt=attempt))
-    return {
-        "attempt": attempt,
-        "code": code,
-        "written_by": written_by,
-        "outcome_status": "",
-        "timings": timings(),
-        "next": "analyse",
-    }
+    return world | {"code": code, "written_by": written_by, "timings": timings(), "next": "analyse"}
 
 
 def _report(error: Exception, category: ErrorCategory) -> ErrorReport:

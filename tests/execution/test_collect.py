@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import resource
+import signal
 from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from osprey_executor.errors import StorageError
-from osprey_executor.execution.local._collect import Collected, collect
+from osprey_executor.execution.local._collect import Collected, collect, why_not
 
 
 @pytest.fixture
@@ -105,8 +108,37 @@ def test_many_notes_are_summed_up(source: Path, opened: int, tmp_path: Path) -> 
     assert "30 more" in found.notes[-1]
 
 
-def test_a_destination_that_cannot_be_written_is_a_storage_error(source: Path, opened: int, tmp_path: Path) -> None:
+def test_a_destination_that_cannot_be_written_costs_the_files_alone(source: Path, opened: int, tmp_path: Path) -> None:
     (source / "a").write_bytes(b"x")
     (tmp_path / "out").write_text("a file")
-    with pytest.raises(StorageError, match="cannot be written"):
-        take(opened, tmp_path / "out")
+    found = take(opened, tmp_path / "out")
+    assert found.paths == []
+    assert found.notes == ["artifact left out: a: File exists"]
+
+
+@contextmanager
+def small_files() -> Generator[None]:
+    """No file of this process may grow beyond 4 KiB, so that a copy breaks off in the middle."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, before)
+
+
+def test_a_file_that_breaks_off_is_removed_and_told(source: Path, opened: int, tmp_path: Path) -> None:
+    for name, size in (("a", 10), ("b", 60_000), ("c", 0), ("d", 10)):
+        (source / name).write_bytes(b"x" * size)
+    with small_files():
+        found = take(opened, tmp_path / "out")
+    assert [path.name for path in found.paths] == ["a", "c", "d"]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a", "c", "d"]
+    assert found.notes == ["artifact left out: b: File too large"]
+
+
+def test_a_full_disk_is_named() -> None:
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        assert "the disk of the service is full" in why_not(OSError(number, os.strerror(number)))

@@ -91,4 +91,4 @@ async def test_identity_names_the_interpreter(plain: Engine) -> None:
     identity = await plain.identity()
     assert identity["isolation"] == "none"
     assert identity["interpreter"]["version"].count(".") == 2
-    assert Path(identity["interpreter"]["path"]).is_absolute()
+    assert Path(identity["interpreter"]["binary"]).is_absolute()

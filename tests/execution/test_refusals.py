@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from osprey_executor.config import Config, ExecutionConfig
-from osprey_executor.errors import ConfigurationError, EngineUnavailableError
+from osprey_executor.errors import ConfigurationError, EngineError, EngineUnavailableError
 from osprey_executor.execution import Program, open_engine
 from osprey_executor.execution.local import _refusals
-from osprey_executor.models import RunStatus
+from osprey_executor.models import Limits, RunStatus
 
 NO_NAMESPACES = """
 import asyncio, json
@@ -88,6 +88,37 @@ def test_settings_of_the_system_are_named(monkeypatch: pytest.MonkeyPatch, setti
     told = _refusals.explain(errno.EPERM, "unshare", "/usr/bin/python3.11")
     assert word in told
     assert "unshare failed with EPERM" in told
+
+
+@pytest.mark.parametrize(
+    ("what", "words", "never"),
+    [
+        ("unshare", "user.max_user_namespaces", "limits."),
+        ("mount /tmp", "limits.tmp", "max_user_namespaces"),
+        ("mount /sandbox/out", "limits.folder", "max_user_namespaces"),
+        ("mount /dev/shm", "limits.memory", "max_user_namespaces"),
+        ("move_mount /usr/lib", "fs.mount-max", "max_user_namespaces"),
+    ],
+)
+def test_what_is_used_up_is_named(what: str, words: str, never: str) -> None:
+    told = _refusals.explain(errno.ENOSPC, what, "python")
+    assert words in told
+    assert never not in told
+
+
+async def test_a_file_system_without_sense_names_its_limit() -> None:
+    """A jail whose /tmp the kernel does not make: the call that failed and the limit behind it are told."""
+    async with open_engine("local") as engine:
+        limits = Limits.model_construct(**{**dict(Limits()), "tmp": -1})
+        with pytest.raises(EngineError, match=r"mount /tmp failed with EINVAL[\s\S]*limits\.tmp"):
+            await engine.run(Program(code="results = {}", limits=limits))
+
+
+@pytest.mark.parametrize("small", [{"tmp": 1}, {"tmp": 4096}, {"folder": 1}, {"files": 1}])
+async def test_limits_of_next_to_nothing_still_make_a_jail(small: dict[str, int]) -> None:
+    async with open_engine("local") as engine:
+        outcome = await engine.run(Program(code="results = {'x': 1}", limits=Limits.model_validate(small)))
+        assert outcome.results == {"x": 1}
 
 
 def test_an_unknown_cause_is_not_made_up(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,13 +7,13 @@ following a link, and nothing is written but below the destination.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from osprey_executor.errors import StorageError
 from osprey_executor.text import one_line, visible
 
 _DEEPEST = 32
@@ -54,8 +54,8 @@ def collect(folder: int, destination: Path, *, most_bytes: int, most_files: int)
         most_bytes: of all files together, by apparent size, so that a sparse file cannot fill the disk.
         most_files: files and folders together.
 
-    Raises:
-        StorageError: the destination cannot be written.
+    What cannot be read or written, as on a full disk, is left out with a note: the run itself is over, and how it
+    ended must not be lost with a file.
     """
     found = Collected()
     with contextlib.suppress(OSError):  # the code may have taken its own rights away
@@ -65,6 +65,13 @@ def collect(folder: int, destination: Path, *, most_bytes: int, most_files: int)
         more = len(found.notes) - _MOST_NOTES
         found.notes[_MOST_NOTES:] = [f"{more} more artifacts were left out or renamed"]
     return found
+
+
+def why_not(error: OSError) -> str:
+    """Return why a file of the run could not be kept."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk of the service is full ({error.strerror})"
+    return error.strerror or str(error)
 
 
 def is_full(folder: int) -> bool:
@@ -78,7 +85,12 @@ def _collect(folder: int, destination: Path, shown: str, depth: int, room: _Room
         found.notes.append(f"artifact left out: {shown} is nested too deeply")
         return
     taken: set[str] = set()
-    for name, mode in _entries(folder):
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        found.notes.append(f"artifacts left out: {one_line(shown) or 'the working folder'}: {why_not(error)}")
+        return
+    for name, mode in _entries(folder, names):
         path = f"{shown}/{name}" if shown else name
         kind = stat.S_IFMT(mode)
         if kind == stat.S_IFLNK and path == "inputs":  # the service's own
@@ -103,7 +115,7 @@ def _take(
     try:
         source = os.open(name, flags | (os.O_DIRECTORY if kind == stat.S_IFDIR else 0), dir_fd=folder)
     except OSError as error:
-        found.notes.append(f"artifact left out: {one_line(path)}: {error.strerror}")
+        found.notes.append(f"artifact left out: {one_line(path)}: {why_not(error)}")
         return
     try:
         status = os.fstat(source)
@@ -117,34 +129,35 @@ def _take(
             )
         else:
             room.bytes -= status.st_size
-            _copy(source, target, status.st_size)
-            found.paths.append(target)
+            try:
+                _copy(source, target, status.st_size)
+                found.paths.append(target)
+            except OSError as error:
+                found.notes.append(f"artifact left out: {one_line(path)}: {why_not(error)}")
     finally:
         os.close(source)
 
 
-def _entries(folder: int) -> Iterator[tuple[str, int]]:
-    for name in sorted(os.listdir(folder)):
+def _entries(folder: int, names: list[str]) -> Iterator[tuple[str, int]]:
+    for name in names:
         with contextlib.suppress(OSError):
             yield name, os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
 
 
 def _copy(source: int, target: Path, size: int) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)  # of an earlier run into the same folder
-        into = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-        try:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.unlink(missing_ok=True)  # of an earlier run into the same folder
+    into = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    with contextlib.ExitStack() as torn:
+        torn.callback(target.unlink, missing_ok=True)
+        with contextlib.closing(os.fdopen(into, "wb", buffering=0)) as stream:
             left = size
             while left > 0 and (piece := os.read(source, min(_PIECE, left))):
                 left -= len(piece)
                 view = memoryview(piece)
                 while view:
-                    view = view[os.write(into, view) :]
-        finally:
-            os.close(into)
-    except OSError as error:
-        raise StorageError(f"the artifact {target} cannot be written: {error.strerror}") from error
+                    view = view[stream.write(view) or 0 :]
+        torn.pop_all()
 
 
 def _safe_name(name: str, taken: set[str]) -> str:

@@ -143,7 +143,7 @@ class JailSandbox:
             "no_exec": walls.no_exec,
             "links_in_folder": [("inputs", "../inputs")],
             "copies": copies,
-            "home": place.HOME,
+            "homes": [place.HOME, place.MATPLOTLIB],
             "executable": executable,
             "argv": [executable, *job.arguments],
             "environment": {

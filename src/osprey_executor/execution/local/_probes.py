@@ -89,7 +89,7 @@ class Prober:
         end = await self._run("fork_many", str(2 * _SMALL.processes))
         if end.ending.exceeded is not None:
             return "ok", f"ended at {end.ending.exceeded.amount} processes"
-        return ("ok" if end.stdout.startswith("refused") else "failed"), end.stdout or end.stderr
+        return ("ok" if end.stdout.startswith("refused") else "failed"), (end.stdout or end.stderr).strip()
 
     async def _output(self) -> tuple[Literal["ok", "failed"], str]:
         end = await self._run("chatter", str(4096))

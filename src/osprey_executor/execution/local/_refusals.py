@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from osprey_executor.execution.local._environment import FOLDER
+
 _PROFILE = (
     "abi <abi/4.0>,\\ninclude <tunables/global>\\nprofile osprey-executor {python} flags=(unconfined) {{ userns, }}\\n"
 )
@@ -17,6 +19,8 @@ _APPARMOR = (
     "    apparmor_parser -r /etc/apparmor.d/osprey-executor\n"
     "  or allow them for all: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0"
 )
+_LIMITED = {FOLDER: "limits.folder or limits.files", "/tmp": "limits.tmp", "/dev/shm": "limits.memory"}  # noqa: S108
+"""The file systems of the jail that hold what the code writes, and what gives them their size."""
 _LAST_RESORT = (
     "If no containment is wanted, write execution.isolation: none into the configuration; it is never taken by itself."
 )
@@ -45,8 +49,10 @@ def _causes(number: int, what: str, python: str) -> Iterator[str]:
         yield "user namespaces are off for ordinary users: as root, sysctl -w kernel.unprivileged_userns_clone=1"
     if _setting("user/max_user_namespaces") == "0":
         yield "user namespaces are off: as root, sysctl -w user.max_user_namespaces=15000"
-    if number == errno.ENOSPC:
+    if number == errno.ENOSPC and what.startswith("unshare"):
         yield "the number of namespaces is used up: as root, raise user.max_user_namespaces and its siblings by sysctl"
+    if number in (errno.ENOSPC, errno.EINVAL, errno.ENOMEM) and what.startswith(("mount ", "open_tree", "move_mount")):
+        yield from _mount_causes(number, what.removeprefix("mount "))
     if what.startswith("mount /proc") and number == errno.EPERM:
         yield (
             "parts of /proc are covered, as container runtimes do, so no new /proc may be mounted: start the container "
@@ -61,6 +67,14 @@ def _causes(number: int, what: str, python: str) -> Iterator[str]:
         )
     if what.startswith("uid_map"):
         yield "this user's ids cannot be mapped: run the service as an ordinary user, or as root outside a container"
+
+
+def _mount_causes(number: int, target: str) -> Iterator[str]:
+    limit = _LIMITED.get(target)
+    if limit is not None:
+        yield f"{target} cannot have the size that the limits give it: set {limit} of the configuration to a usual size"
+    if number == errno.ENOSPC:
+        yield "the number of mounts is used up: as root, raise it with sysctl -w fs.mount-max=100000"
 
 
 def _exec_causes(number: int, executable: str) -> Iterator[str]:

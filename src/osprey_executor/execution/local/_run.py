@@ -11,10 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from osprey_executor.errors import EngineError, InvalidRequestError, ResultsError, StorageError
+from osprey_executor.errors import EngineError, InvalidRequestError, ResultsError
 from osprey_executor.execution._events import EngineEvent, OutputChunk
 from osprey_executor.execution.guest_link import GuestLink, GuestReport
-from osprey_executor.execution.local._collect import Collected, collect, is_full
+from osprey_executor.execution.local._collect import Collected, collect, is_full, why_not
 from osprey_executor.execution.local._outcome import Case, Cut, judge
 from osprey_executor.execution.local._output import Capture
 from osprey_executor.execution.local._patience import uninterrupted
@@ -47,7 +47,6 @@ class Run:
 
         Raises:
             EngineError: the sandbox or the link broke.
-            StorageError: the files cannot be written.
         """
         begun = time.monotonic()
         self._loop = asyncio.get_running_loop()
@@ -112,10 +111,10 @@ class Run:
             has_results=report.has_results or report.published is not None,
             stdout=outputs[0].text,
             stderr=outputs[1].text,
-            figures=tuple(figures),
+            figures=tuple(figures.paths),
             artifacts=tuple(collected.paths),
             error=judgement.error,
-            notes=(*report.problems, *collected.notes),
+            notes=(*report.problems, *collected.notes, *figures.notes),
             partial=judgement.partial,
             usage=Usage(wall_seconds=wall, cpu_seconds=ending.cpu_seconds, max_memory=ending.max_memory),
             isolation=self.isolation,
@@ -208,14 +207,16 @@ async def _cancel(task: asyncio.Task[GuestReport]) -> None:
     await asyncio.wait({task})
 
 
-def _write_figures(figures: tuple[bytes, ...], folder: Path) -> list[Path]:
-    paths: list[Path] = []
-    try:
-        for number, content in enumerate(figures, 1):
+def _write_figures(figures: tuple[bytes, ...], folder: Path) -> Collected:
+    written = Collected()
+    for number, content in enumerate(figures, 1):
+        path = folder / f"figure-{number:03d}.png"
+        try:
             folder.mkdir(parents=True, exist_ok=True)
-            path = folder / f"figure-{number:03d}.png"
             path.write_bytes(content)
-            paths.append(path)
-    except OSError as error:
-        raise StorageError(f"the figures cannot be written to {folder}: {error.strerror}") from error
-    return paths
+            written.paths.append(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+            written.notes.append(f"figure {number} left out: {why_not(error)}")
+    return written

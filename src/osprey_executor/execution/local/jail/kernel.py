@@ -53,10 +53,13 @@ def unshare(flags: int) -> None:
     _done(_libc.unshare(flags), "unshare")
 
 
-def mount(kind: str, target: str, flags: int, options: str = "") -> None:
-    """Mount a new file system of `kind`, or with an empty kind change the flags of the mounts at `target`."""
-    name = kind.encode() or None
-    _done(_libc.mount(name, target.encode(), name, ctypes.c_ulong(flags), options.encode() or None), f"mount {target}")
+def mount(kind: str, target: str, flags: int, options: str = "", shown: str = "") -> None:
+    """Mount a new file system of `kind`, or with an empty kind change the flags of the mounts at `target`.
+
+    An error calls the target `shown`, where that is told.
+    """
+    name, what = kind.encode() or None, f"mount {shown or target}"
+    _done(_libc.mount(name, target.encode(), name, ctypes.c_ulong(flags), options.encode() or None), what)
 
 
 def clone_tree(source: str, attributes: int) -> int:

@@ -1,10 +1,11 @@
 """The new root: a tmpfs on which nothing exists but what the specification lists."""
 
 # pathlib costs an import, which every run would pay.
-# ruff: noqa: PTH103, PTH112, PTH123, PTH211
+# ruff: noqa: PTH103, PTH108, PTH112, PTH123, PTH211
 
 from __future__ import annotations
 
+import errno
 import os
 
 from . import kernel
@@ -53,11 +54,7 @@ def build_root(spec: JailSpec) -> None:
     os.chdir(base)
     kernel.pivot_root_here()
     for source, target in spec["copies"]:
-        _parents(target)
-        with open(source, "rb") as stream:
-            _create(target, stream.read())
-        for made in (target, target.rpartition("/")[0]):
-            os.chown(made, _owner(spec), _owner(spec))
+        _copy(source, target, _owner(spec))
     kernel.make_read_only("/")
 
 
@@ -71,12 +68,25 @@ def _writable(base: str, spec: JailSpec) -> None:
     ):
         os.makedirs(base + path, exist_ok=True)
         options = f"size={size},nr_inodes={files},mode={mode},uid={owner},gid={owner}"
-        kernel.mount("tmpfs", base + path, _QUIET | exec_flag, options)
+        kernel.mount("tmpfs", base + path, _QUIET | exec_flag, options, path)
     for name, target in spec["links_in_folder"]:
         os.symlink(target, base + spec["folder"] + "/" + name)
-    home = base + spec["home"]
-    os.makedirs(home)
-    os.chown(home, owner, owner)
+    for path in spec["homes"]:
+        os.makedirs(base + path)
+        os.chown(base + path, owner, owner)
+
+
+def _copy(source: str, target: str, owner: int) -> None:
+    """Copy a file into what the code may write, unless a small limit leaves no room: it is a courtesy."""
+    with open(source, "rb") as stream:
+        content = stream.read()
+    try:
+        _create(target, content)
+        os.chown(target, owner, owner)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.unlink(target)
 
 
 def _owner(spec: JailSpec) -> int:

@@ -45,7 +45,8 @@ if TYPE_CHECKING:
         links_in_folder: list[tuple[str, str]]
         copies: list[tuple[str, str]]
         """(source in the jail, target in the jail): files copied to a writable place before the code starts."""
-        home: str
+        homes: list[str]
+        """Folders of the code's user below /tmp; parents before children."""
         executable: str
         argv: list[str]
         environment: dict[str, str]

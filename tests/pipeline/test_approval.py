@@ -225,6 +225,21 @@ async def test_cancel_while_waiting_and_while_executing(open_service: OpenServic
         ended.raise_for_status()
 
 
+async def test_a_cancelled_run_tells_what_it_wrote(service: PythonExecutorService) -> None:
+    code = WRITE + "print('written', flush=True)\nimport time\ntime.sleep(60)"
+    stream = service.stream(own(code), decide=lambda card: Approve(card.digest))
+    async for event in stream:
+        if event.kind == "output":
+            await service.cancel(event.run_id)
+        if event.kind == "finished":
+            result = event.result
+    assert result.status is RunStatus.CANCELLED
+    assert result.effects is MachineEffects.WRITTEN
+    assert [(write.channel, write.value) for write in result.writes] == [("MAG:1:SP", "1.5")]
+    assert result.stdout == "written\n"
+    assert result.partial
+
+
 async def test_the_langgraph_door(service: PythonExecutorService) -> None:
     config = {"configurable": {"thread_id": "my-thread"}}
     state = await service.ainvoke(own(WRITE), config)  # pyright: ignore[reportArgumentType]

@@ -88,6 +88,8 @@ async def test_killed_while_it_writes_is_unknown_and_not_executed_again(home: Pa
         assert row.state == "outcome_unknown"
         result = await service.result(row.run_id)
         assert result.effects is MachineEffects.WRITTEN
+        assert [(write.channel, write.confirmed) for write in result.writes] == [("MAG:1:SP", True)]
+        assert result.stdout == "written\n"
         assert await service.pending() == []
         events = [event async for event in service.watch(row.run_id)]
     executions = [event for event in events if event.kind == "stage" and event.stage == "execution"]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from osprey_executor.control.broker._broker import Broker, control_report, open_control
-    from osprey_executor.control.broker._journal import effects_of
+    from osprey_executor.control.broker._journal import effects_of, writes_of
     from osprey_executor.control.broker._names import channel_name
     from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
     from osprey_executor.control.broker._session import Session
@@ -33,6 +33,7 @@ __all__ = [
     "control_report",
     "effects_of",
     "open_control",
+    "writes_of",
 ]
 
 # Lazy: the child processes of connectors import this package too, and need none of it.
@@ -53,6 +54,7 @@ _HOMES = {
     "control_report": "broker._broker",
     "effects_of": "broker._journal",
     "open_control": "broker._broker",
+    "writes_of": "broker._journal",
 }
 
 

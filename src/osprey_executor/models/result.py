@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from osprey_executor import errors
 from osprey_executor.models.analysis import AnalysisReport
+from osprey_executor.models.approval import ControlSystemReport
 from osprey_executor.models.execution import IsolationReport, MachineEffects, Refusal, RunStatus, Usage, Write
 from osprey_executor.models.report import ErrorReport
 from osprey_executor.text import visible
@@ -97,6 +98,8 @@ class RunResult(BaseModel):
     attempts: tuple[Attempt, ...] = ()
     analysis: AnalysisReport | None = None
     isolation: IsolationReport = IsolationReport()
+    control_system: ControlSystemReport | None = None
+    """Which machine it talked to; readings of a `mock` are invented."""
     error: ErrorReport | None = None
     notes: tuple[str, ...] = ()
     partial: bool = False

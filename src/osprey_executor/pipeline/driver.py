@@ -32,6 +32,7 @@ from osprey_executor.models import (
 )
 from osprey_executor.pipeline.decide import Decide
 from osprey_executor.pipeline.graph import RunGraph
+from osprey_executor.pipeline.interrupted import keep_interrupted
 from osprey_executor.pipeline.record import cancelled, record_end, unrecorded_result, waiting_result
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
@@ -142,6 +143,18 @@ class Driver:
         effects = rooms.session.effects if rooms.session else MachineEffects(values.get("effects") or "none")
         if effects is MachineEffects.UNKNOWN:
             status = RunStatus.OUTCOME_UNKNOWN
+        if session := rooms.session:
+            await keep_interrupted(
+                rooms.store,
+                rooms.folder,
+                values,
+                status=status,
+                effects=effects,
+                error=error,
+                reads=session.reads,
+                writes=session.writes,
+                refusals=session.refusals,
+            )
         return await record_end(rooms.store, rooms.folder, values, status=status, effects=effects, error=error)
 
 

@@ -51,9 +51,7 @@ async def record_end(
             "generator": state.get("written_by") or summary.generator,
         }
     )
-    told = state.get("control")
-    control = ControlSystemReport.model_validate_json(told) if told else None
-    result = await asyncio.to_thread(folder.finish, result, control_system=control)
+    result = await asyncio.to_thread(folder.finish, result, control_system=result.control_system)
     await store.set_state(folder.run_id, status, effects)
     return result
 
@@ -104,7 +102,7 @@ def _result(
 ) -> RunResult:
     request = folder.load_request()
     attempts = tuple(_attempt(folder, text) for text in state.get("attempts", []))
-    card, report = state.get("card"), state.get("report")
+    card, report, control = state.get("card"), state.get("report"), state.get("control")
     if status is RunStatus.FAILED and error and len(attempts) > 1 and request.code is None:
         error = error.model_copy(
             update={
@@ -126,6 +124,7 @@ def _result(
         attempts=attempts,
         analysis=AnalysisReport.model_validate_json(report) if report else None,
         isolation=_isolation(state),
+        control_system=ControlSystemReport.model_validate_json(control) if control else None,
         error=error,
         timings=Timings(**timings, total=sum(timings.values())),
         created_at=datetime.now(UTC),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from osprey_executor.control import effects_of
+from osprey_executor.control import effects_of, writes_of
 from osprey_executor.errors import ErrorCategory, StorageError
 from osprey_executor.models import ErrorReport, MachineEffects, RunStatus, Stage
+from osprey_executor.pipeline.interrupted import keep_interrupted
 from osprey_executor.pipeline.record import record_end
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RUNNING, RunLock, RunStore
@@ -72,9 +74,19 @@ async def _settle(store: RunStore, driver: DriverOf, run_id: str) -> None:
         kept = attempt.record()
         await end_undriven(store, driver, run_id, kept.status, kept.effects, error=kept.error)
     elif (left is not None and left.may_write) or effects is not MachineEffects.NONE:
-        await end_undriven(store, driver, run_id, RunStatus.OUTCOME_UNKNOWN, effects, error=_died(_DIED[effects]))
+        await _end_killed(store, driver, folder, RunStatus.OUTCOME_UNKNOWN, effects, _died(_DIED[effects]))
     else:
-        await end_undriven(store, driver, run_id, RunStatus.FAILED, effects, error=_died(_LOST))
+        await _end_killed(store, driver, folder, RunStatus.FAILED, effects, _died(_LOST))
+
+
+async def _end_killed(
+    store: RunStore, driver: DriverOf, folder: RunFolder, status: RunStatus, effects: MachineEffects, error: ErrorReport
+) -> None:
+    writes = writes_of(folder.journal)
+    with suppress(StorageError):
+        state = await (await driver()).state(folder.run_id)
+        await keep_interrupted(store, folder, state, status=status, effects=effects, error=error, writes=writes)
+    await end_undriven(store, driver, folder.run_id, status, effects, error=error)
 
 
 def _died(message: str) -> ErrorReport:

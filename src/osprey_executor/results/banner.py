@@ -16,6 +16,7 @@ _T = TypeVar("_T")
 _WIDTH = 96
 _LABEL = 12
 _MOST_LISTED = 20
+_EFFECTS = {"none": "nothing written", "written": "written", "unknown": "UNKNOWN whether written"}
 
 
 @dataclass(frozen=True)
@@ -58,12 +59,21 @@ def when(moment: datetime | None) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC") if moment else "-"
 
 
+def _machine(run: RunResult) -> str:
+    control = run.control_system
+    if control is None:
+        return "-"
+    if control.type == "mock":
+        return "mock: readings are invented"
+    return f"REAL ({control.type})" if control.real else control.type
+
+
 def _rows(shown: Shown) -> str:
     run = shown.run
     facts = [
         ("task", run.task),
         ("status", f"{run.status.replace('_', ' ')}{' (partial)' if run.partial else ''}"),
-        ("machine", {"none": "nothing written", "written": "written", "unknown": "UNKNOWN"}[run.effects]),
+        ("machine", f"{_machine(run)}; {_EFFECTS[run.effects]}"),
         ("requester", run.requester),
         ("approver", run.approver or "nobody was asked"),
         ("digest", run.digest or "-"),

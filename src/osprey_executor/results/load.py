@@ -74,6 +74,7 @@ def load_result(folder: Path) -> RunResult:
         attempts=attempts,
         analysis=manifest.analysis,
         isolation=manifest.isolation,
+        control_system=manifest.control_system,
         error=manifest.error.model_copy(update={"code": code}) if manifest.error else None,
         notes=manifest.notes,
         partial=manifest.partial,

@@ -1,6 +1,6 @@
 """What outlives a process: the index of runs and decisions in SQLite, the lock of a run, its events."""
 
-from osprey_executor.storage._events import EventLog, follow
+from osprey_executor.storage._events import EventLog, follow, last_output
 from osprey_executor.storage._lock import RunLock, is_driven
 from osprey_executor.storage._runs import RUNNING, Decided, RunStore, UnfinishedExecution
 from osprey_executor.storage._schema import make_private, open_database
@@ -14,6 +14,7 @@ __all__ = [
     "UnfinishedExecution",
     "follow",
     "is_driven",
+    "last_output",
     "make_private",
     "open_database",
 ]

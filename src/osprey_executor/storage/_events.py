@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import TypeAdapter, ValidationError
 
 from osprey_executor.errors import StorageError
-from osprey_executor.models.events import Event, Finished
+from osprey_executor.models import Stage
+from osprey_executor.models.events import Event, Finished, Output, StageStarted
 
 _EVENT: TypeAdapter[Event] = TypeAdapter(Event)
 _POLL_SECONDS = 0.1
@@ -68,10 +69,25 @@ async def follow(folder: Path, ended: asyncio.Event) -> AsyncIterator[Event]:
             await asyncio.sleep(_POLL_SECONDS)
 
 
-def _read_from(path: Path, position: int) -> bytes:
+def last_output(folder: Path, most: int) -> tuple[str, str]:
+    """Return standard output and standard error of the last execution as far as the events tell, `most` bytes read."""
+    text = {"stdout": "", "stderr": ""}
+    for line in _read_from(folder / "events.jsonl", 0, most).split(b"\n"):
+        try:
+            event = _EVENT.validate_json(line)
+        except ValidationError:
+            continue
+        if isinstance(event, StageStarted) and event.stage is Stage.EXECUTION:
+            text = {"stdout": "", "stderr": ""}
+        elif isinstance(event, Output):
+            text[event.stream] += event.text
+    return text["stdout"], text["stderr"]
+
+
+def _read_from(path: Path, position: int, most: int = 2**20) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(position)
-            return file.read(2**20)
+            return file.read(most)
     except OSError:
         return b""

@@ -45,8 +45,9 @@ class Decided:
 class UnfinishedExecution:
     """An execution that was begun and never ended."""
 
-    run_id: str
+    number: int
     may_write: bool
+    started_at: datetime
 
 
 def _now() -> str:
@@ -277,10 +278,14 @@ class RunStore:
     async def unfinished_execution(self, run_id: str) -> UnfinishedExecution | None:
         """Return the execution that was begun and never ended, if there is one."""
         rows = await self._rows(
-            "SELECT may_write FROM executions WHERE run_id = ? AND finished_at IS NULL ORDER BY number DESC LIMIT 1",
+            "SELECT number, may_write, started_at FROM executions WHERE run_id = ? AND finished_at IS NULL"
+            " ORDER BY number DESC LIMIT 1",
             (run_id,),
         )
-        return UnfinishedExecution(run_id, bool(rows[0]["may_write"])) if rows else None
+        if not rows:
+            return None
+        row = rows[0]
+        return UnfinishedExecution(row["number"], bool(row["may_write"]), datetime.fromisoformat(row["started_at"]))
 
     def _summary(self, row: sqlite3.Row) -> RunSummary:
         return RunSummary(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from osprey_executor.errors import StorageError
-from osprey_executor.models import MachineEffects
+from osprey_executor.models import MachineEffects, Write
 
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _BEGINNINGS = frozenset({"intended", "sent"})
@@ -62,6 +62,37 @@ class Journal:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+
+def writes_of(journal: Path) -> tuple[Write, ...]:
+    """Return the writes of a journal that were sent, in order, also where the run was killed in the middle.
+
+    A line that a kill cut short is left out: `effects_of` calls such a journal unknown.
+    """
+    writes: dict[Any, Write] = {}
+    try:
+        lines = journal.read_bytes().splitlines()
+    except OSError:
+        return ()
+    for line in lines:
+        try:
+            entry: dict[str, Any] = json.loads(line)
+            number, event = entry["write"], entry["event"]
+            if event == "intended":
+                writes[number] = Write(
+                    channel=entry["channel"],
+                    previous=entry.get("previous"),
+                    value=entry["value"],
+                    confirmed=False,
+                    line=entry.get("line"),
+                )
+            elif event == "confirmed":
+                writes[number] = writes[number].model_copy(update={"confirmed": True})
+            elif event in _ENDS - {"unknown"}:
+                writes.pop(number, None)
+        except (ValueError, KeyError, TypeError):
+            continue
+    return tuple(writes.values())
 
 
 def effects_of(journal: Path) -> MachineEffects:

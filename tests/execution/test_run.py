@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from osprey_executor.errors import InvalidRequestError, StorageError
-from osprey_executor.execution import Engine, EngineEvent, OutputChunk, Program, ProgressReport
+from osprey_executor.execution import Engine, EngineEvent, OutputChunk, Program, ProgressReport, open_engine
 from osprey_executor.models import Limits, RunStatus
 
 
@@ -112,6 +112,24 @@ async def test_a_watcher_that_raises_ends_the_run_and_is_heard(engine: Engine) -
 
     with pytest.raises(LookupError, match="the watcher's own"):
         await engine.run(Program(code="print(1)\nimport time\ntime.sleep(600)"), on_event=watch)
+
+
+@pytest.mark.parametrize("isolation", ["full", "none"])
+async def test_a_plot_without_a_list_of_fonts_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, isolation: str
+) -> None:
+    """matplotlib warns where its folder cannot be written; there is one before any list of fonts was made."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    code = (
+        "import os\nfolder = os.environ['MPLCONFIGDIR']\n"
+        "results = {'writable': os.access(folder, os.W_OK), 'holds': os.listdir(folder)}\n"
+        "import matplotlib.pyplot as plt\nplt.plot([1])\n"
+    )
+    async with open_engine("local", {"isolation": isolation}) as engine:
+        outcome = await engine.run(Program(code=code))
+    assert outcome.status is RunStatus.SUCCEEDED, outcome.error
+    assert outcome.results == {"writable": True, "holds": []}
+    assert (outcome.stderr, len(outcome.figures)) == ("", 1)
 
 
 async def test_figures_are_written_in_order(engine: Engine, tmp_path: Path) -> None:

@@ -73,6 +73,30 @@ async def test_a_figure_that_cannot_be_drawn_is_a_note(run):
     assert any("figure 1 could not be drawn" in note for note in ran.report.problems)
 
 
+async def test_figures_are_drawn_as_matplotlib_would_whatever_the_program_puts_in_its_place(run):
+    ran = await run(
+        "import matplotlib.pyplot as plt\nfrom matplotlib.figure import Figure\n"
+        "def gone(*args, **kwargs): raise SystemExit\n"
+        "for i in range(5):\n    plt.figure(figsize=(1, 1)); plt.plot([i])\n"
+        "Figure.savefig = gone\n"
+    )
+    assert ran.code == 0
+    assert ran.report.problems == ()
+    assert sizes(ran) == [(100, 100)] * 5
+
+
+@pytest.mark.parametrize("error", ["SystemExit", "KeyboardInterrupt", "type('Own', (BaseException,), {})"])
+async def test_every_figure_that_is_lost_is_told(run, error):
+    ran = await run(
+        "import matplotlib.pyplot as plt\nfrom matplotlib.backend_bases import FigureCanvasBase\n"
+        f"def gone(*args, **kwargs): raise {error}\n"
+        "for i in range(3):\n    plt.figure(figsize=(1, 1)); plt.plot([i])\n"
+        "FigureCanvasBase.print_figure = gone\nresults = {'x': 1}\n"
+    )
+    assert (ran.code, ran.report.results, ran.report.figures) == (0, {"x": 1}, ())
+    assert [note.split(":")[0] for note in ran.report.problems] == [f"figure {n} could not be drawn" for n in (1, 2, 3)]
+
+
 async def test_at_most_a_hundred_figures(run):
     ran = await run(
         "from matplotlib.figure import Figure\nfor i in range(103):\n    Figure(figsize=(0.2, 0.2)).text(0, 0, 'x')\n"

@@ -111,6 +111,71 @@ async def test_hostile_results_end_in_notes(run):
     assert len(ran.report.problems) == 2
 
 
+HOSTILE = """
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+def no(*args, **kwargs): raise ERROR
+class Wild(str):
+    __len__ = __getitem__ = encode = isascii = count = __hash__ = __eq__ = no
+class WildDict(dict): __iter__ = items = keys = values = __getitem__ = __len__ = no
+class WildList(list): __iter__ = __len__ = __getitem__ = no
+class WildFloat(float): __float__ = __repr__ = __eq__ = __lt__ = no
+class WildInt(int): __int__ = __index__ = __repr__ = __eq__ = __le__ = __ge__ = no
+class Mute: __repr__ = __str__ = __iter__ = no; __getattr__ = no
+class Liar:
+    def __repr__(self): return Wild('text')
+class Face:
+    __class__ = property(no)
+class Meta(type): __eq__ = __hash__ = __instancecheck__ = __subclasscheck__ = no
+class Odd(metaclass=Meta): pass
+class Span(timedelta): days = property(lambda self: object())
+class Zone(tzinfo): utcoffset = dst = tzname = no
+class Amount(Decimal):
+    def __str__(self): return Wild('1.5')
+class Fields:
+    __dataclass_fields__ = {'a': 1}
+    a = property(no)
+results = WildDict(
+    before=1, text=Wild('abc'), dict=WildDict(a=1), list=WildList([1, 2]), float=WildFloat(1.5), int=WildInt(3),
+    mute=Mute(), liar=Liar(), face=Face(), odd=Odd(), span=Span(1), moment=datetime(2026, 1, 1, tzinfo=Zone()),
+    amount=Amount(1), fields=Fields(), nested={'deep': [Mute(), {'x': Mute()}]}, after=[1, 2],
+)
+dict.__setitem__(results, 7, 8)
+"""
+
+
+@pytest.mark.parametrize("error", ["SystemExit(3)", "KeyboardInterrupt", "GeneratorExit", "ValueError('no')"])
+async def test_a_value_that_raises_costs_no_other(run, error):
+    ran = await run(HOSTILE.replace("ERROR", error))
+    results = ran.report.results
+    assert succeeded(ran), ran.stderr
+    assert ran.stderr == ""
+    assert (results["before"], results["after"], results["7"]) == (1, [1, 2], 8)
+    assert (results["text"], results["dict"], results["list"]) == ("abc", {"a": 1}, [1, 2])
+    assert (results["float"], results["int"]) == (1.5, 3)
+    assert set(results["nested"]) == {"deep"}
+    for name in ("mute", "liar", "odd", "fields", "moment"):
+        assert any(f"'{name}'" in note for note in ran.report.problems), name
+
+
+async def test_an_exit_code_that_raises_when_compared_is_its_number(run):
+    ran = await run(
+        "class Code(int):\n    def __eq__(self, other): raise KeyboardInterrupt\nraise SystemExit(Code(4))\n"
+    )
+    assert ran.code == 4
+    assert ran.report.finished
+    assert ran.report.error.message == "the program ended itself with exit code 4"
+
+
+async def test_an_error_that_cannot_be_shown_is_told_all_the_same(run):
+    ran = await run(
+        "class Own(Exception):\n    def __str__(self): raise KeyboardInterrupt\n    __repr__ = __str__\n"
+        "results = {'x': 1}\nraise Own\n"
+    )
+    assert (ran.code, ran.report.finished, ran.report.results) == (1, True, {"x": 1})
+    assert ran.report.error.type == "Own"
+
+
 async def test_a_daemon_thread_that_calls_while_the_program_ends(run):
     ran = await run(
         "import threading\nfrom osprey_executor.runtime import progress\n"

@@ -11,6 +11,7 @@ from typing import Any, List, Mapping, NamedTuple
 
 from .decoding import decode
 from .encoding import UNLIMITED, Encoder
+from .shown import class_name
 
 __all__ = ["EncodedResults", "decode", "encode", "encode_results"]
 
@@ -55,8 +56,8 @@ def encode_results(results: Mapping[Any, Any], limits: Mapping[str, int] | None 
     document: dict[str, Any] = {}
     try:
         items = list(dict.items(results)) if isinstance(results, dict) else [(key, results[key]) for key in results]  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType, reportUnknownMemberType]
-    except Exception as error:
-        return EncodedResults({}, [], ["results: its items cannot be read ({})".format(type(error).__name__)])
+    except BaseException as error:
+        return EncodedResults({}, [], ["results: its items cannot be read ({})".format(class_name(error))])
     for key, value in items:  # pyright: ignore[reportUnknownVariableType]
         name = encoder.name(key)
         document[name] = encoder.entry(name, value)

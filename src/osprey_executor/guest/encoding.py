@@ -15,6 +15,7 @@ UNLIMITED = 2**62
 _MOST_NOTES = 10_000
 _MOST_BLOBS = 99_999
 _MOST_LISTED = 2_000_000
+_DOCUMENT = frozenset((type(None), bool, int, float, str, list, dict))
 
 
 class TooLarge(Exception):
@@ -42,12 +43,15 @@ class Encoder:
         self._most_text, self._most_bytes = most_document, most_results
 
     def encode(self, value: Any) -> Any:
-        """Return the document of `value`. Raises TooLarge alone, whatever the value does, unless strict."""
+        """Return the document of `value`. Raises TooLarge alone, whatever the value does, unless strict.
+
+        A value may raise anything when it is read, KeyboardInterrupt included; that must not cost the others.
+        """
         try:
             return self._any(value)
         except TooLarge:
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if self._strict:
                 raise
             deep = isinstance(error, RecursionError)
@@ -127,7 +131,13 @@ class Encoder:
             )
 
     def tagged(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Return an object of `$type` kind."""
+        """Return an object of `$type` kind.
+
+        Raises:
+            TypeError: a field is of a class of the program's own: its base would have been readable, it is not.
+        """
+        if not _DOCUMENT.issuperset(map(type, fields.values())):
+            raise TypeError("{} is made of parts that are not plain".format(kind))
         self.spend(30 + 16 * len(fields))
         return {"$type": kind, **fields}
 

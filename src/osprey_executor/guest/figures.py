@@ -10,7 +10,7 @@ import os
 import warnings
 import weakref
 from io import BytesIO
-from typing import Any, Callable, cast
+from typing import Any, Callable
 
 from .channel import Channel
 from .imports import after_import
@@ -39,6 +39,7 @@ class FigureKeeper:
         self.sent = 0
         self._sizes: dict[int, int] = {}
         self._channel = channel
+        self._save: Any = None
         self._entries: list[_Entry] = []
         self._made = self._too_many = 0
         os.environ.setdefault("MPLBACKEND", "Agg")
@@ -75,6 +76,8 @@ class FigureKeeper:
 
     def _watch_figures(self, module: Any) -> None:
         original = module.Figure.__init__
+        # Held from now on: what the program puts in its place later draws nothing of ours.
+        self._save = module.Figure.savefig
 
         def made(figure: Any, *args: Any, **kwargs: Any) -> None:
             original(figure, *args, **kwargs)
@@ -132,7 +135,7 @@ class FigureKeeper:
             self._sizes[entry.number] = len(png)
             self.sent = sum(self._sizes.values())
             entry.changed = False
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             self.notes.append(
                 "figure {} could not be drawn: {}: {}".format(entry.number, class_name(error), safe_str(error, 200))
             )
@@ -146,7 +149,7 @@ class FigureKeeper:
         buffer = BytesIO()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            cast("Any", type(figure)).savefig(figure, buffer, format="png", dpi=dpi)
+            self._save(figure, buffer, format="png", dpi=dpi)
         return buffer.getvalue()
 
 

@@ -20,6 +20,9 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 _EXACT_INT = 2**53
 _LONG_TEXT = 1 << 16
 _SHORT_BYTES = 1 << 10
+_PARTS_OF_TIMEDELTA: Dict[str, Callable[[Any], int]] = {
+    name: vars(timedelta)[name].__get__ for name in ("days", "seconds", "microseconds")
+}
 
 
 def _constant(encoder: Encoder, value: Any) -> Any:
@@ -88,7 +91,7 @@ def _time(encoder: Encoder, value: Any) -> Any:
 
 
 def _timedelta(encoder: Encoder, value: Any) -> Any:
-    return encoder.tagged("timedelta", days=value.days, seconds=value.seconds, microseconds=value.microseconds)
+    return encoder.tagged("timedelta", **{name: read(value) for name, read in _PARTS_OF_TIMEDELTA.items()})
 
 
 def _path(encoder: Encoder, value: Any) -> Any:
@@ -96,7 +99,7 @@ def _path(encoder: Encoder, value: Any) -> Any:
 
 
 def _decimal(encoder: Encoder, value: Any) -> Any:
-    text = str(value)
+    text = str.__str__(str(value))
     encoder.spend(len(text))
     return encoder.tagged("Decimal", value=text)
 

@@ -38,7 +38,7 @@ def describe(error: BaseException, tb: TracebackType | None, path: str) -> dict[
         message = str(syntax.msg)[:_MOST_MESSAGE] if syntax is not None else safe_str(error, _MOST_MESSAGE)
         line = syntax.lineno if syntax is not None and syntax.filename == path else _line(tb, path)
         text = _formatted(error, tb, path)
-    except (Exception, SystemExit):
+    except BaseException:
         message, line = safe_str(error, _MOST_MESSAGE), _line(tb, path)
         text = "{}: {}\n".format(class_name(error), message[:2000])
     if len(text) > _MOST_TRACEBACK:
@@ -57,7 +57,7 @@ def print_error(error: BaseException, tb: TracebackType | None, path: str) -> No
             BaseException.with_traceback(error, tb)
             show(type(error), error, tb)
             return
-        except (Exception, SystemExit):  # noqa: S112  (the next way is plainer, and there is nobody to tell)
+        except BaseException:  # noqa: S112  (the next way is plainer, and there is nobody to tell)
             continue
 
 

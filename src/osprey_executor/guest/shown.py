@@ -6,6 +6,8 @@ from reprlib import Repr
 from typing import Any
 
 _type_name = type.__dict__["__name__"].__get__
+_exact = str.__str__
+"""Makes a plain str of one whose class has methods of its own; repr() and str() may return such."""
 _HOLDERS = (list, tuple, dict, set, frozenset)
 
 # Of nested values only the upper levels: the whole of them can be endless, as shared parts are written again and again.
@@ -27,8 +29,8 @@ def safe_repr(value: Any, most: int) -> str:
         elif issubclass(type(value), _HOLDERS):
             text = "<{} object>".format(class_name(value))
         else:
-            text = repr(value)
-    except (Exception, SystemExit):
+            text = _exact(repr(value))
+    except BaseException:
         text = "<{} object whose repr fails>".format(class_name(value))
     return _cut(text, most)
 
@@ -36,8 +38,8 @@ def safe_repr(value: Any, most: int) -> str:
 def safe_str(value: Any, most: int) -> str:
     """Return `str(value)`, cut to `most` characters; never raises."""
     try:
-        text = str(value)
-    except (Exception, SystemExit):
+        text = _exact(str(value))
+    except BaseException:
         text = "<{} object whose str fails>".format(class_name(value))
     return _cut(text, most)
 

@@ -106,12 +106,13 @@ def _run(module: ModuleType, source: bytes, path: str) -> _Ending:
 
 def _asked_to_end(error: SystemExit, path: str) -> _Ending:
     code = _exit_code(error)
-    if code is None or (isinstance(code, int) and code == 0):
+    number = int.__int__(code) if issubclass(type(code), int) else None
+    if code is None or number == 0:
         return _Ending(0)
     told = describe(error, sys.exc_info()[2], path)
-    if isinstance(code, int):
-        told["message"] = "the program ended itself with exit code {}".format(int(code))
-        return _Ending(int(code) & 0xFF or 1, told)
+    if number is not None:
+        told["message"] = "the program ended itself with exit code {}".format(number)
+        return _Ending(number & 0xFF or 1, told)
     text = told["message"] = safe_str(code, 10_000)
     _quietly(lambda: sys.stderr.write(text + "\n"))
     return _Ending(1, told)
@@ -122,11 +123,18 @@ def _collect(module: ModuleType, ending: _Ending, limits: dict[str, int]) -> tup
     if results is _ABSENT:
         return ending, None
     if issubclass(type(results), dict):
-        return ending, encode_results(results, limits)
+        return ending, _encoded(results, limits)
     if ending.error is not None:
         return ending, None
     message = "`results` must be a dict of named values, but it is a {}".format(class_name(results))
     return _Ending(1, {"type": "ResultsError", "message": message, "traceback": None, "line": None}), None
+
+
+def _encoded(results: Any, limits: dict[str, int]) -> EncodedResults:
+    try:
+        return encode_results(results, limits)
+    except BaseException as error:
+        return EncodedResults({}, [], ["results are left out: {} while they were read".format(class_name(error))])
 
 
 def _finisher(channel: Channel, nonce: str) -> Callable[[_Ending, EncodedResults | None, list[str]], int]:
@@ -142,7 +150,7 @@ def _finisher(channel: Channel, nonce: str) -> Callable[[_Ending, EncodedResults
         }
         try:
             channel.send(header, encoded.frames() if encoded else ())
-        except Exception as error:
+        except BaseException as error:
             message = "the results could not be handed over: {}\n".format(safe_str(error, 500))
             _quietly(lambda: os.write(2, message.encode("utf-8", "backslashreplace")))
             return ending.code or 1

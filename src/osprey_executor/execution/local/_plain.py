@@ -44,7 +44,7 @@ class PlainSandbox:
         """
         root = job.staged.root
         try:
-            for name in ("out", "home", "tmp"):
+            for name in ("out", "home", "home/.matplotlib", "tmp"):
                 (root / name).mkdir()
             for name, source in job.staged.inputs.items():
                 if source.parent != root / "inputs":

@@ -107,12 +107,12 @@ def command(clone: Path, name: str, body: str) -> None:
     file.chmod(0o755)
 
 
-def setup(clone: Path) -> subprocess.CompletedProcess[str]:
-    """Run `make setup` with the commands of this newcomer."""
+def make(clone: Path, target: str) -> subprocess.CompletedProcess[str]:
+    """Run `make TARGET` with the commands of this newcomer."""
     path = f"{clone / 'bin'}{os.pathsep}{os.environ['PATH']}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     return subprocess.run(
-        ["make", "setup", "PYTHON=its-python"],
+        ["make", target, "PYTHON=its-python"],
         cwd=clone,
         env={**environment, "PATH": path},
         capture_output=True,
@@ -128,7 +128,7 @@ NO_LIBRARY = 'case "$*" in *find_library*) exit 1 ;; esac'
 def test_setup_without_root_prints_the_one_line_and_never_calls_sudo(newcomer: Path) -> None:
     command(newcomer, "its-python", NO_LIBRARY)
     command(newcomer, "id", "echo 1000")
-    done = setup(newcomer)
+    done = make(newcomer, "setup")
     assert done.returncode == 2
     assert done.stdout.strip() == "apt-get install -y libseccomp2"
     assert "libseccomp" in done.stderr
@@ -139,7 +139,7 @@ def test_setup_without_root_prints_the_one_line_and_never_calls_sudo(newcomer: P
 def test_setup_as_root_installs_what_is_missing(newcomer: Path) -> None:
     command(newcomer, "its-python", NO_LIBRARY)
     command(newcomer, "id", "echo 0")
-    done = setup(newcomer)
+    done = make(newcomer, "setup")
     assert done.returncode == 2
     assert "install libseccomp by hand" in done.stderr
     assert (newcomer / "called").read_text().splitlines() == ["apt-get install -y libseccomp2", "apt-get update"]
@@ -147,13 +147,87 @@ def test_setup_as_root_installs_what_is_missing(newcomer: Path) -> None:
 
 def test_setup_refuses_an_old_python(newcomer: Path) -> None:
     command(newcomer, "its-python", "exit 1")
-    done = setup(newcomer)
+    done = make(newcomer, "setup")
     assert done.returncode == 2
     assert "its-python is not Python 3.11 or newer" in done.stderr
 
 
 def test_setup_names_the_package_of_a_missing_venv_module(newcomer: Path) -> None:
     command(newcomer, "its-python", 'case "$*" in *ensurepip*) exit 1 ;; esac')
-    done = setup(newcomer)
+    done = make(newcomer, "setup")
     assert done.returncode == 2
     assert "python3-venv" in done.stderr
+
+
+# Stands for the interpreter of a new environment: its pip says what the real one says, and fails where a test asks it.
+ITS_PIP = """case "$*" in
+*--require-hashes*)
+    for number in $(seq 60); do echo "Collecting a-package==$number"; done
+    echo "Installing collected packages: a-package"
+    test ! -e pip-fails || { echo "no space left on device" >&2; exit 1; } ;;
+esac"""
+
+
+def with_venv(clone: Path) -> None:
+    """Give a newcomer an interpreter that makes environments."""
+    command(clone, "its-python", "exit 0")
+    command(clone, "make-python", ITS_PIP)
+    (clone / ".venv" / "bin").mkdir(parents=True)
+    shutil.copy(clone / "bin" / "make-python", clone / ".venv" / "bin" / "python")
+
+
+def test_setup_tells_how_far_it_is_and_what_comes_next(newcomer: Path) -> None:
+    with_venv(newcomer)
+    done = make(newcomer, "setup")
+    assert done.returncode == 0, done.stderr
+    pins = len(re.findall("^[A-Za-z0-9].*==", (ROOT / "requirements" / "dev.txt").read_text(), re.MULTILINE))
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"make setup: installing {pins} pinned packages")
+    assert lines[1:3] == [f"make setup: {seen} of {pins} found" for seen in (25, 50)]
+    assert lines[-1] == f"make setup: done, {pins} packages are in .venv; now: make demo, or . .venv/bin/activate"
+    assert "Nothing to be done" in make(newcomer, "setup").stdout
+
+
+def test_setup_ends_where_pip_fails(newcomer: Path) -> None:
+    with_venv(newcomer)
+    (newcomer / "pip-fails").touch()
+    done = make(newcomer, "setup")
+    assert done.returncode == 2
+    assert "no space left on device\nmake setup: pip could not install the pinned packages" in done.stderr
+    assert "done" not in done.stdout
+    assert not (newcomer / ".venv" / ".made-by-setup").exists()
+
+
+@pytest.mark.parametrize("code", [0, 3, 4, 8, 130])
+def test_a_decided_or_pending_demo_is_no_error_of_make(newcomer: Path, code: int) -> None:
+    done = demo_that_ends_with(newcomer, code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("code", [1, 2, 5, 6, 7])
+def test_a_failed_demo_fails_make(newcomer: Path, code: int) -> None:
+    done = demo_that_ends_with(newcomer, code)
+    assert done.returncode == 2
+    assert f"Error {code}" in done.stderr
+
+
+def demo_that_ends_with(clone: Path, code: int) -> subprocess.CompletedProcess[str]:
+    with_venv(clone)
+    (clone / ".venv" / ".made-by-setup").touch()
+    command(clone, "osprey-executor", f"exit {code}")
+    shutil.copy(clone / "bin" / "osprey-executor", clone / ".venv" / "bin")
+    return make(clone, "demo")
+
+
+def test_drawings_fit_on_a_page() -> None:
+    """A page of the documentation at 1200 px cuts what is wider, and a terminal wraps it."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    wide = [
+        f"{page.relative_to(ROOT)}: {line}"
+        for page in pages
+        if "_build" not in page.parts
+        for drawing in re.findall(r"^```text\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+        for line in drawing.splitlines()
+        if len(line) > 90
+    ]
+    assert wide == []

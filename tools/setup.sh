@@ -53,6 +53,20 @@ need_libseccomp() {
         fail "\`$line\` failed; install libseccomp by hand, then make again"
 }
 
+# Reads what pip says and tells how far it is, so that two minutes are not silent.
+progress() {
+    seen=0
+    while read -r word _; do
+        case $word in
+        Collecting)
+            seen=$((seen + 1))
+            [ $((seen % 25)) != 0 ] || echo "make setup: $seen of $count found"
+            ;;
+        Installing) echo "make setup: all $seen that were missing are here; unpacking them" ;;
+        esac
+    done
+}
+
 python=$(find_python)
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     fail "$python has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv), then make again"
@@ -63,8 +77,18 @@ if ! new_enough .venv/bin/python; then
     echo "make setup: making .venv with $("$python" --version)"
     "$python" -m venv --clear .venv
 fi
-echo 'make setup: installing the pinned packages, which takes a minute or two the first time'
-.venv/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements/dev.txt
+count=$(grep -c '^[A-Za-z0-9].*==' requirements/dev.txt)
+echo "make setup: installing $count pinned packages, which takes a minute or two the first time"
+# pip's own status comes beside its output, because a pipe ends with the status of its last command.
+exec 4>&1
+status=$({
+    {
+        .venv/bin/python -u -m pip install --disable-pip-version-check --no-color --progress-bar off \
+            --require-hashes -r requirements/dev.txt 3>&- 4>&- && echo 0 >&3 || echo $? >&3
+    } | progress >&4
+} 3>&1)
+[ "$status" = 0 ] || fail "pip could not install the pinned packages; what it said stands above"
 .venv/bin/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 conflicts=$(.venv/bin/python -m pip --disable-pip-version-check check) ||
     fail "pyproject.toml and requirements/dev.txt disagree, run \`make pins\`: $conflicts"
+echo "make setup: done, $count packages are in .venv; now: make demo, or . .venv/bin/activate"

@@ -88,7 +88,10 @@ def test_unknown_key_names_the_nearest(load: Load, text: str, words: str) -> Non
         (f"execution: {{timeout: 1{'0' * 400}}}", "execution.timeout should be a valid number"),
         ("approval: {expiry: 1e12}", "approval.expiry should be less than or equal to"),
         ("models: {m: {provider: openai, model_id: x, timeout: 1e12}}", "models.m.timeout should be less than"),
-        ("models: {m: {provider: openai, model_id: x, max_tokens: 1000001}}", "models.m.max_tokens should be less than"),
+        (
+            "models: {m: {provider: openai, model_id: x, max_tokens: 1000001}}",
+            "models.m.max_tokens should be less than",
+        ),
         ("execution: {max_generation_retries: -1}", "max_generation_retries"),
         ("execution: {container: {jupyter_port: 99999}}", "jupyter_port"),
         ("execution: {generators: {basic: fast}}", "generators.basic must be a mapping"),
@@ -171,3 +174,41 @@ def test_defaults() -> None:
     assert (config.approval.mode, config.approval.expiry) == ("control_writes", 86400)
     assert (config.control_system.type, config.control_system.writes_enabled) == ("mock", False)
     assert (config.execution.isolation, config.execution.timeout) == ("full", 600)
+
+
+@pytest.mark.parametrize("word", ["'yes'", "'true'", "1", "on please", "[]", "'false'"])
+@pytest.mark.parametrize(
+    "switch", ["control_system: {writes_enabled: @}", "models: {m: {provider: p, model_id: x, streaming: @}}"]
+)
+def test_a_switch_is_a_real_boolean(load: Load, switch: str, word: str) -> None:
+    key = "writes_enabled" if "writes" in switch else "streaming"
+    with pytest.raises(ConfigurationError, match=f"line 1: .*{key} must be true or false"):
+        load(switch.replace("@", word))
+    assert load("control_system: {writes_enabled: yes}").control_system.writes_enabled is True
+
+
+def test_a_switch_from_a_variable_is_exactly_true_or_false(load: Load) -> None:
+    written = "control_system: {writes_enabled: '${WRITES:-false}'}"
+    assert load(written).control_system.writes_enabled is False
+    config = load(written, WRITES="true")
+    assert config.control_system.writes_enabled is True
+    assert Config.from_record(config.to_record(), environ={}).control_system.writes_enabled is True
+    for word in ("yes", "True", "1", "true "):
+        with pytest.raises(ConfigurationError, match=r"control_system\.writes_enabled must be true or false"):
+            load(written, WRITES=word)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("execution: {timeout: ten}", "execution.timeout"),
+        ("execution: {limits: {timeout: ten}}", "execution.limits.timeout"),
+        ("execution: {timeout: ten, limits: {timeout: 5}}", "execution.timeout"),
+    ],
+)
+def test_a_wrong_timeout_is_told_where_it_stands_and_only_there(load: Load, text: str, key: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        load(text)
+    told = str(caught.value).partition("config.yml")[2]
+    assert told.count("timeout") == 1
+    assert f": {key} should be" in told

@@ -7,8 +7,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 
+from osprey_executor.config._environment import Expanded
 from osprey_executor.config._secrets import sealed
 from osprey_executor.models import Limits
 from osprey_executor.models.limits import Count, Seconds
@@ -26,6 +37,18 @@ def _words(value: Any) -> Any:
     return value.replace(",", " ").split() if isinstance(value, str) else value
 
 
+def _switch(value: Any) -> bool:
+    """Return a switch as it was meant; what is neither true nor false is never guessed."""
+    if isinstance(value, bool):
+        return value
+    # A variable can only hold text.
+    if isinstance(value, Expanded):
+        if value in ("true", "false"):
+            return value == "true"
+        raise ValueError("must be true or false, in exactly these letters where a variable gives it")
+    raise ValueError("must be true or false, without quotes")
+
+
 def _url(value: Any) -> Any:
     if not isinstance(value, str):
         return value
@@ -37,6 +60,8 @@ def _url(value: Any) -> Any:
     return url
 
 
+Switch = Annotated[bool, BeforeValidator(_switch)]
+"""A real boolean, or the word `true` or `false` from `${NAME}`: a protection is not switched off by a guess."""
 Url = Annotated[str, BeforeValidator(_url)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Retries = Annotated[int, Field(ge=0, le=20)]
@@ -46,13 +71,24 @@ Sealed = Annotated[dict[str, Any], BeforeValidator(sealed)]
 """A block of a plug-in; what its key names as secret is a `SecretStr`."""
 
 
+_SECONDS = TypeAdapter[float](Seconds)
+
+
+def _is_time(value: Any) -> bool:
+    try:
+        _SECONDS.validate_python(value)
+    except ValidationError:
+        return False
+    return True
+
+
 class ContainerConfig(Section):
     """The Jupyter server of the container engine."""
 
     jupyter_host: str = "localhost"
     jupyter_port: Port = 8888
     token: SecretStr | None = None
-    use_https: bool = False
+    use_https: Switch = False
 
 
 class ExecutionConfig(Section):
@@ -84,9 +120,13 @@ class ExecutionConfig(Section):
             limits = limits.model_dump()
         if limits is None or isinstance(limits, Mapping):
             inner: dict[str, Any] = {**cast("Mapping[str, Any]", limits or {})}
+            # A value that is no time stays where the file has it, and is told there alone.
             if filled.get("timeout") is None:
-                filled["timeout"] = inner.get("timeout", 600.0)
-            else:
+                if _is_time(inner.get("timeout", 600.0)):
+                    filled["timeout"] = inner.get("timeout", 600.0)
+                else:
+                    filled.pop("timeout", None)
+            elif _is_time(filled["timeout"]):
                 inner["timeout"] = filled["timeout"]
             filled["limits"] = inner
         return filled
@@ -104,7 +144,7 @@ class ModelConfig(Section):
     max_tokens: Count | None = None
     timeout: Seconds = 180.0
     """For one request, all tries together."""
-    streaming: bool = False
+    streaming: Switch = False
     """Whether the answer comes in pieces; for gateways that cut a silent connection."""
 
     _unset: dict[str, str] = PrivateAttr(default_factory=dict[str, str])
@@ -142,6 +182,6 @@ class ControlSystemConfig(Section):
 
     type: str = "mock"
     """`mock`, `epics`, `simulator`, or a connector that a plug-in registers."""
-    writes_enabled: bool = False
+    writes_enabled: Switch = False
     limits_database: Path | None = None
     epics: EpicsConfig = EpicsConfig()

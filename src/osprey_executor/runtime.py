@@ -1,0 +1,151 @@
+"""What a program finds at `osprey_executor.runtime`, for editors and type checkers; it works inside a run only.
+
+Inside a run this name is the sandbox's own module, which talks to the service. Here every call raises.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
+from pathlib import Path
+from typing import Any, NoReturn
+
+from osprey_executor.errors import (
+    ChannelLimitsViolationError,
+    ControlSystemError,
+    OutcomeUnknownError,
+    ResultsError,
+    WriteRefused,
+)
+
+__all__ = [
+    "ChannelLimitsViolationError",
+    "ControlSystemError",
+    "OutcomeUnknownError",
+    "ResultsError",
+    "WriteRefused",
+    "context",
+    "declare_writes",
+    "progress",
+    "publish",
+    "read_channel",
+    "read_channels",
+    "read_history",
+    "write_channel",
+    "write_channels",
+]
+
+
+def _absent() -> NoReturn:
+    program = Path(sys.argv[0]).name if sys.argv else ""
+    program = program if program.endswith(".py") else "step.py"
+    raise RuntimeError(f"runtime exists inside a run only: osprey-executor run --code {program}")
+
+
+class Context(MutableMapping[str, Any]):
+    """The data that the capability handed over, by attribute and by item, nested."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # inspect and copy look for these; they must find that there are none
+            raise AttributeError(name)
+        _absent()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        _absent()
+
+    def __getitem__(self, key: str) -> Any:
+        _absent()
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        _absent()
+
+    def __delitem__(self, key: str) -> None:
+        _absent()
+
+    def __iter__(self) -> Iterator[str]:
+        _absent()
+
+    def __len__(self) -> int:
+        _absent()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain dicts, lists and tuples."""
+        _absent()
+
+
+context: Context = Context()
+"""The data that the capability handed over, by attribute and by item."""
+
+
+def read_channel(name: str) -> Any:
+    """Return the present value of one channel: a number, a string, or a numpy array.
+
+    Raises:
+        ControlSystemError: the channel is unknown, disconnected or invalid, or there is no control system.
+    """
+    _absent()
+
+
+def read_channels(names: Iterable[str]) -> dict[str, Any]:
+    """Return the present values of channels, in the order of `names`.
+
+    Raises:
+        ControlSystemError: a channel is unknown, disconnected or invalid; the message names it.
+    """
+    _absent()
+
+
+def read_history(channels: str | Iterable[str], start: Any, end: Any) -> Any:
+    """Return the archived values of channels between `start` and `end`.
+
+    Raises:
+        ControlSystemError: there is no archive here.
+    """
+    _absent()
+
+
+def write_channel(name: str, value: Any) -> None:
+    """Write one channel and wait until the control system confirms.
+
+    Raises:
+        WriteRefused: the write is outside what was approved; nothing was sent.
+        ControlSystemError: the write failed.
+        OutcomeUnknownError: it was sent, and no confirmation came back.
+    """
+    _absent()
+
+
+def write_channels(values: Mapping[str, Any]) -> None:
+    """Write channels one after the other, in the order given; the first that fails ends the call.
+
+    Raises:
+        WriteRefused: a write is outside what was approved; it and those after it were not sent.
+        ControlSystemError: a write failed.
+        OutcomeUnknownError: it was sent, and no confirmation came back.
+    """
+    _absent()
+
+
+def declare_writes(ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Say before writing what will be written: for each channel the lowest and the highest value.
+
+    Raises:
+        TypeError: a range is not a pair of numbers.
+        ValueError: a range runs backwards.
+    """
+    _absent()
+
+
+def progress(fraction: float, message: str = "") -> None:
+    """Tell whoever waits how far the program is: `fraction` between 0 and 1, and a few words."""
+    _absent()
+
+
+def publish(results: Mapping[str, Any]) -> None:
+    """Hand over results early. The last ones published are kept if the run is ended before its end.
+
+    Raises:
+        TypeError: not a dict.
+        ResultsError: the service does not take them.
+    """
+    _absent()

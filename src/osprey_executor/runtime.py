@@ -46,7 +46,7 @@ class Context(MutableMapping[str, Any]):
     """The data that the capability handed over, by attribute and by item, nested."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # inspect and copy look for these; they must find that there are none
+        if name.startswith("_"):  # tools look for these, and must find that there are none
             raise AttributeError(name)
         _absent()
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from osprey_executor.interfaces.cli import main, work
+from osprey_executor.interfaces.cli import work
+from osprey_executor.interfaces.cli.app import main
 
 from .fake_service import FakeService
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import json
 
 import pytest
 
 from osprey_executor import errors
+from osprey_executor.interfaces.cli import failures
 from osprey_executor.interfaces.cli.exits import Exit, of_error, of_status
 from osprey_executor.models import ErrorReport, RunStatus, Stage
 
@@ -81,6 +83,21 @@ def report(kind: str, category: errors.ErrorCategory) -> ErrorReport:
 def test_a_run_without_an_engine_is_not_a_failure_of_the_code() -> None:
     assert of_status(RunStatus.FAILED, report("EngineUnavailableError", errors.ErrorCategory.INFRASTRUCTURE)) == 6
     assert of_status(RunStatus.FAILED, report("ConfigurationError", errors.ErrorCategory.CONFIGURATION)) == 2
+
+
+def test_a_full_disk_in_the_middle_of_a_run_is_not_a_failure_of_the_code() -> None:
+    full = report("StorageError", errors.ErrorCategory.INFRASTRUCTURE)
+    assert of_status(RunStatus.FAILED, full) == 2
+    assert of_status(RunStatus.OUTCOME_UNKNOWN, full) == 7
+
+
+def test_an_error_names_its_run(capsys: pytest.CaptureFixture[str]) -> None:
+    error = errors.StorageError("the disk is full")
+    failures.report(error, as_json=True)
+    assert json.loads(capsys.readouterr().out)["error"] == {"type": "StorageError", "message": "the disk is full"}
+    error.run_id = "20261123-151200-3f9a"  # type: ignore[attr-defined]
+    failures.report(error, as_json=True)
+    assert json.loads(capsys.readouterr().out)["error"]["run_id"] == "20261123-151200-3f9a"
 
 
 def test_code_cannot_choose_its_exit_code_by_the_name_of_its_exception() -> None:

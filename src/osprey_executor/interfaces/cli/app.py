@@ -95,6 +95,6 @@ def _guarded(arguments: list[str]) -> int:
         hint = f" (see {_NAME} --help)"
         return tell(type(error).__name__, error.format_message() + hint, Exit.USAGE, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
-        return Exit.INTERRUPTED
+        return tell("Interrupted", "interrupted", Exit.INTERRUPTED, as_json=as_json)
     except Exception as error:  # the last resort: a person gets a sentence, the details go to a file
         return report(error, as_json=as_json)

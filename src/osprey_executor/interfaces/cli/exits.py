@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from osprey_executor import errors
+from osprey_executor.interfaces.cli import early
 
 if TYPE_CHECKING:
     from osprey_executor.models import ErrorReport, RunStatus
@@ -23,7 +24,7 @@ class Exit(IntEnum):
     UNAVAILABLE = 6
     OUTCOME_UNKNOWN = 7
     CANCELLED = 8
-    INTERRUPTED = 130
+    INTERRUPTED = early.INTERRUPTED
 
 
 _OF_STATUS: Final = {

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from osprey_executor.errors import PythonExecutorException
 from osprey_executor.interfaces.cli import exits
+from osprey_executor.interfaces.cli.early import error_document
 from osprey_executor.interfaces.cli.streams import write_json
 from osprey_executor.text import visible
 
@@ -18,7 +19,8 @@ from osprey_executor.text import visible
 def report(error: BaseException, *, as_json: bool) -> exits.Exit:
     """Tell what happened on standard error, as JSON on standard output where asked, and return the exit code."""
     if isinstance(error, PythonExecutorException):
-        return tell(type(error).__name__, str(error), exits.of_error(error), as_json=as_json)
+        run_id = str(getattr(error, "run_id", "") or "")
+        return tell(type(error).__name__, str(error), exits.of_error(error), as_json=as_json, run_id=run_id)
     if isinstance(error, OSError):
         what = error.strerror or str(error)
         where = f"{error.filename}: " if error.filename is not None else ""
@@ -28,10 +30,10 @@ def report(error: BaseException, *, as_json: bool) -> exits.Exit:
     return tell(name, told, exits.Exit.FAILED, as_json=as_json)
 
 
-def tell(kind: str, message: str, code: exits.Exit, *, as_json: bool) -> exits.Exit:
-    """Write one error in both forms and return its exit code."""
+def tell(kind: str, message: str, code: exits.Exit, *, as_json: bool, run_id: str = "") -> exits.Exit:
+    """Write one error in both forms, with its run where there is one, and return its exit code."""
     if as_json:
-        write_json({"error": {"type": kind, "message": message}, "status": code.name.lower()})
+        write_json({"error": error_document(kind, message, run_id), "status": code.name.lower()})
     head = "osprey-executor: "
     if sys.stderr.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb":
         head = f"\x1b[1;31m{head}\x1b[0m"

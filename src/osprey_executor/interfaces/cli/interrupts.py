@@ -1,14 +1,20 @@
-"""Signals: Ctrl-C, termination and hang-up cancel the work at hand; a second one also ends the waiting for its end."""
+"""Signals: Ctrl-C, termination and hang-up cancel the work at hand.
+
+A second one also ends the waiting for its end, and a third one the process.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Generator
+from collections.abc import Awaitable, Generator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from osprey_executor.interfaces.cli.early import heard, leaving
+
+_PATIENCE: Final = 3
+_T = TypeVar("_T")
 
 
 class Interrupts:
@@ -17,19 +23,28 @@ class Interrupts:
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self._task = task
         self._ignored: set[int] = set()
-        self.seen = False
+        self._count = 0
+        self.run_id = ""
+        """The run that is under way, for whoever reads of the interrupt."""
+
+    @property
+    def seen(self) -> bool:
+        """Whether a signal has come."""
+        return self._count > 0
 
     @contextmanager
     def installed(self) -> Generator[Interrupts]:
         """Listen while the block runs."""
         loop = asyncio.get_running_loop()
-        for number in _SIGNALS:
+        before = {number: signal.getsignal(number) for number in heard()}
+        for number in before:
             loop.add_signal_handler(number, self._on_signal, number)
         try:
             yield self
         finally:
-            for number in _SIGNALS:
+            for number, handler in before.items():
                 loop.remove_signal_handler(number)
+                signal.signal(number, handler)
 
     @contextmanager
     def ignoring(self, number: int) -> Generator[None]:
@@ -49,6 +64,29 @@ class Interrupts:
         self._ignored.discard(number)
 
     def _on_signal(self, number: int) -> None:
-        if number not in self._ignored:
-            self.seen = True
-            self._task.cancel()
+        if number in self._ignored:
+            return
+        self._count += 1
+        if self._count >= _PATIENCE:
+            leaving.leave(run_id=self.run_id)
+        self._task.cancel()
+
+
+async def whole(work: Awaitable[_T]) -> _T:
+    """Wait for what must not stop half-way, whatever signals come, and only then let a cancellation through.
+
+    A database that is left half-open keeps a thread that calls into the event loop after its end.
+    """
+    task = asyncio.ensure_future(work)
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            cancelled = True
+        except Exception:
+            break  # told below
+    result = task.result()
+    if cancelled:
+        raise asyncio.CancelledError
+    return result

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from osprey_executor.errors import StorageError
+from osprey_executor.interfaces.cli.early import leaving
 
 
 class Unbreakable(io.TextIOWrapper):
@@ -46,6 +47,7 @@ def prepare_streams() -> None:
 def write_json(document: Any) -> None:
     """Print one JSON document on standard output, in ASCII, so that no locale and no terminal can spoil it."""
     text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    leaving.answered = True
     write_out(lambda: sys.stdout.write(text))
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osprey_executor.errors import PythonExecutorException
 from osprey_executor.interfaces.cli.exits import Exit
-from osprey_executor.interfaces.cli.interrupts import Interrupts
+from osprey_executor.interfaces.cli.failures import tell
+from osprey_executor.interfaces.cli.interrupts import Interrupts, whole
 from osprey_executor.interfaces.cli.progress import Display
 from osprey_executor.interfaces.cli.screen import Screen
 from osprey_executor.service import PythonExecutorService
@@ -42,7 +44,7 @@ class Work:
         try:
             async with aclosing(events) as stream:
                 async for event in stream:
-                    run_id = event.run_id
+                    run_id = self.interrupts.run_id = event.run_id
                     self.display.show(event)
                     if event.kind == "finished":
                         result = event.result
@@ -74,11 +76,26 @@ async def _with_service(
     task = asyncio.current_task()
     assert task is not None
     with Interrupts(task).installed() as interrupts, Display(screen) as display:
+        code: int | None = None
         try:
-            async with PythonExecutorService.from_config(config) as service:
+            async with _opened(config) as service:
                 code = await body(Work(service, screen, display, interrupts))
         except asyncio.CancelledError:
             if not interrupts.seen:
                 raise
-            code = Exit.INTERRUPTED
+        if code is None:  # the body has told nothing yet
+            display.pause()
+            code = tell(
+                "Interrupted", "interrupted", Exit.INTERRUPTED, as_json=screen.as_json, run_id=interrupts.run_id
+            )
         return Exit.INTERRUPTED if interrupts.seen else code
+
+
+@asynccontextmanager
+async def _opened(config: Path | Mapping[str, Any] | None) -> AsyncGenerator[PythonExecutorService]:
+    service = PythonExecutorService.from_config(config)
+    try:
+        await whole(service.__aenter__())
+        yield service
+    finally:
+        await whole(service.__aexit__(*sys.exc_info()))

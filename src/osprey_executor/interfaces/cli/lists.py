@@ -24,7 +24,7 @@ _NARROW: Final = 76
 def runs_table(runs: Sequence[RunSummary], width: int) -> Table:
     """Return one row a run; a narrow terminal gets fewer columns."""
     table = _table()
-    table.add_column("run", no_wrap=True)
+    table.add_column("run", no_wrap=True, min_width=_longest(runs))
     table.add_column("state", no_wrap=True)
     if width >= _NARROW:
         table.add_column("machine", no_wrap=True)
@@ -41,7 +41,7 @@ def runs_table(runs: Sequence[RunSummary], width: int) -> Table:
 def pending_table(cards: Sequence[ApprovalCard], width: int) -> Table:
     """Return one row a card."""
     table = _table()
-    table.add_column("run", no_wrap=True)
+    table.add_column("run", no_wrap=True, min_width=_longest(cards))
     if width >= _NARROW:
         table.add_column("from", no_wrap=True)
         table.add_column("expires in", no_wrap=True, justify="right")
@@ -72,6 +72,11 @@ def age(moment: datetime) -> str:
 
 def _table() -> Table:
     return Table(box=None, pad_edge=False, header_style="dim", expand=True)
+
+
+def _longest(runs: Sequence[RunSummary | ApprovalCard]) -> int:
+    """Return the width of the ids: they are copied, so other columns give way."""
+    return max((len(run.run_id) for run in runs), default=0)
 
 
 def _state(state: str) -> Text:

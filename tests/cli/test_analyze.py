@@ -41,6 +41,8 @@ def test_what_does_not_parse_is_code_one(cli: Cli, tmp_path: Path) -> None:
     said = cli("analyze", str(file))
     assert said.code == 1
     assert f"{file}:1:" in said.out
+    assert said.out.endswith("cannot run: does not parse\n")
+    assert "without asking" not in said.out
 
 
 def test_a_byte_order_mark_parses(cli: Cli, tmp_path: Path) -> None:

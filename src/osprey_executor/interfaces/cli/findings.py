@@ -20,6 +20,11 @@ _VERDICT: Final = {
 }
 
 
+def does_not_parse(report: AnalysisReport) -> bool:
+    """Return whether the source is no Python at all."""
+    return any(finding.rule == "syntax/error" and finding.severity is Severity.ERROR for finding in report.findings)
+
+
 def report_text(name: str, report: AnalysisReport) -> Text:
     """Return one line a finding and a last one with the verdict."""
     text = Text()
@@ -28,9 +33,12 @@ def report_text(name: str, report: AnalysisReport) -> Text:
         text.append(f"{shown}:{finding.line}:{finding.column}: ")
         text.append(finding.severity.value, _STYLE[finding.severity])
         text.append(f" {one_line(finding.message)} [{one_line(finding.rule)}]\n")
-    words, style = _VERDICT[report.verdict]
+    # The verdict of what does not parse is that it goes back to its author, not that it runs.
+    broken = does_not_parse(report)
+    words, style = ("cannot run: does not parse", "bold red") if broken else _VERDICT[report.verdict]
     effects = ", ".join(sorted(effect.replace("_", " ") for effect in report.effects)) or "no effects found"
     text.append(f"{shown}: ")
     text.append(words, style)
-    text.append(f" ({effects}){': ' + one_line(report.reason) if report.reason else ''}")
+    if not broken:
+        text.append(f" ({effects}){': ' + one_line(report.reason) if report.reason else ''}")
     return text

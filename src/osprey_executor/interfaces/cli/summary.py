@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from osprey_executor.models import ErrorReport, Outcome, Refusal, RunResult
+    from osprey_executor.models import ErrorReport, Outcome, Refusal, RunResult, Timings
 
 WORDS: Final = {
     RunStatus.SUCCEEDED: ("Succeeded", "bold green"),
@@ -29,6 +29,8 @@ WORDS: Final = {
 }
 _MOST: Final = 12
 _LABEL: Final = 10
+_WORTH_TELLING: Final = 0.1
+"""Seconds."""
 
 
 def run_summary(result: RunResult) -> RenderableType:
@@ -42,16 +44,16 @@ def run_summary(result: RunResult) -> RenderableType:
         facts.add_row("code from", Text(one_line(result.generator)))
     facts.add_row("machine", _machine(result))
     _add_refusals(facts, result.refusals)
-    facts.add_row("isolation", Text(str(result.isolation)))
+    if any(attempt.status is not None for attempt in result.attempts):  # else nothing ran that could be contained
+        facts.add_row("isolation", Text(str(result.isolation)))
     if result.approver:
         facts.add_row("decided by", Text(one_line(result.approver)))
     if len(result.attempts) > 1:
         facts.add_row("attempts", Text(str(len(result.attempts))))
     _add_notes(facts, result.notes)
-    head = Text.assemble((words, style), f" after {result.timings.total:.1f} s" if result.timings.total else "")
     return Group(
         Text(),
-        head,
+        Text.assemble((words, style), _took(result.timings)),
         *_error(result.error),
         facts,
         *_results(result.results),
@@ -76,12 +78,47 @@ def _facts() -> Table:
     return table
 
 
+def _took(timings: Timings) -> str:
+    """Return how long the work took; the wait for a person is no work and is told apart."""
+    if not timings.total:
+        return ""
+    told = f" after {max(timings.total - timings.waiting, 0.0):.1f} s"
+    if timings.execution >= _WORTH_TELLING:
+        told += f", {timings.execution:.1f} s of them running"
+    if timings.waiting >= _WORTH_TELLING:
+        told += f"; waited {_span(timings.waiting)} for a decision"
+    return told
+
+
+def _span(seconds: float) -> str:
+    for unit, size in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 20 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
 def _machine(result: RunResult) -> Text:
+    told = _effects(result)
+    control = result.control_system
+    if control is None:
+        return told
+    if control.real:
+        return Text.assemble(("REAL", "bold white on red"), f" ({one_line(control.type, 60)}); ", told)
+    kind = one_line(control.type, 60)
+    if control.type == "mock":
+        kind += ": readings are invented" if result.effects is MachineEffects.NONE else ": no machine"
+    return Text.assemble(f"{kind}; ", told)
+
+
+def _effects(result: RunResult) -> Text:
     count = len(result.writes)
     many = f"{count} write{'' if count == 1 else 's'}"
     match result.effects:
         case MachineEffects.NONE:
             return Text("nothing was written")
+        case MachineEffects.WRITTEN if not count:
+            journal = visible(str(result.folder / "journal.jsonl"))
+            return Text(f"written, see the journal {journal}", style="yellow")
         case MachineEffects.WRITTEN:
             channels = len({write.channel for write in result.writes})
             return Text(

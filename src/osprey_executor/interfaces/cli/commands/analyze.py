@@ -26,11 +26,11 @@ def analyze(
     They are only parsed. Exit 4 if one would be refused, 1 if one does not parse.
     """
     from osprey_executor.interfaces.cli.exits import Exit
-    from osprey_executor.interfaces.cli.findings import report_text
+    from osprey_executor.interfaces.cli.findings import does_not_parse, report_text
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.sources import read_code
     from osprey_executor.interfaces.cli.streams import write_json
-    from osprey_executor.models import Severity, Verdict
+    from osprey_executor.models import Verdict
     from osprey_executor.service import analyze as analyse
 
     reports = {name: analyse(source) for name, source in {name: read_code(name) for name in files}.items()}
@@ -42,9 +42,4 @@ def analyze(
             screen.show(report_text(name, report), wrap=False)
     if any(report.verdict is Verdict.DENY for report in reports.values()):
         return Exit.REFUSED
-    broken = any(
-        finding.rule == "syntax/error" and finding.severity is Severity.ERROR
-        for report in reports.values()
-        for finding in report.findings
-    )
-    return Exit.FAILED if broken else Exit.SUCCEEDED
+    return Exit.FAILED if any(does_not_parse(report) for report in reports.values()) else Exit.SUCCEEDED

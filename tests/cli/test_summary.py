@@ -1,0 +1,64 @@
+"""What a person reads when a run has ended."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from osprey_executor.interfaces.cli.summary import run_summary
+from osprey_executor.models import Attempt, ControlSystemReport, MachineEffects, RunStatus, Timings, Write
+
+from .fake_service import FOLDER, result
+
+MOCK = ControlSystemReport(type="mock")
+SIMULATOR = ControlSystemReport(type="simulator")
+REAL = ControlSystemReport(type="epics", real=True)
+WRITES = (Write(channel="A", value="1", confirmed=True),)
+
+
+def shown(**fields: Any) -> str:
+    console = Console(width=120, color_system=None)
+    with console.capture() as captured:
+        console.print(run_summary(result(fields.pop("status", RunStatus.SUCCEEDED), **fields)))
+    return captured.get()
+
+
+@pytest.mark.parametrize(
+    ("control", "effects", "writes", "told"),
+    [
+        (None, MachineEffects.NONE, (), "nothing was written"),
+        (MOCK, MachineEffects.NONE, (), "mock: readings are invented; nothing was written"),
+        (SIMULATOR, MachineEffects.NONE, (), "simulator; nothing was written"),
+        (REAL, MachineEffects.NONE, (), "REAL (epics); nothing was written"),
+        (MOCK, MachineEffects.WRITTEN, WRITES, "mock: no machine; written: 1 write to 1 channel, confirmed"),
+        (REAL, MachineEffects.WRITTEN, WRITES, "REAL (epics); written: 1 write to 1 channel, confirmed"),
+        (REAL, MachineEffects.UNKNOWN, (), "REAL (epics); nobody can say"),
+    ],
+)
+def test_which_machine_and_what_was_done_to_it(
+    control: ControlSystemReport | None, effects: MachineEffects, writes: tuple[Write, ...], told: str
+) -> None:
+    text = shown(control_system=control, effects=effects, writes=writes)
+    assert any(line.startswith(f"machine     {told}") for line in text.splitlines())
+
+
+def test_writes_that_are_not_in_the_record_are_in_the_journal() -> None:
+    text = shown(effects=MachineEffects.WRITTEN, writes=())
+    assert f"written, see the journal {FOLDER / 'journal.jsonl'}" in text
+    assert "0 writes" not in text
+
+
+def test_the_wait_for_a_person_is_no_time_of_the_run() -> None:
+    assert "after 12.3 s\n" in shown()
+    timings = Timings(generation=2.0, waiting=794.0, execution=5.25, total=801.2)
+    assert "Succeeded after 7.2 s, 5.2 s of them running; waited 794 s for a decision" in shown(timings=timings)
+    assert "waited 2 days for a decision" not in shown(timings=Timings(waiting=86400.0, total=86401.0))
+    assert "after 1.0 s; waited 24 h for a decision" in shown(timings=Timings(waiting=86400.0, total=86401.0))
+
+
+def test_isolation_is_told_of_what_ran_only() -> None:
+    assert "isolation" not in shown()
+    assert "isolation" not in shown(attempts=(Attempt(number=1, code="x"),))
+    assert "full (local, proven)" in shown(attempts=(Attempt(number=1, code="x", status=RunStatus.FAILED),))

@@ -32,14 +32,29 @@ if TYPE_CHECKING:
     from langgraph.types import Command
 
     from osprey_executor.analysis import analyze
-    from osprey_executor.generation import CodeGenerator
+    from osprey_executor.control import available_connectors
+    from osprey_executor.execution import engine_problem
+    from osprey_executor.generation import CodeGenerator, available_generators
     from osprey_executor.pipeline import Decide, Executor
     from osprey_executor.results import result_to_json
 
 
-__all__ = ["PythonExecutorService", "analyze", "result_to_json"]
+__all__ = [
+    "PythonExecutorService",
+    "analyze",
+    "available_connectors",
+    "available_generators",
+    "engine_problem",
+    "result_to_json",
+]
 
-_DOORS = {"analyze": "analysis", "result_to_json": "results"}
+_DOORS = {
+    "analyze": "analysis",
+    "available_connectors": "control",
+    "available_generators": "generation",
+    "engine_problem": "execution",
+    "result_to_json": "results",
+}
 """What interfaces need of the rooms besides the service, loaded at its first use."""
 
 

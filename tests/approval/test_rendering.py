@@ -51,6 +51,18 @@ def test_unknown_channels_stand_before_the_table(make_card: Any):
     assert text.index("nobody can name") < text.index("allows it to write ANY channel") < text.index("Writes to ")
 
 
+def test_what_is_heavy_stands_again_below_the_code_where_the_decision_is_made(make_card: Any):
+    code = "import epics\nepics.caput(input(), 1)\n" + "x = 1\n" * 60
+    console = Console(width=100, color_system=None)
+    with console.capture() as captured:
+        console.print(render_card(make_card(code, control=REAL), width=100, commands=False))
+    below = captured.get().rpartition("│ x = 1")[2]
+    assert "REAL machine  epics; writes enabled" in below
+    assert "? " in below
+    assert "ANY channel" in below
+    assert "osprey-executor approve" not in below
+
+
 def test_missing_proof_is_shown(make_card: Any):
     assert "containment not proven" in shown(make_card(isolation=IsolationReport(level="none")))
 

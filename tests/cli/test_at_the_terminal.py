@@ -12,6 +12,7 @@ import pytest
 
 from osprey_executor.interfaces import cli
 
+from .fake_service import RUN
 from .terminal import PROMPT, Open, terminals
 
 
@@ -29,6 +30,20 @@ def test_nothing_but_the_whole_word_approves(terminal: Open) -> None:
     assert tty.end() == 0
     assert "Nothing is decided yet." in tty.screen
     assert "Succeeded" in tty.screen
+
+
+def test_right_above_the_question_stand_machine_and_what_nobody_knows(terminal: Open) -> None:
+    tty = terminal("run", "write")
+    tty.answer(PROMPT, "later")
+    tty.end()
+    above = tty.screen.partition("Decide (")[0].rstrip().splitlines()
+    assert above[-3:] == [
+        " Writes to SR:HCM:01:SP on a virtual accelerator",
+        " Machine: not real  simulator; writes enabled",
+        " ? which values it will write",
+    ]
+    assert "osprey-executor approve" not in "\n".join(above)
+    assert f"osprey-executor approve {RUN}" in tty.screen
 
 
 def test_what_was_typed_before_the_question_is_no_answer(terminal: Open) -> None:
@@ -113,10 +128,10 @@ def test_termination_cancels(terminal: Open) -> None:
     assert tty.end() == 130
 
 
-@pytest.mark.parametrize(("word", "code"), [("yes", 0), ("y", 3), ("", 3)])
+@pytest.mark.parametrize(("word", "code"), [("approve", 0), ("yes", 0), ("y", 3), ("", 3)])
 def test_approve_asks_for_a_whole_word(terminal: Open, word: str, code: int) -> None:
     tty = terminal("approve", "2026")
-    tty.answer("Type yes", word)
+    tty.answer("Type approve", word)
     assert tty.end() == code
 
 
@@ -137,6 +152,18 @@ def test_the_first_configuration_is_asked_for(terminal: Open, tmp_path: Path) ->
     assert tty.end() == 0
     assert "${OPENAI_API_KEY}" in file.read_text()
     assert "not-to-be-written" not in file.read_text() + tty.screen
+
+
+def test_a_mistyped_provider_can_be_taken_back(terminal: Open, tmp_path: Path) -> None:
+    file = tmp_path / "config.yml"
+    tty = terminal("config", "init", "--output", str(file), columns=200)
+    tty.answer("Provider", "anthropc")
+    tty.answer("Did you mean anthropic.*Base URL", "")
+    tty.answer("Provider", "anthropic")
+    tty.answer("Model", "")
+    tty.answer("variable", "")
+    assert tty.end() == 0
+    assert 'provider: "anthropic"' in file.read_text()
 
 
 def test_the_entry_point_is_where_the_package_says() -> None:

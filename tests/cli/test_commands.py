@@ -9,7 +9,7 @@ import pytest
 from osprey_executor.models import RunResult
 
 from .conftest import Cli
-from .fake_service import DIGEST, RUN
+from .fake_service import DIGEST, RUN, FakeService, success
 
 COMMANDS = (
     *("run", "approve", "edit", "reject", "pending", "runs", "show", "watch", "cancel", "replay", "analyze"),
@@ -75,6 +75,8 @@ def test_code_is_run_under_a_task_of_its_own(cli: Cli, tmp_path: Path) -> None:
         (["run", "  "], "the task is empty"),
         (["run", "--code", "/nonexistent.py"], "cannot read /nonexistent.py"),
         (["run", "ok", "--input", "/nonexistent.csv"], "cannot read /nonexistent.csv"),
+        (["run", "mean.py"], "did you mean --code mean.py?"),
+        (["run", "/dev/../etc/hosts"], "did you mean --code /dev/../etc/hosts?"),
         (["run", "--code"], "requires an argument"),
         (["run", "--yes", "ok"], "No such option"),
         (["run", "--timeout", "3", "ok"], "No such option"),
@@ -162,6 +164,41 @@ def test_cancel_watch_and_replay(cli: Cli) -> None:
     assert (said.code, "16 correctors" in said.err) == (0, True)
     said = cli("replay", RUN, "--json")
     assert (said.code, said.document["results"]) == (0, {"x": 1})
+
+
+def test_cancelling_what_has_ended_says_so(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "already ended" not in cli("cancel", RUN).err
+
+    async def ended(_: FakeService, run_id: str) -> RunResult:
+        return success()
+
+    monkeypatch.setattr(FakeService, "result", ended)
+    monkeypatch.setattr(FakeService, "cancel", ended)
+    said = cli("cancel", RUN)
+    assert said.code == 0
+    assert f"{RUN} had already ended (succeeded)" in said.err
+
+
+@pytest.mark.parametrize("wrong", ["What I READ", "cd" * 32])
+def test_a_wrong_digest_is_quoted_as_it_was_given_and_shows_no_card(cli: Cli, wrong: str) -> None:
+    said = cli("approve", RUN, "--digest", wrong)
+    assert said.code == 2
+    assert len(said.err.splitlines()) == 1
+    assert "What I READ" in said.err or wrong != "What I READ"
+    assert cli("approve", RUN, "--digest", f" {DIGEST.upper()}").code == 0
+
+
+def test_own_code_is_not_said_to_be_generated(cli: Cli, tmp_path: Path) -> None:
+    file = tmp_path / "own.py"
+    file.write_text("x = 1")
+    assert "generating" not in cli("run", "--code", str(file)).err
+    assert "generating" in cli("run", "ok").err
+
+
+def test_lines_for_a_pipe_end_where_their_text_ends(cli: Cli) -> None:
+    for arguments in (["run", "ok"], ["runs"], ["show", RUN], ["pending"], ["doctor"], ["run", "write"]):
+        said = cli(*arguments)
+        assert not [line for line in (said.out + said.err).splitlines() if line != line.rstrip()]
 
 
 def test_version_and_help(cli: Cli) -> None:

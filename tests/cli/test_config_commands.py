@@ -68,3 +68,52 @@ def test_a_key_in_place_of_its_variable_is_refused(cli: Cli, folder: Path) -> No
     assert said.code == 2
     assert "sk-12345" not in said.err
     assert not (folder / "config.yml").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("control_system: {type: epcis}", "control_system.type: there is no 'epcis'; did you mean epics?"),
+        ("execution: {code_generator: basci}", "execution.code_generator: there is no 'basci'; did you mean basic?"),
+        ("execution: {code_generator: zzz}", "there is no 'zzz'; available: basic, mock"),
+        ("execution: {execution_method: container}", "set execution.execution_method to local"),
+        ("execution: {isolation: restricted}", "use full"),
+    ],
+)
+def test_what_cannot_be_is_found_before_a_run_is(cli: Cli, folder: Path, text: str, told: str) -> None:
+    (folder / "config.yml").write_text(text)
+    said = cli("config", "check")
+    assert said.code == 2
+    assert told in said.out
+    assert said.out.endswith("The configuration cannot be used: no run would start.\n")
+    assert cli("config", "check", "--json").document["ok"] is False
+    assert "starting" not in cli("run", "ok").err
+
+
+def test_a_class_of_ones_own_may_be_a_generator(cli: Cli, folder: Path) -> None:
+    (folder / "config.yml").write_text("execution: {code_generator: 'my.module:Writer'}")
+    assert cli("config", "check").code == 0
+
+
+def test_a_lacking_key_is_named_and_makes_the_last_line_milder(
+    cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    cli("config", "init", "--provider", "anthropic", "--model", "claude")
+    said = cli("config", "check")
+    assert said.code == 0
+    assert "ANTHROPIC_API_KEY" in said.out
+    assert said.out.endswith("what is lacking fails once it is needed.\n")
+    assert "api_key: ${ANTHROPIC_API_KEY} (not set)" in cli("config", "show").out
+    assert "starting" not in cli("run", "ok").err
+    (folder / "own.py").write_text("x = 1")
+    assert "starting" in cli("run", "--code", "own.py").err
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "s3cr3t")
+    assert cli("config", "check").out.endswith("The configuration can be used.\n")
+    assert "********" in cli("config", "show").out
+
+
+def test_init_says_which_machine_it_chose(cli: Cli) -> None:
+    said = cli("config", "init", "--provider", "openai", "--model", "gpt-5")
+    assert "Machine: mock" in said.err
+    assert "control_system.type" in said.err

@@ -5,7 +5,7 @@ from osprey_executor.config._generator_model import DEFAULT_MODEL, model_for
 from osprey_executor.config._load import config_from, load_config, state_folder
 from osprey_executor.config._search import CONFIG_VARIABLE, HOME_VARIABLE, user_config_file
 from osprey_executor.config._secrets import unsealed
-from osprey_executor.config.check import CheckReport, check
+from osprey_executor.config.check import Available, CheckReport, check
 from osprey_executor.config.providers import PROVIDERS, Provider, provider
 from osprey_executor.config.schema import (
     ApprovalConfig,
@@ -22,6 +22,7 @@ __all__ = [
     "HOME_VARIABLE",
     "PROVIDERS",
     "ApprovalConfig",
+    "Available",
     "CheckReport",
     "Config",
     "ContainerConfig",

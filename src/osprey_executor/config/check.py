@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +14,21 @@ from pydantic import BaseModel, ConfigDict
 from osprey_executor.config._config import Config
 from osprey_executor.config._generator_model import model_for
 from osprey_executor.config._load import load_config
+from osprey_executor.config._record import place
 from osprey_executor.config._search import places
+from osprey_executor.config.schema import ExecutionConfig
 from osprey_executor.errors import ConfigurationError
+from osprey_executor.text import one_line
+
+
+@dataclass(frozen=True)
+class Available:
+    """What the rooms above this one can do; they tell it to `check`, which must not know them."""
+
+    generators: Sequence[str]
+    connectors: Sequence[str]
+    engine_problem: Callable[[ExecutionConfig], str | None]
+    """Why no engine can give what a section demands."""
 
 
 class CheckReport(BaseModel):
@@ -32,13 +47,26 @@ class CheckReport(BaseModel):
     problems: tuple[str, ...] = ()
 
     @property
+    def generates(self) -> bool:
+        """Whether nothing is known that keeps code from being generated."""
+        return self.ok and not self.lacking and bool(self.sections["execution"]["code_generator"])
+
+    @property
     def ok(self) -> bool:
         """Whether the configuration can be used."""
         return not self.problems
 
 
-def check(path: Path | None = None, *, environ: Mapping[str, str] | None = None) -> CheckReport:
-    """Look at the configuration without using it; never raises for what is in it."""
+def check(
+    path: Path | None = None, *, environ: Mapping[str, str] | None = None, available: Available | None = None
+) -> CheckReport:
+    """Look at the configuration without using it; never raises for what is in it.
+
+    Args:
+        path: the file; None: searched for as `load_config` does.
+        environ: the variables; None: those of this process.
+        available: what names may stand for; None: names are not looked at.
+    """
     variables = os.environ if environ is None else environ
     try:
         candidates = places(path, variables)
@@ -53,11 +81,44 @@ def check(path: Path | None = None, *, environ: Mapping[str, str] | None = None)
     return CheckReport(
         source=config.source,
         searched=searched,
-        sections=config.masked(),
+        sections=_sections(config),
         warnings=config.warnings,
         lacking=tuple(lacking),
-        problems=tuple(_generator_problems(config)),
+        problems=(*(_unavailable(config, available) if available else ()), *_generator_problems(config)),
     )
+
+
+def _sections(config: Config) -> dict[str, Any]:
+    """Return the sections masked; where a variable is not set, the variable is named."""
+    sections = config.masked()
+    for name, model in config.models.items():
+        for key, variable in model.unset.items():
+            place(sections, ("models", name, key), f"${{{variable}}} (not set)")
+    for name in config.execution.generators:
+        for keys, variable in config.unset("execution", "generators", name).items():
+            place(sections, ("execution", "generators", name, *keys.split(".")), f"${{{variable}}} (not set)")
+    return sections
+
+
+def _unavailable(config: Config, available: Available) -> list[str]:
+    """Return what the configuration names and is not there."""
+    told: list[str] = []
+    kind = config.control_system.type
+    if kind not in available.connectors:
+        told.append(_unknown("control_system.type", kind, available.connectors))
+    generator = config.execution.code_generator
+    # A class of one's own, `module:Class`, is only found by importing it.
+    if generator and ":" not in generator and generator not in available.generators:
+        told.append(_unknown("execution.code_generator", generator, available.generators))
+    if problem := available.engine_problem(config.execution):
+        told.append(problem)
+    return told
+
+
+def _unknown(key: str, name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{key}: there is no {one_line(name, 60)!r}; {meant}available: {', '.join(known)}"
 
 
 def _generator_problems(config: Config) -> list[str]:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.broker._names import channel_name
     from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
     from osprey_executor.control.broker._session import Session
+    from osprey_executor.control.connectors._create import available_connectors
     from osprey_executor.control.connectors._protocol import ChannelKind, Confirmation, Connector, Sample, Timeouts
     from osprey_executor.control.connectors.epics import EpicsConnector
     from osprey_executor.control.connectors.mock import MockConnector
@@ -29,6 +30,7 @@ __all__ = [
     "Timeouts",
     "UnattendedPermit",
     "WritePermit",
+    "available_connectors",
     "channel_name",
     "control_report",
     "effects_of",
@@ -50,6 +52,7 @@ _HOMES = {
     "Timeouts": "connectors._protocol",
     "UnattendedPermit": "broker._permit",
     "WritePermit": "broker._permit",
+    "available_connectors": "connectors._create",
     "channel_name": "broker._names",
     "control_report": "broker._broker",
     "effects_of": "broker._journal",

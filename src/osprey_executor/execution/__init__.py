@@ -2,7 +2,16 @@
 
 from osprey_executor.execution._engine import Engine
 from osprey_executor.execution._events import EngineEvent, OutputChunk, ProgressReport
-from osprey_executor.execution._open import open_engine
+from osprey_executor.execution._open import engine_problem, open_engine
 from osprey_executor.models import Outcome, Program
 
-__all__ = ["Engine", "EngineEvent", "Outcome", "OutputChunk", "Program", "ProgressReport", "open_engine"]
+__all__ = [
+    "Engine",
+    "EngineEvent",
+    "Outcome",
+    "OutputChunk",
+    "Program",
+    "ProgressReport",
+    "engine_problem",
+    "open_engine",
+]

@@ -39,19 +39,26 @@ async def open_engine(
         ConfigurationError: there is no such engine, or its configuration cannot be used.
     """
     section = _section(config)
-    if name == "container":
-        raise EngineUnavailableError(_CONTAINER)
-    if name != "local":
+    if name not in ("local", "container"):
         raise ConfigurationError(f"there is no engine {name!r}: known are local and container")
-    if section.isolation == "restricted":
-        raise EngineUnavailableError(_RESTRICTED)
-    if section.isolation == "full" and not sys.platform.startswith("linux"):
-        raise EngineUnavailableError(_NOT_LINUX.format(platform=sys.platform))
+    if problem := engine_problem(section.model_copy(update={"execution_method": name})):
+        raise EngineUnavailableError(problem)
     # Deferred: it needs parts of the system that not every platform has.
     from osprey_executor.execution.local import open_local
 
     async with open_local(section) as engine:
         yield engine
+
+
+def engine_problem(section: ExecutionConfig) -> str | None:
+    """Return why no engine can give what `section` demands, as far as can be told without starting one."""
+    if section.execution_method == "container":
+        return _CONTAINER
+    if section.isolation == "restricted":
+        return _RESTRICTED
+    if section.isolation == "full" and not sys.platform.startswith("linux"):
+        return _NOT_LINUX.format(platform=sys.platform)
+    return None
 
 
 def _section(config: Config | ExecutionConfig | Mapping[str, Any] | None) -> ExecutionConfig:

@@ -14,6 +14,14 @@ SIMULATED = frozenset({"mock", "simulator"})
 """Connectors whose writes reach no hardware; every other one counts as real."""
 
 
+_BUILT_IN = ("epics", "mock", "simulator")
+
+
+def available_connectors() -> tuple[str, ...]:
+    """Return the names that `control_system.type` can have."""
+    return _BUILT_IN
+
+
 def create_connector(config: ControlSystemConfig, timeouts: Timeouts) -> Connector:
     """Return the connector that `control_system.type` names, not yet connected.
 
@@ -29,5 +37,5 @@ def create_connector(config: ControlSystemConfig, timeouts: Timeouts) -> Connect
             return EpicsConnector(config.epics.address_list, name_servers=config.epics.name_servers, timeouts=timeouts)
         case unknown:
             raise ConfigurationError(
-                f"control_system.type {one_line(unknown)!r} is not known: available are epics, mock, simulator"
+                f"control_system.type {one_line(unknown)!r} is not known: available are {', '.join(_BUILT_IN)}"
             )

@@ -24,26 +24,27 @@ from osprey_executor.text import one_line
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from osprey_executor.models import ApprovalCard, WriteTarget
+    from osprey_executor.models import ApprovalCard, ControlSystemReport, WriteTarget
 
 _LEAST_WIDTH: Final = 40
 _WIDE_ENOUGH: Final = 70
 _MOST_ROWS: Final = 24
 _MOST_NAMES: Final = 12
 _MOST_UNKNOWNS: Final = 8
+_MOST_REPEATED: Final = 3
 _MOST_INPUTS: Final = 8
 _NUMBER: Final = re.compile(r"\d+")
 
 
-def render_card(card: ApprovalCard, *, width: int) -> RenderableType:
-    """Return the card for a terminal of `width` columns."""
+def render_card(card: ApprovalCard, *, width: int, commands: bool = True) -> RenderableType:
+    """Return the card for a terminal of `width` columns, with the `commands` that decide where nothing asks next."""
     width = max(width, _LEAST_WIDTH)
     parts: list[RenderableType] = [_top(card, width)]
     if card.unknowns:
         parts.append(_unknowns(card))
     if card.writes:
         parts.append(_writes(card, width))
-    parts += [_facts(card), code_listing(card.code, card.findings, width), _bottom(card, width)]
+    parts += [_facts(card), code_listing(card.code, card.findings, width), _bottom(card, width, commands=commands)]
     return Group(*parts)
 
 
@@ -84,7 +85,7 @@ def _unknowns(card: ApprovalCard) -> RenderableType:
     rows.add_column(overflow="fold")
     rows.add_row("", Text("What nobody can tell before the run", style="bold"))
     for told in card.unknowns[:_MOST_UNKNOWNS]:
-        heavy = "ANY channel" in told
+        heavy = _heavy(told)
         rows.add_row(
             Text("?", style="bold red" if heavy else "bold yellow"),
             Text(one_line(told, 400), style="bold red" if heavy else ""),
@@ -92,6 +93,10 @@ def _unknowns(card: ApprovalCard) -> RenderableType:
     if len(card.unknowns) > _MOST_UNKNOWNS:
         rows.add_row("", Text(f"and {len(card.unknowns) - _MOST_UNKNOWNS} more", style="dim"))
     return Padding(rows, (1, 1, 0, 1))
+
+
+def _heavy(told: str) -> bool:
+    return "ANY channel" in told
 
 
 def _writes(card: ApprovalCard, width: int) -> RenderableType:
@@ -159,14 +164,10 @@ def _consecutive(names: list[str]) -> bool:
 
 
 def _facts(card: ApprovalCard) -> RenderableType:
-    control = card.control_system
     rows = Table.grid(padding=(0, 2))
     rows.add_column(style="dim", no_wrap=True)
     rows.add_column(overflow="fold")
-    machine = Text("REAL machine", style="bold white on red") if control.real else Text("not real", style="green")
-    where = f" at {', '.join(one_line(address, 60) for address in control.addresses[:4])}" if control.addresses else ""
-    writes = "enabled" if control.writes_enabled else "switched off"
-    rows.add_row("Machine", Text.assemble(machine, f"  {one_line(control.type, 60)}{where}; writes {writes}"))
+    rows.add_row("Machine", _machine(card.control_system))
     proven = card.isolation.proven
     isolation = Text(one_line(str(card.isolation), 120), style="green" if proven else "bold red")
     rows.add_row("Isolation", isolation)
@@ -183,15 +184,31 @@ def _facts(card: ApprovalCard) -> RenderableType:
     return Padding(rows, (1, 1, 1, 1))
 
 
+def _machine(control: ControlSystemReport) -> Text:
+    machine = Text("REAL machine", style="bold white on red") if control.real else Text("not real", style="green")
+    where = f" at {', '.join(one_line(address, 60) for address in control.addresses[:4])}" if control.addresses else ""
+    writes = "enabled" if control.writes_enabled else "switched off"
+    return Text.assemble(machine, f"  {one_line(control.type, 60)}{where}; writes {writes}")
+
+
 def _when(moment: datetime) -> str:
     local = moment.astimezone()
     return f"{local:%Y-%m-%d %H:%M} {local.tzname() or ''}".rstrip()
 
 
-def _bottom(card: ApprovalCard, width: int) -> RenderableType:
+def _bottom(card: ApprovalCard, width: int, *, commands: bool) -> RenderableType:
+    """Return what must be in sight where the decision is made, however long the code above is."""
     run = one_line(card.run_id, 40)
     text = Text(one_line(card.headline, 400), style=f"bold {_alarm(card)}")
     _loud(text, "REAL")
+    told: list[RenderableType] = [text, Text.assemble("Machine: ", _machine(card.control_system))]
+    heaviest = [unknown for unknown in card.unknowns if _heavy(unknown)] or list(card.unknowns[:1])
+    told += [
+        Text(f"? {one_line(unknown, 400)}", style="bold red" if _heavy(unknown) else "bold yellow")
+        for unknown in heaviest[:_MOST_REPEATED]
+    ]
+    if not commands:
+        return Padding(Group(*told), (1, 1, 1, 1))
     rows = Table.grid(padding=(0, 2))
     rows.add_column(overflow="fold", no_wrap=width >= _WIDE_ENOUGH)
     rows.add_column(style="dim", overflow="fold")
@@ -201,4 +218,4 @@ def _bottom(card: ApprovalCard, width: int) -> RenderableType:
         (f"osprey-executor reject {run}", "do not run it"),
     ):
         rows.add_row(Text(command, style="bold"), Text(means))
-    return Padding(Group(text, rows), (1, 1, 1, 1))
+    return Padding(Group(*told, rows), (1, 1, 1, 1))

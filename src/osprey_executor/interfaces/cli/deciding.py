@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.models import ApprovalCard, Decision
 
+_YES = ("approve", "yes")
 _CHOICES = "approve, reject, edit, later"
 
 
 def show_card(screen: Screen, card: ApprovalCard) -> None:
-    """Print the card on standard error."""
-    screen.err.print(render_card(card, width=screen.err.width))
+    """Print the card on standard error, without the commands that decide: whoever shows it so decides next."""
+    screen.show_aside(render_card(card, width=screen.err.width, commands=False))
 
 
 class Person:
@@ -60,7 +61,7 @@ class Person:
         while True:
             answer = await ask_line(self._screen, Text(f"Decide ({_CHOICES}): ", style="bold"))
             match answer.lower() if answer is not None else None:
-                case "approve" | "yes":
+                case word if word in _YES:
                     return Approve(card.digest)
                 case "reject" | "no":
                     return await self._reject(card)
@@ -95,7 +96,7 @@ class Person:
 
 
 async def confirm(screen: Screen, interrupts: Interrupts) -> bool:
-    """Ask whether exactly what the card shows may run; only the whole word `yes` does."""
+    """Ask whether exactly what the card shows may run; only the whole word `approve`, or `yes`, does."""
     with interrupts.ignoring(signal.SIGHUP):
-        answer = await ask_line(screen, Text("Type yes to run exactly this: ", style="bold"))
-    return (answer or "").lower() in ("yes", "approve")
+        answer = await ask_line(screen, Text("Type approve to run exactly this: ", style="bold"))
+    return (answer or "").lower() in _YES

@@ -35,6 +35,7 @@ class Display:
         self._output = OutputText()
         self._indicator = indicator_for(screen)
         self._failed = ""
+        self._own_code = False
 
     def __enter__(self) -> Display:
         return self
@@ -47,13 +48,16 @@ class Display:
         self._tell(self._output.rest())
         self._indicator.pause()
 
-    def begin(self, words: str) -> None:
-        """Show that something is being made ready, before the first event."""
+    def begin(self, words: str, *, own_code: bool = False) -> None:
+        """Show that something is being made ready, before the first event; no code of one's own is generated."""
+        self._own_code = own_code
         self._indicator.stage(words, waits=False)
 
     def show(self, event: Event) -> None:
         """Show one event."""
         match event.kind:
+            case "stage" if event.stage is Stage.GENERATION and self._own_code:
+                pass
             case "stage":
                 self._tell(self._output.rest())
                 if event.attempt > 1 and self._failed:

@@ -41,8 +41,23 @@ class Screen:
 
     def show(self, renderable: RenderableType, *, wrap: bool = True) -> None:
         """Print the answer of the command on standard output; without `wrap`, the terminal wraps the lines."""
-        write_out(lambda: self.out.print(renderable, crop=False, soft_wrap=not wrap))
+        write_out(lambda: _print(self.out, renderable, soft_wrap=not wrap))
+
+    def show_aside(self, renderable: RenderableType) -> None:
+        """Print what a person should look at, and is not the answer, on standard error."""
+        _print(self.err, renderable, soft_wrap=False)
 
     def tell(self, renderable: RenderableType = "", *, style: str | None = None) -> None:
         """Print what is not the answer on standard error; lines are left to the terminal to wrap, so they copy well."""
         self.err.print(renderable, style=style, soft_wrap=True)
+
+
+def _print(console: Console, renderable: RenderableType, *, soft_wrap: bool) -> None:
+    if console.is_terminal:
+        console.print(renderable, crop=False, soft_wrap=soft_wrap)
+        return
+    # Rich fills lines up to the width, which only disturbs whoever greps, compares or keeps them.
+    with console.capture() as captured:
+        console.print(renderable, crop=False, soft_wrap=soft_wrap)
+    console.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
+    console.file.flush()

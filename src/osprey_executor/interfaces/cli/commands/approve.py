@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from string import hexdigits
 from typing import Annotated
 
 import typer
@@ -29,20 +30,26 @@ def approve(
     from osprey_executor.models import Approve
 
     screen = Screen.open(as_json=as_json)
+    given = None if digest is None else Approve(_plain(digest))
 
     async def body(work: Work) -> int:
         card = await work.service.card(run)
-        show_card(screen, card)
-        if digest is None:
-            if not screen.interactive:
-                raise InvalidDecision(
-                    f"there is no terminal to ask at: read the card (osprey-executor show {card.run_id}), then "
-                    f"osprey-executor approve {card.run_id} --digest {card.digest}"
-                )
-            if not await confirm(screen, work.interrupts):
-                screen.tell("Nothing is decided; the run still waits.")
-                return finish(screen, await work.service.result(run))
-        decision = Approve(card.digest if digest is None else digest.strip().lower())
-        return await decide_and_finish(work, card, decision)
+        if given is None and not screen.interactive:
+            raise InvalidDecision(
+                f"there is no terminal to ask at: read the card (osprey-executor show {card.run_id}), then "
+                f"osprey-executor approve {card.run_id} --digest {card.digest}"
+            )
+        if given is None or given.digest == card.digest:
+            show_card(screen, card)
+        if given is None and not await confirm(screen, work.interrupts):
+            screen.tell("Nothing is decided; the run still waits.")
+            return finish(screen, await work.service.result(run))
+        return await decide_and_finish(work, card, given or Approve(card.digest))
 
     return with_service(body, screen)
+
+
+def _plain(digest: str) -> str:
+    """Return a digest as cards write it; anything else as it is, so that a message can quote it."""
+    text = digest.strip()
+    return text.lower() if all(character in hexdigits for character in text) else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,7 @@ def run(
     """
     from osprey_executor.errors import InvalidRequestError
     from osprey_executor.interfaces.cli import sources
+    from osprey_executor.text import one_line
 
     if task is None and code is None:
         raise InvalidRequestError(
@@ -43,9 +45,12 @@ def run(
         )
     if task is not None and not task.strip():
         raise InvalidRequestError("the task is empty: say in words what the code should do")
+    if task is not None and code is None and _names_a_program(task):
+        raise InvalidRequestError(f"the task {one_line(task)!r} names a file: did you mean --code {one_line(task)}?")
     text = sources.read_code(code) if code is not None else None
     files = sources.input_files(inputs or [])
 
+    from osprey_executor.interfaces.cli.commands.config.available import examined
     from osprey_executor.interfaces.cli.deciding import Person
     from osprey_executor.interfaces.cli.ending import finish
     from osprey_executor.interfaces.cli.screen import Screen
@@ -54,10 +59,23 @@ def run(
 
     request = PythonExecutionRequest(user_query=task or sources.task_of(code or ""), code=text, inputs=files)
     screen = Screen.open(as_json=as_json)
+    report = examined(config)
+    ready = report.ok if text is not None else report.generates
 
     async def body(work: Work) -> int:
         person = Person(screen, work.display, work.interrupts) if screen.interactive else None
-        work.display.begin("starting the sandbox")
+        if ready:  # else there is nothing to start, and the error says why
+            work.display.begin("starting the sandbox", own_code=text is not None)
         return finish(screen, await work.follow(work.service.stream(request, decide=person)))
 
     return with_service(body, screen, config)
+
+
+def _names_a_program(task: str) -> bool:
+    """Return whether a task is the name of a file and no words."""
+    if task.endswith(".py") and len(task.split()) == 1:
+        return True
+    try:
+        return Path(task).is_file()
+    except (OSError, ValueError):  # words that can be no name
+        return False

@@ -27,7 +27,7 @@ def show(run: RunId, as_json: Json = False) -> int:
             except InvalidDecision:
                 pass  # it does not wait, so there is no card: its result tells
             else:
-                screen.show(render_card(card, width=screen.out.width))
+                screen.show(render_card(card, width=screen.out.width, commands=False))
         try:
             result = await work.service.result(run)
         except InvalidRequestError:

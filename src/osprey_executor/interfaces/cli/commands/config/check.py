@@ -17,13 +17,13 @@ def check(config: ConfigFile = None, as_json: Json = False) -> int:
 
     Exit 2 if it cannot.
     """
-    from osprey_executor.config import check as examine
+    from osprey_executor.interfaces.cli.commands.config.available import examined
     from osprey_executor.interfaces.cli.exits import Exit
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.streams import write_json
 
     screen = Screen.open(as_json=as_json)
-    report = examine(config)
+    report = examined(config)
     if as_json:
         write_json(report.model_dump(mode="json") | {"ok": report.ok})
     else:
@@ -49,6 +49,10 @@ def _lines(report: CheckReport) -> list[Text]:
     lines += [Text.assemble(("warning   ", "yellow"), visible(text)) for text in report.warnings]
     lines += [Text.assemble(("lacking   ", "yellow"), visible(text)) for text in report.lacking]
     lines += [Text.assemble(("problem   ", "bold red"), visible(text)) for text in report.problems]
-    if report.ok:
+    if report.ok and not report.lacking:
         lines.append(Text("The configuration can be used.", style="green"))
+    elif report.ok:
+        lines.append(Text("It can be used for your own code; what is lacking fails once it is needed.", style="yellow"))
+    else:
+        lines.append(Text("The configuration cannot be used: no run would start.", style="bold red"))
     return lines

@@ -10,13 +10,13 @@ def show(config: ConfigFile = None, as_json: Json = False) -> int:
     import yaml
     from rich.text import Text
 
-    from osprey_executor.config import check
     from osprey_executor.errors import ConfigurationError
+    from osprey_executor.interfaces.cli.commands.config.available import examined
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.streams import write_json
     from osprey_executor.text import one_line, visible
 
-    report = check(config)
+    report = examined(config)
     if not report.sections:
         raise ConfigurationError("; ".join(report.problems))
     if as_json:

@@ -17,7 +17,11 @@ from osprey_executor.models import AnalysisReport, Severity, Verdict
 def test_what_python_cannot_read_is_a_syntax_error(source: str | bytes):
     report = analyze(source)
     (finding,) = [one for one in report.findings if one.rule == "syntax/error"]
-    assert (report.verdict, report.reason, finding.severity) == (Verdict.ALLOW, "does not parse", Severity.ERROR)
+    assert (report.verdict, report.reason, finding.severity) == (
+        Verdict.ALLOW,
+        "does not parse, so it cannot run",
+        Severity.ERROR,
+    )
     assert finding.effect is None
 
 

@@ -13,6 +13,7 @@ from osprey_executor.analysis import calls, commands, computed, containers, dyna
 from osprey_executor.analysis.catalogue import Catalogue, builtin_catalogue
 from osprey_executor.analysis.expressions import EXPRESSIONS
 from osprey_executor.analysis.machine import Machine, OverBudget, Semantics
+from osprey_executor.analysis.reasons import why_asked
 from osprey_executor.analysis.source import Unreadable, decoded, hidden
 from osprey_executor.analysis.statements import STATEMENTS
 from osprey_executor.models import AnalysisReport, Effect, Finding, Severity, Verdict, WriteTarget
@@ -136,8 +137,9 @@ def _report(m: Machine, seen: list[Finding], denied: frozenset[str]) -> Analysis
     writes = _writes(m)
     verdict, reason = Verdict.ALLOW, _allowed(effects)
     if m.asking:
-        verdict = Verdict.ASK
-        reason = next(iter(m.asking.values())) + (f" (and {len(m.asking) - 1} more)" if len(m.asking) > 1 else "")
+        writing = {line: message for (writes, line), message in m.asking.items() if writes}
+        doubtful = {line: message for (writes, line), message in m.asking.items() if not writes}
+        verdict, reason = Verdict.ASK, why_asked(writing, doubtful)
     forbidden = next((one for one in findings if one.rule in denied or (one.effect and one.effect in denied)), None)
     if forbidden is not None:
         verdict = Verdict.DENY
@@ -153,8 +155,10 @@ def _mention_taken(m: Machine) -> None:
     known = bool(m.targets)
     for (line, column), path in list(m.taken.items()):
         name = path.rpartition(".")[2]
+        rule = m.catalogue.rule(path)
         message = f"takes the write function {name} as a value, to be called by another name"
-        m.asking.setdefault(message, f"line {line}: {message}")
+        message += f": {rule.about()}" if rule is not None and rule.futile else ""
+        m.ask(line, Effect.CONTROL_WRITE, message)
         key = ("control/write-taken", line, column)
         m.found.setdefault(
             key,
@@ -187,7 +191,7 @@ def _broken(message: str, line: int, column: int, seen: Collection[Finding] = ()
     finding = Finding(
         rule="syntax/error", line=max(line, 1), column=max(column, 1), severity=Severity.ERROR, message=message
     )
-    return AnalysisReport(findings=(*seen, finding), verdict=Verdict.ALLOW, reason="does not parse")
+    return AnalysisReport(findings=(*seen, finding), verdict=Verdict.ALLOW, reason="does not parse, so it cannot run")
 
 
 def _gave_up(seen: Collection[Finding], rule: str, reason: str) -> AnalysisReport:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import product
 
 from osprey_executor.analysis import boxes
+from osprey_executor.analysis.catalogue import Rule
 from osprey_executor.analysis.dynamic import run_text
 from osprey_executor.analysis.machine import Arguments, Machine, Model, channel_names
 from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Pattern, Ref, Value, is_text, spelling
@@ -109,9 +110,9 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
     if rule is not None:
         channels = [word for word in words[1:] if not word.startswith("-")]
         if rule.effect is Effect.CONTROL_WRITE:
-            _written(m, node, rule.id, rule.message, channels)
+            _written(m, node, rule, channels)
         else:
-            m.find(node, rule.id, rule.effect, rule.message, rule.severity, ask=rule.ask)
+            m.find(node, rule.id, rule.effect, rule.about(), rule.severity, ask=rule.ask)
         return
     if HOLE in first:
         _unknown(m, node, "starts a program that is only known when the code runs")
@@ -129,8 +130,7 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
         m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
 
 
-def _written(m: Machine, node: ast.AST, rule: str, message: str, channels: list[str]) -> None:
-
+def _written(m: Machine, node: ast.AST, rule: Rule, channels: list[str]) -> None:
     line = m.where(node)[0]
     name = (
         channel_names((Pattern(channels[0]) if HOLE in channels[0] else Const(channels[0]),))[0] if channels else None
@@ -139,9 +139,9 @@ def _written(m: Machine, node: ast.AST, rule: str, message: str, channels: list[
     m.write(name, value, line)
     m.find(
         node,
-        rule,
+        rule.id,
         Effect.CONTROL_WRITE,
-        f"{message}: {name}" if name else message,
+        rule.about([name] if name else ()),
         Severity.WARNING,
         ask=True,
     )

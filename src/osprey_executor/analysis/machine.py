@@ -24,6 +24,8 @@ from osprey_executor.analysis.values import (
 )
 from osprey_executor.models import Effect, Finding, Severity, WriteTarget
 
+_MOST_FOUND = 2000
+
 
 class OverBudget(Exception):
     """The program needs more steps than the analysis may take."""
@@ -104,7 +106,8 @@ class Machine:
         self.found: dict[tuple[str, int, int], Finding] = {}
         self.targets: dict[tuple[str | None, int, str | None], WriteTarget] = {}
         self.taken: dict[tuple[int, int], str] = {}
-        self.asking: dict[str, str] = {}
+        self.asking: dict[tuple[bool, int], str] = {}
+        """Why a person should be asked: by whether it is a write, and by line."""
 
     def peek(self, node: ast.expr) -> Value:
         """Return the value of an expression that is only looked at or called."""
@@ -208,9 +211,9 @@ class Machine:
         """Note a finding at `node`; with `ask`, a person should be asked."""
         line, column, end, end_column = self.where(node)
         if ask:
-            self.asking.setdefault(message, f"line {line}: {message}")
+            self.ask(line, effect, message)
         key = (rule, line, column)
-        if key in self.found or len(self.found) >= 2000:
+        if key in self.found or len(self.found) >= _MOST_FOUND:
             return
         if self.place is not None:
             message = f"in text that is run as code: {message}"
@@ -225,6 +228,11 @@ class Machine:
             message=message,
         )
 
+    def ask(self, line: int, effect: Effect | None, message: str) -> None:
+        """Note that a line should be asked about."""
+        if len(self.asking) < _MOST_FOUND:
+            self.asking.setdefault((effect is Effect.CONTROL_WRITE, line), message)
+
     def apply(self, node: ast.AST, rule: Rule, ref: Ref, given: Arguments | None) -> None:
         """Note what a rule of the catalogue says about a call; `given` None: nobody knows the arguments."""
         if rule.effect is Effect.CONTROL_WRITE:
@@ -233,11 +241,10 @@ class Machine:
             line = self.where(node)[0]
             for channel in channels:
                 self.write(channel, value, line)
-            message = rule.message
-            if channels and channels[0] is not None and None not in channels:
-                message += f": {channels[0]}" + (f" and {len(channels) - 1} more" if len(channels) > 1 else "")
+            known = [channel for channel in channels if channel is not None]
+            message = rule.about(known if len(known) == len(channels) else ())
         else:
-            message = rule.message
+            message = rule.about()
         self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask)
 
     def write(self, channel: str | None, value: str | None, line: int) -> None:
@@ -305,7 +312,11 @@ def channel_names(held: Value) -> list[str | None]:
 def _flat(held: Value) -> Value:
     found: list[Any] = []
     for atom in held:
-        if isinstance(atom, Box):
+        if isinstance(atom, Box) and atom.mapping:
+            # What is written by a dictionary is named by its keys.
+            found.extend(Const(key) for key in atom.items)
+            found.extend(() if atom.exact and not atom.rest else UNKNOWN)
+        elif isinstance(atom, Box):
             inside = [*atom.items.values(), atom.rest]
             for value in inside:
                 found.extend(value)

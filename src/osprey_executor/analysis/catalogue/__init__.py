@@ -1,5 +1,11 @@
 """What the libraries that a program may use do to the world, as data: one short file per library."""
 
-from osprey_executor.analysis.catalogue._catalogue import Catalogue, Rule, builtin_catalogue, empty_catalogue
+from osprey_executor.analysis.catalogue._catalogue import (
+    REACHES_NOTHING,
+    Catalogue,
+    Rule,
+    builtin_catalogue,
+    empty_catalogue,
+)
 
-__all__ = ["Catalogue", "Rule", "builtin_catalogue", "empty_catalogue"]
+__all__ = ["REACHES_NOTHING", "Catalogue", "Rule", "builtin_catalogue", "empty_catalogue"]

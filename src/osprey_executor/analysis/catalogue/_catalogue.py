@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
@@ -29,6 +29,12 @@ _WRITING = (
     "reset",
 )
 
+REACHES_NOTHING = "reaches nothing from the sandbox in this version"
+_BETTER = {
+    Effect.CONTROL_WRITE: f"which {REACHES_NOTHING}; use osprey_executor.runtime.write_channel",
+    Effect.CONTROL_READ: f"which {REACHES_NOTHING}; use osprey_executor.runtime.read_channel",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -44,6 +50,16 @@ class Rule:
     """Arguments that name the channel; `self`: the object was made with it."""
     value: int | str | tuple[int | str, ...] | None = None
     returns: str | None = None
+    futile: bool = False
+    """Whether it is a way to channels that does not lead out of the sandbox."""
+
+    def about(self, channels: Sequence[str] = ()) -> str:
+        """Return what a call does, to which channels as far as they are known, and what to use where it is futile."""
+        told = self.message
+        if channels:
+            others = len(channels) - 1
+            told += f": {channels[0]}" + (f" and {others} other channel{'s' * (others > 1)}" if others else "")
+        return f"{told}, {_BETTER[self.effect]}" if self.futile and self.effect else told
 
 
 @dataclass(frozen=True)
@@ -127,7 +143,8 @@ def _compiled(libraries: Iterable[tuple[str, dict[str, Any]]]) -> Catalogue:
             classes[path] = tuple(channel)
         for path in library.get("bare", []):
             bare[path.rpartition(".")[2]] = path
-        for entry in library.get("rule", []):
+        for written in library.get("rule", []):
+            entry: dict[str, Any] = {"reaches": library.get("reaches"), **written}
             for path in entry.get("names", []):
                 rule = _rule(name, path, entry)
                 root, _, last = path.partition(".**.")
@@ -179,6 +196,7 @@ def _rule(library: str, path: str, entry: dict[str, Any]) -> Rule:
         channel=_places(entry.get("channel")),
         value=_places(entry.get("value")),
         returns=entry.get("returns"),
+        futile=effect in _BETTER and not entry.get("reaches", False),
     )
 
 

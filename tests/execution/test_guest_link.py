@@ -7,6 +7,7 @@ import contextlib
 import json
 import socket
 import struct
+import tracemalloc
 import zlib
 
 import pytest
@@ -213,8 +214,84 @@ async def test_after_a_violation_nothing_is_answered(guest):
 
 
 async def test_a_huge_announcement_takes_no_memory(guest):
-    report = await reported(guest, struct.pack(">IIQ", 10, 1, 2**40), limits=Limits(results=10_000))
-    assert "limits.results allows 9.766 KiB" in report.violation
+    text = b'{"op":"figure","index":1}'
+    for size in (2**40, 10_001):
+        data = struct.pack(">IIQ", len(text), 1, size) + text
+        report = await reported(guest, data, limits=Limits(results=10_000))
+        assert "limits.results allows" in report.violation
+
+
+async def test_a_call_brings_at_most_16_mib(guest):
+    text = json.dumps({"op": "write", "id": 1, "values": []}).encode()
+    report = await reported(guest, struct.pack(">IIQ", len(text), 1, 2**24 + 1) + text)
+    assert "a call takes 16 MiB" in report.violation
+
+
+def array(size):
+    """Return the document and the blob of an array of `size` bytes."""
+    head = repr({"descr": "|u1", "fortran_order": False, "shape": (size,)}).encode()
+    return {"$type": "ndarray", "blob": 0}, b"\x93NUMPY\x01\0" + struct.pack("<H", len(head)) + head + bytes(size)
+
+
+async def test_results_handed_over_again_and_again_are_in_memory_once(guest):
+    document, blob = array(7 << 20)
+    body = json.dumps({"x": document}).encode()
+    one = guest(limits=Limits(results=8 << 20))
+    await one.receive()
+    published = frame({"op": "publish", "id": 1, "problems": []}, body, blob)
+    finished = frame({"op": "finish", "nonce": NONCE, "results": True, "problems": [], "error": None}, body, blob)
+    tracemalloc.start()
+    try:
+        for _ in range(3):
+            await one.send(published)
+            await one.receive()
+        await one.send(finished)
+        report = await one.report()
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(report.results["x"]) == 7 << 20
+    assert most < 1.5 * (7 << 20)
+
+
+@pytest.mark.parametrize(("size", "kept"), [(1 << 20, True), (6 << 20, False)])
+async def test_what_was_published_gives_way_only_where_both_do_not_fit(guest, size, kept):
+    document, blob = array(5 << 20)
+    one = guest(limits=Limits(results=8 << 20))
+    await one.receive()
+    await one.send(frame({"op": "publish", "id": 1, "problems": []}, json.dumps({"x": document}).encode(), blob))
+    await one.receive()
+    text = json.dumps({"op": "publish", "id": 2, "problems": []}).encode()
+    await one.send(struct.pack(">IIQ", len(text), 1, size) + text)
+    one.sock.close()
+    report = await one.report()
+    assert (report.published is not None) is kept
+    assert any("gave way" in problem for problem in report.problems) is not kept
+
+
+@pytest.mark.parametrize(("size", "most"), [(10, 8), (1 << 18, 1)])
+async def test_large_calls_are_answered_one_after_the_other(guest, size, most):
+    seen = []
+
+    class Slow:
+        at_once = 0
+
+        async def write(self, values, line=None):
+            self.at_once += 1
+            seen.append(self.at_once)
+            await asyncio.sleep(0.05)
+            self.at_once -= 1
+
+    document, blob = array(size)
+    one = guest(control=Slow())
+    await one.receive()
+    writes = [frame({"op": "write", "id": n, "values": [["A", document]], "line": 1}, blob) for n in range(8)]
+    sending = asyncio.create_task(one.send(b"".join(writes)))
+    for _ in writes:
+        header, _ = await one.receive()
+        assert "error" not in header
+    await sending
+    assert max(seen) == most
 
 
 async def test_results_that_are_a_lie_are_an_error_of_the_code(guest):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from osprey_executor.errors import ChannelLimitsViolationError, ControlSystemError, OutcomeUnknownError, WriteRefused
-from osprey_executor.models import MachineEffects, Reading
+from osprey_executor.models import Limits, MachineEffects, Reading
 
 
 class Session:
@@ -235,3 +235,18 @@ async def test_context_holds_arrays_and_tables(run):
         },
     )
     assert ran.report.results == {"sum": 6.0, "rows": 2, "when": "2026-01-01 00:00:00+01:00"}
+
+
+async def test_a_call_of_too_large_an_array_is_an_error_of_the_program(run):
+    session = Session()
+    ran = await run(
+        "import numpy as np\nfrom osprey_executor.runtime import *\n"
+        "write_channel('A', np.zeros(100_000))\n"
+        "try: write_channel('A', np.zeros(3_000_000))\n"
+        "except ControlSystemError as error: results = {'told': str(error)}\n",
+        control=session,
+        limits=Limits(results=10_000),
+    )
+    assert ran.report.violation is None
+    assert "is too large: at most 16777216" in ran.report.results["told"]
+    assert [len(value) for _, value, _ in session.written] == [100_000], "limits.results does not bound writes"

@@ -10,6 +10,8 @@ from osprey_executor.execution._guest_frames import Malformed
 from osprey_executor.models import ControlSession
 from osprey_executor.results.decoder import decode
 
+MOST_CALL = 16 * 2**20
+"""Bytes of arrays that one call may bring; the guest refuses more in words."""
 _MOST_CHANNELS = 20_000
 _LONGEST_NAME = 1000
 _NO_CONTROL = "no control system: this run was given none, so it cannot read or write channels"

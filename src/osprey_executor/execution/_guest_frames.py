@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from struct import Struct
 from typing import Any, NoReturn, cast
@@ -32,11 +32,8 @@ class Frame:
 
     header: dict[str, Any]
     blobs: list[bytearray]
-
-    @property
-    def size(self) -> int:
-        """Return the size of all blobs, in bytes."""
-        return sum(len(blob) for blob in self.blobs)
+    size: int
+    """Of header and blobs, in bytes."""
 
 
 class _Ended(Exception):
@@ -46,11 +43,18 @@ class _Ended(Exception):
 class FrameSocket:
     """Our end of the socket. One task receives; several may send."""
 
-    def __init__(self, sock: socket.socket, most: int) -> None:
-        """Take over `sock`; `most` is the largest size of all blobs of one frame, in bytes."""
+    def __init__(self, sock: socket.socket, most: int, admit: Callable[[dict[str, Any], int], None]) -> None:
+        """Take over `sock`.
+
+        Args:
+            sock: our end.
+            most: the largest size of all blobs of any frame, in bytes.
+            admit: called with a header and the size of its blobs, in bytes, before any of them is read: it makes room
+                for them, or raises Malformed.
+        """
         sock.setblocking(False)
         self._sock = sock
-        self._most = most
+        self._most, self._admit = most, admit
         self._sending = asyncio.Lock()
 
     async def receive(self) -> Frame | None:
@@ -66,10 +70,12 @@ class FrameSocket:
             if number > MOST_BLOBS:
                 raise Malformed(f"a frame of {number} blobs")
             lengths = Struct(f">{number}Q").unpack(await self._exactly(_LENGTH * number))
-            if sum(lengths) > self._most:
-                raise Malformed(f"a frame of {show_size(sum(lengths))}; limits.results allows {show_size(self._most)}")
+            whole = sum(lengths)
+            if whole > self._most:
+                raise Malformed(f"a frame of {show_size(whole)}; limits.results allows {show_size(self._most)}")
             header = _parse(await self._exactly(size))
-            return Frame(header, [await self._exactly(length) for length in lengths])
+            self._admit(header, whole)
+            return Frame(header, [await self._exactly(length) for length in lengths], size + whole)
         except _Ended:
             return None
 

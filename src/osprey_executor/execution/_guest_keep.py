@@ -40,6 +40,7 @@ class GuestKeep:
         self._problems: list[str] = []
         self._early_problems: list[str] = []
         self._left_out = 0
+        self._gave_way = False
 
     def figure(self, index: Any, frame: Frame) -> None:
         """Keep one figure; a second one of the same index takes the place of the first.
@@ -59,6 +60,12 @@ class GuestKeep:
             raise Malformed(f"more than {MOST_FIGURES} figures")
         self._figures[index] = png
 
+    def make_room(self, size: int) -> None:
+        """Let go of early results where they and `size` bytes that are to come would pass the limit together."""
+        kept = sum(map(len, self._published or ())) + sum(map(len, self._figures.values()))
+        if self._published is not None and kept + size > self._limits.results:
+            self._published, self._gave_way = None, True
+
     def publish(self, problems: Any, frame: Frame) -> None:
         """Keep early results in place of those before.
 
@@ -68,7 +75,7 @@ class GuestKeep:
         if not frame.blobs:
             raise Malformed("early results that are not there")
         self._early_problems = _texts(problems)
-        self._published = frame.blobs
+        self._published, self._gave_way = frame.blobs, False
 
     def finish(self, has_results: Any, problems: Any, frame: Frame) -> None:
         """Keep the results.
@@ -81,23 +88,26 @@ class GuestKeep:
         self._problems = _texts(problems)
         self._results = frame.blobs if has_results else None
         if has_results:
-            self._published = None
+            self._published, self._gave_way = None, False
 
     def decoded(self) -> Kept:
         """Decode what was kept. Slow for large results: call it in a thread."""
         problems = self._problems
         results = published = refused = None
-        if self._results is not None:
+        handed, early, self._results, self._published = self._results, self._published, None, None
+        if handed is not None:
             try:
-                results = self._decode(self._results)
+                results = self._decode(handed)
             except ResultsError as error:
                 refused = str(error)
-        elif self._published is not None:
+        elif early is not None:
             problems = [*problems, *self._early_problems]
             try:
-                published = self._decode(self._published)
+                published = self._decode(early)
             except ResultsError as error:
                 problems.append(f"what the program published is left out: {error}")
+        if self._gave_way:
+            problems = [*problems, "what was published last gave way to larger results, which did not arrive whole"]
         if self._left_out:
             most = show_size(self._limits.results)
             problems = [*problems, f"{self._left_out} figures are left out: limits.results allows {most} in all"]

@@ -12,12 +12,12 @@ from typing import Any
 
 from osprey_executor import errors
 from osprey_executor.execution._events import ProgressReport
-from osprey_executor.execution._guest_calls import GuestCalls
+from osprey_executor.execution._guest_calls import MOST_CALL, GuestCalls
 from osprey_executor.execution._guest_frames import Frame, FrameSocket, Malformed
 from osprey_executor.execution._guest_keep import GuestKeep
 from osprey_executor.execution._guest_progress import ProgressRelay
 from osprey_executor.execution._guest_report import GuestError, GuestReport, guest_error
-from osprey_executor.models import ControlSession, Limits
+from osprey_executor.models import ControlSession, Limits, show_size
 from osprey_executor.results.decoder import MOST_DOCUMENT
 from osprey_executor.results.encoder import encode
 
@@ -27,6 +27,8 @@ PROTOCOL = 1
 """Version of the frames between worker and link; both come from the same installation."""
 
 _AT_ONCE = 64
+_LARGE = 1 << 16
+"""Bytes of a call that is answered alone: what a guest has under way at once must not fill the service's memory."""
 _PATIENCE = 10.0
 _log = logging.getLogger(__name__)
 
@@ -62,12 +64,12 @@ class GuestLink:
         self._limits = limits or Limits()
         self._document, self._blobs = encode(dict(context))
         self._path, self._nonce = str(code_path), nonce
-        self._frames = FrameSocket(sock, self._limits.results)
+        self._frames = FrameSocket(sock, max(self._limits.results, MOST_CALL), self._admit)
         self._calls = GuestCalls(control)
         self._keep = GuestKeep(self._limits)
         self._progress = ProgressRelay(on_event)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._slots, self._large = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(1)
         self._started = self._finished = False
         self._error: GuestError | None = None
 
@@ -103,6 +105,17 @@ class GuestLink:
             "limits": {"results": self._limits.results, "document": min(self._limits.results, MOST_DOCUMENT)},
         }
         await self._frames.send(header, self._blobs)
+        self._document, self._blobs = None, []
+
+    def _admit(self, header: dict[str, Any], size: int) -> None:
+        """Refuse a frame that is too large; before large results are read, those before them give way."""
+        op = header.get("op")
+        handed_over = op in ("figure", "publish", "finish")
+        most, name = (self._limits.results, "limits.results allows") if handed_over else (MOST_CALL, "a call takes")
+        if size > most:
+            raise Malformed(f"a frame of {show_size(size)}; {name} {show_size(most)}")
+        if op in ("publish", "finish"):
+            self._keep.make_room(size)
 
     async def _listen(self) -> str | None:
         try:
@@ -111,6 +124,7 @@ class GuestLink:
                 if frame is None:
                     return None
                 await self._take(frame)
+                del frame  # else its blobs would stay while the next ones are read
                 await asyncio.sleep(0)  # a flood never blocks, and must not keep the loop from others
         except Malformed as broken:
             self._frames.shut()
@@ -128,11 +142,11 @@ class GuestLink:
                 self._keep.figure(header.get("index"), frame)
             case "publish":
                 self._keep.publish(header.get("problems"), frame)
-                await self._dispatch(header, _nothing)
+                await self._dispatch(header, _nothing, 0)
             case "finish":
                 self._finish(header, frame)
             case str() as op:
-                await self._dispatch(header, self._calls.call(op, header, frame.blobs))
+                await self._dispatch(header, self._calls.call(op, header, frame.blobs), frame.size)
             case _:
                 raise Malformed("a frame without an operation")
 
@@ -152,23 +166,24 @@ class GuestLink:
         self._keep.finish(header.get("results"), header.get("problems"), frame)
         self._finished = True
 
-    async def _dispatch(self, header: dict[str, Any], call: Callable[[], Awaitable[Any]]) -> None:
+    async def _dispatch(self, header: dict[str, Any], call: Callable[[], Awaitable[Any]], size: int) -> None:
         number = header.get("id")
         if type(number) is not int:
             raise Malformed("a call without a number")
-        await self._slots.acquire()
-        task = asyncio.create_task(self._answer(number, call))
+        slot = self._slots if size <= _LARGE else self._large
+        await slot.acquire()
+        task = asyncio.create_task(self._answer(number, call, slot))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _answer(self, number: int, call: Callable[[], Awaitable[Any]]) -> None:
+    async def _answer(self, number: int, call: Callable[[], Awaitable[Any]], slot: asyncio.Semaphore) -> None:
         try:
             document, blobs = encode(await call())
             reply = {"id": number, "ok": document}
         except Exception as error:
             reply, blobs = {"id": number, "error": _told(error)}, []
         finally:
-            self._slots.release()
+            slot.release()
         await self._frames.send(reply, blobs)
 
     async def _settle(self) -> None:

@@ -12,6 +12,8 @@ from .errors import ControlSystemError, error_from
 from .framing import Blob, Frame, Inbox, Outbox
 
 _LOOK_AGAIN = 500
+_MOST_CALL = 16 * 2**20
+_HANDED_OVER = "publish"
 _getpid = os.getpid
 
 
@@ -53,10 +55,17 @@ class Channel:
 
         Raises:
             RuntimeError: called from a forked child, or by a signal handler in the middle of another call.
+            ControlSystemError: a call other than `publish` has more than 16 MiB of arrays.
             ControlSystemError, WriteRefused, OutcomeUnknownError, ResultsError: as the service answers.
         """
+        pieces = list(blobs)
+        size = sum(map(len, pieces))
+        if header["op"] != _HANDED_OVER and size > _MOST_CALL:
+            raise ControlSystemError(
+                "a call of {} bytes is too large: at most {} fit; nothing was sent".format(size, _MOST_CALL)
+            )
         number = next(self._ids)
-        if not self.send({**header, "id": number}, blobs):
+        if not self.send({**header, "id": number}, pieces):
             raise RuntimeError("a signal handler called the runtime in the middle of another call of it")
         reply, attached = self._reply(number)
         if "error" in reply:

@@ -63,5 +63,5 @@ class Limits(BaseModel):
     """Number of files and folders in the working folder."""
     tmp: Size = 256 * 2**20
     """The private /tmp."""
-    results: Size = 256 * 2**20
+    results: Size = 64 * 2**20
     """Encoded results and figures together."""

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from rich.cells import chop_cells
 from rich.console import Group
-from rich.syntax import Syntax
 from rich.text import Text
 
 from osprey_executor.models import Effect, Severity
@@ -65,6 +64,9 @@ def _styled(lines: list[str]) -> list[Text]:
     text = "\n".join(line.plain for line in plain)
     if len(text) > _HIGHLIGHTED or any(len(line) > 1000 for line in lines):
         return plain
+    # Not at the top: the lexers take longer to load than all else of the card, and few runs show one.
+    from rich.syntax import Syntax
+
     coloured = Syntax("", "python", theme="ansi_dark").highlight(text)
     parts = list(coloured.split("\n", allow_blank=True))
     # A lexer that adds or drops a line would move every finding: then plain text is the honest choice.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
-from osprey_executor.interfaces.cli.bars import indicator_for
+from osprey_executor.interfaces.cli.indicator import indicator_for
 from osprey_executor.interfaces.cli.stream import OutputText
 from osprey_executor.models import Stage
 from osprey_executor.text import one_line

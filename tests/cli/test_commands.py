@@ -59,6 +59,7 @@ def test_without_a_terminal_nothing_is_asked_and_the_commands_are_told(cli: Cli)
     assert "Waiting for approval" in said.out
     assert f"osprey-executor show {RUN}" in said.err
     assert f"osprey-executor approve {RUN} --digest {DIGEST}" in said.err
+    assert f"osprey-executor edit {RUN} --code FILE" in said.err
 
 
 def test_code_is_run_under_a_task_of_its_own(cli: Cli, tmp_path: Path) -> None:
@@ -199,6 +200,23 @@ def test_lines_for_a_pipe_end_where_their_text_ends(cli: Cli) -> None:
     for arguments in (["run", "ok"], ["runs"], ["show", RUN], ["pending"], ["doctor"], ["run", "write"]):
         said = cli(*arguments)
         assert not [line for line in (said.out + said.err).splitlines() if line != line.rstrip()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "whose"),
+    [
+        (["run", "--bogus"], "osprey-executor run --help"),
+        (["config", "init", "--bogus"], "osprey-executor config init --help"),
+        (["bogus"], "osprey-executor --help"),
+    ],
+)
+def test_an_error_points_to_the_help_of_its_own_command(cli: Cli, arguments: list[str], whose: str) -> None:
+    assert cli(*arguments).err.strip().endswith(f"(see {whose})")
+
+
+def test_paragraphs_of_help_break_where_the_terminal_does(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "240")
+    assert "run in isolation and recorded. At a terminal" in cli("run", "--help").out
 
 
 def test_version_and_help(cli: Cli) -> None:

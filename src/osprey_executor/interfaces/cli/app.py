@@ -27,6 +27,7 @@ from osprey_executor.interfaces.cli.commands import (
     show,
     watch,
 )
+from osprey_executor.interfaces.cli.commands.options import help_of
 from osprey_executor.interfaces.cli.exits import Exit
 from osprey_executor.interfaces.cli.failures import report, tell
 from osprey_executor.interfaces.cli.streams import prepare_streams, write_out
@@ -57,7 +58,7 @@ for command, panel in (
     (replay.replay, "Look after runs"),
     (doctor.doctor, "Set up"),
 ):
-    app.command(rich_help_panel=panel)(command)
+    app.command(help=help_of(command), rich_help_panel=panel)(command)
 app.add_typer(config.app, name="config", rich_help_panel="Set up")
 
 
@@ -92,7 +93,8 @@ def _guarded(arguments: list[str]) -> int:
     try:
         return int(get_command(app).main(arguments, prog_name=_NAME, standalone_mode=False) or 0)
     except typer.TyperException as error:
-        hint = f" (see {_NAME} --help)"
+        context: typer.Context | None = getattr(error, "ctx", None)
+        hint = f" (see {context.command_path if context else _NAME} --help)"
         return tell(type(error).__name__, error.format_message() + hint, Exit.USAGE, as_json=as_json)
     except (KeyboardInterrupt, typer.Abort):
         return tell("Interrupted", "interrupted", Exit.INTERRUPTED, as_json=as_json)

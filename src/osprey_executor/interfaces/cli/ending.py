@@ -45,4 +45,5 @@ def _tell_how_to_decide(screen: Screen, result: RunResult) -> None:
     screen.tell("Nothing runs until somebody decides:")
     screen.tell(f"  {name} show {result.run_id}")
     screen.tell(f"  {name} approve {result.run_id}{digest}")
+    screen.tell(f"  {name} edit {result.run_id}{'' if screen.interactive else ' --code FILE'}")
     screen.tell(f"  {name} reject {result.run_id} --reason TEXT")

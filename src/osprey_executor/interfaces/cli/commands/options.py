@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,3 +17,9 @@ ConfigFile = Annotated[
         "--config", metavar="FILE", help="Configuration file (default: the usual places).", show_default=False
     ),
 ]
+
+
+def help_of(command: Callable[..., Any]) -> str:
+    """Return the docstring of a command with each paragraph on one line: the terminal's width breaks it, not ours."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from osprey_executor.config import Config, config_from, load_config
-from osprey_executor.errors import ConfigurationError, GeneratorUnavailableError
+from osprey_executor.errors import ConfigurationError
 from osprey_executor.generation import (
     BasicLLMCodeGenerator,
     CodeGenerator,
@@ -171,7 +171,7 @@ def test_basic_takes_the_usual_model(tmp_path: Path) -> None:
 async def test_basic_takes_a_named_model_and_says_which_variable_lacks(tmp_path: Path) -> None:
     made = basic(MODELS % ", generators: {basic: {model_config_name: other}}", tmp_path)
     assert made.model_label == "openai/gpt-two"
-    with pytest.raises(GeneratorUnavailableError, match="set THEIR_KEY in the environment"):
+    with pytest.raises(ConfigurationError, match="set THEIR_KEY in the environment"):
         await made.generate_code(REQUEST, [])
 
 
@@ -184,7 +184,7 @@ async def test_inline_model(tmp_path: Path) -> None:
     block = "{provider: openai, model_id: gpt-three, api_key: '${INLINE_KEY}'}"
     made = basic(MODELS % f", generators: {{basic: {block}}}", tmp_path)
     assert made.model_label == "openai/gpt-three"
-    with pytest.raises(GeneratorUnavailableError, match="set INLINE_KEY"):
+    with pytest.raises(ConfigurationError, match="set INLINE_KEY"):
         await made.generate_code(REQUEST, [])
 
 

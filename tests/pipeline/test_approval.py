@@ -9,7 +9,13 @@ import pytest
 from langgraph.types import Command
 
 from osprey_executor import Approve, Edit, PythonExecutionRequest, PythonExecutorService, Reject, RunStatus
-from osprey_executor.errors import ExecutionCancelledError, InvalidDecision, RunNotFoundError, StorageError
+from osprey_executor.errors import (
+    ExecutionCancelledError,
+    InvalidDecision,
+    InvalidRequestError,
+    RunNotFoundError,
+    StorageError,
+)
 from osprey_executor.generation import MockCodeGenerator
 from osprey_executor.models import ApprovalCard, Decision, MachineEffects
 from osprey_executor.results.attempts import AttemptFolder
@@ -250,6 +256,15 @@ async def test_the_langgraph_door(service: PythonExecutorService) -> None:
     state = await service.ainvoke(Command(resume={"approved": True}), config)  # pyright: ignore[reportArgumentType]
     assert "__interrupt__" not in state
     assert state["result"].status is RunStatus.SUCCEEDED
+
+
+async def test_a_thread_id_that_ran_is_not_written_over(service: PythonExecutorService) -> None:
+    config = {"configurable": {"thread_id": "once"}}
+    first = (await service.ainvoke(own("results = {'a': 1}", inputs={"x": b"1"}), config))["result"]
+    with pytest.raises(InvalidRequestError, match="already"):
+        await service.ainvoke(own("results = {'a': 2}", inputs={"x": b"2"}), config)
+    assert await service.result("once") == first
+    assert (first.folder / "inputs" / "x").read_bytes() == b"1"
 
 
 async def test_a_thread_id_is_no_prefix(service: PythonExecutorService) -> None:

@@ -111,21 +111,24 @@ class Executor:
             generator = create_code_generator(config)
         label = "user" if generator is None or request.code is not None else generator_label(config, generator)
         await self.equipment.of(config)
+        driver = await self._driver()
         folder = await asyncio.to_thread(RunFolder.create, self.store.home, run_id)
         lock = RunLock(folder.path)
         if not lock.acquire():
             raise InvalidRequestError(f"run {run_id} is going on already; take another id (LangGraph: thread_id)")
         try:
-            await asyncio.to_thread(folder.save_request, request)
-            if not await self.store.add(
-                run_id, task=request.user_query, requester=request.requester, generator=label, config=config.to_record()
-            ):
+            if await self.store.has(run_id):
                 raise InvalidRequestError(f"there is a run {run_id} already; take another id (LangGraph: thread_id)")
+            await asyncio.to_thread(folder.save_request, request)
             rooms = await self._rooms(folder, request, config, generator, label, listener)
+            # Last: from here on the run is in the index, and the driver answers for its end.
+            await self.store.add(
+                run_id, task=request.user_query, requester=request.requester, generator=label, config=config.to_record()
+            )
         except BaseException:
             lock.release()
             raise
-        return await (await self._driver()).drive(rooms, lock, "begin", decide=decide, approver=approver)
+        return await driver.drive(rooms, lock, "begin", decide=decide, approver=approver)
 
     async def decide(
         self,

@@ -92,6 +92,10 @@ class RunStore:
         )
         return added == 1
 
+    async def has(self, run_id: str) -> bool:
+        """Tell whether there is a run of exactly that id."""
+        return bool(await self._rows("SELECT 1 FROM runs WHERE run_id = ?", (run_id,)))
+
     async def find(self, prefix: str) -> str:
         """Return the id of the one run whose id is, or begins with, `prefix`.
 

@@ -187,3 +187,14 @@ async def test_a_state_folder_that_is_a_file_is_one_sentence(tmp_path: Path) -> 
     with pytest.raises(StorageError, match="OSPREY_EXECUTOR_HOME"):
         async with RunStore.open(tmp_path / "file"):
             pass
+
+
+async def test_a_damaged_row_is_one_sentence(tmp_path: Path) -> None:
+    async with RunStore.open(tmp_path) as store:
+        await add(store)
+    with sqlite3.connect(tmp_path / "index.sqlite") as db:
+        db.execute("UPDATE runs SET config = '{broken'")
+    db.close()
+    async with RunStore.open(tmp_path) as store:
+        with pytest.raises(StorageError, match="configuration stored with run r1 is damaged"):
+            await store.config("r1")

@@ -14,7 +14,7 @@ from typing import Any
 
 import aiosqlite
 
-from osprey_executor.errors import InvalidDecision, OutcomeUnknownError, RunNotFoundError
+from osprey_executor.errors import InvalidDecision, OutcomeUnknownError, RunNotFoundError, StorageError
 from osprey_executor.models import (
     ApprovalCard,
     Approve,
@@ -116,7 +116,10 @@ class RunStore:
     async def config(self, run_id: str) -> dict[str, Any]:
         """Return the configuration that was stored with the run."""
         rows = await self._rows("SELECT config FROM runs WHERE run_id = ?", (run_id,))
-        return json.loads(rows[0]["config"]) if rows else {}
+        try:
+            return json.loads(rows[0]["config"]) if rows else {}
+        except ValueError as error:
+            raise StorageError(f"the configuration stored with run {run_id} is damaged: {error}") from error
 
     async def summary(self, run_id: str) -> RunSummary:
         """Return the row of one run.

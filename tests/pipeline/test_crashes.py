@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from osprey_executor import Approve, Reject, RunStatus
+from osprey_executor import Approve, Edit, Reject, RunStatus
 from osprey_executor.models import MachineEffects
 from osprey_executor.pipeline.checkpoints import open_checkpoints
 from osprey_executor.storage import RunStore
@@ -122,11 +124,13 @@ KILL = """
 import os, signal, sys
 from osprey_executor.storage import RunStore
 
-def dying(name):
+def dying(point):
+    when, _, name = point.rpartition(" ")
     original = getattr(RunStore, name)
 
     async def method(self, *args, **kwargs):
-        await original(self, *args, **kwargs)
+        if when != "before":
+            await original(self, *args, **kwargs)
         os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(RunStore, name, method)
@@ -136,7 +140,7 @@ dying(sys.argv.pop())
 
 
 def killed_at(method: str, home: Path, code: str) -> None:
-    """Run a service that approves everything, and kill it right after a method of its store."""
+    """Run a service that approves everything, and kill it right after (or "before ...") a method of its store."""
     arguments = [str(home), json.dumps(settings()), code, "approve", method]
     child = subprocess.run([sys.executable, "-c", KILL + CHILD, *arguments], capture_output=True, timeout=60)
     assert child.returncode == -signal.SIGKILL, child.stderr
@@ -160,7 +164,7 @@ async def test_killed_after_the_start_was_recorded(home: Path, open_service: Ope
     assert (row.state, result.effects) == ("outcome_unknown", MachineEffects.NONE)
 
 
-@pytest.mark.parametrize("method", ["decide", "add_card"])
+@pytest.mark.parametrize("method", ["decide", "add_card", "before begin_execution"])
 async def test_an_approval_around_a_crash_is_not_lost(home: Path, open_service: OpenService, method: str) -> None:
     await asyncio.to_thread(killed_at, method, home, WRITE)
     async with open_service() as service:
@@ -179,6 +183,79 @@ async def test_a_stranded_approval_may_be_taken_back(home: Path, open_service: O
         result = await service.decide(card.run_id, Reject("not any more"), approver="bob")
     assert result.status is RunStatus.REJECTED
     assert result.effects is MachineEffects.NONE
+
+
+async def test_cancelling_a_run_whose_driver_died_tells_what_it_did(home: Path, open_service: OpenService) -> None:
+    async with open_service() as service:  # opened before the crash, so nothing was set right yet
+        await asyncio.to_thread(killed_after, "written", home, SLOW_WRITE, approve=True)
+        async with RunStore.open(home) as store:
+            [row] = await store.summaries()
+        result = await service.cancel(row.run_id)
+    assert result.status is RunStatus.OUTCOME_UNKNOWN
+    assert result.effects is MachineEffects.WRITTEN
+    assert [write.channel for write in result.writes] == ["MAG:1:SP"]
+
+
+@pytest.mark.parametrize("method", ["add_card", "decide", "before begin_execution"])
+@pytest.mark.parametrize("answer", [Reject("no"), Edit("results = {'edited': True}")])
+async def test_other_decisions_around_a_crash_count(
+    home: Path, open_service: OpenService, method: str, answer: Reject | Edit
+) -> None:
+    await asyncio.to_thread(killed_at, method, home, WRITE)
+    async with open_service() as service:
+        [card] = await service.pending()
+        result = await service.decide(card.run_id, answer, approver="bob")
+    if isinstance(answer, Reject):
+        assert result.status is RunStatus.REJECTED
+    else:
+        assert result.results == {"edited": True}
+    assert result.effects is MachineEffects.NONE
+
+
+async def test_a_damaged_run_keeps_nobody_from_being_set_right(home: Path, open_service: OpenService) -> None:
+    for _ in range(3):
+        await asyncio.to_thread(killed_at, "begin_execution", home, WRITE)
+    with sqlite3.connect(home / "index.sqlite") as db:  # each child has set right what the one before it left
+        db.execute("UPDATE runs SET state = 'running', finished_at = NULL")
+        db.execute("UPDATE executions SET finished_at = NULL")
+    db.close()
+    async with RunStore.open(home) as store:
+        runs = [row.run_id for row in await store.summaries()]
+    folders = [home / "runs" / run_id for run_id in runs]
+    (folders[0] / "journal.jsonl").write_text('{"event": "sent", "write": [1]}\n' + "[" * 100_000)
+    (folders[1] / "request.json").write_text("{")
+    shutil.rmtree(folders[2])
+    async with open_service() as service:
+        states = {row.run_id: (row.state, row.effects) for row in await service.runs()}
+    assert states[runs[0]] == ("outcome_unknown", MachineEffects.UNKNOWN)
+    assert states[runs[1]] == ("outcome_unknown", MachineEffects.NONE)
+    assert states[runs[2]] == ("outcome_unknown", MachineEffects.UNKNOWN)
+
+
+async def test_damaged_checkpoints_do_not_keep_the_service_shut(home: Path, open_service: OpenService) -> None:
+    await asyncio.to_thread(killed_after, "written", home, SLOW_WRITE, approve=True)
+    with sqlite3.connect(home / "checkpoints.sqlite") as db:
+        db.execute("UPDATE checkpoints SET checkpoint = x'c1ff00'")
+    db.close()
+    async with open_service() as service:
+        [row] = await service.runs()
+        assert (row.state, row.effects) == ("outcome_unknown", MachineEffects.WRITTEN)
+        assert (await service.run(own("results = {}"))).status is RunStatus.SUCCEEDED
+
+
+async def test_recovery_judges_results_as_collecting_does(home: Path, open_service: OpenService) -> None:
+    code = CHILD.replace("code=code)", "code=code, expected_results={'value': 'float'})")
+    arguments = [str(home), json.dumps(settings()), "results = {}", "approve", "end_execution"]
+    child = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", KILL + code, *arguments], capture_output=True, timeout=60
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    async with open_service() as service:
+        [row] = await service.runs()
+        result = await service.result(row.run_id)
+    assert result.status is RunStatus.FAILED
+    assert result.error is not None
+    assert result.error.type == "ResultsError"
 
 
 async def test_a_checkpoint_holds_primitives_only(home: Path, open_service: OpenService) -> None:

@@ -52,7 +52,14 @@ class Driver:
 
     async def snapshot(self, run_id: str) -> StateSnapshot:
         """Return where a run stands, as its last checkpoint tells."""
-        return await self._graph.aget_state(_thread(run_id))
+        try:
+            return await self._graph.aget_state(_thread(run_id))
+        except Exception as error:  # whatever a damaged file makes of the serialiser
+            raise StorageError(f"the checkpoint of run {run_id} is damaged: {error}") from error
+
+    async def back_to_card(self, run_id: str) -> None:
+        """Put a run that was approved, and whose approval was taken back, before its card again."""
+        await self._graph.aupdate_state(_thread(run_id), {"next": "approve"}, as_node="analyse")
 
     async def state(self, run_id: str) -> State:
         """Return the state of a run at its last checkpoint."""
@@ -139,6 +146,8 @@ class Driver:
         return True
 
     async def _end(self, rooms: Rooms, status: RunStatus, error: ErrorReport) -> RunResult:
+        if (await rooms.store.summary(rooms.run_id)).finished_at is not None:
+            return await asyncio.to_thread(rooms.folder.load_result)  # it had ended before it was cancelled
         values = await self.state(rooms.run_id)
         effects = rooms.session.effects if rooms.session else MachineEffects(values.get("effects") or "none")
         if effects is MachineEffects.UNKNOWN:

@@ -17,6 +17,7 @@ from osprey_executor.errors import InvalidDecision, InvalidRequestError, Storage
 from osprey_executor.generation import CodeGenerator, create_code_generator, generator_label
 from osprey_executor.models import (
     ApprovalCard,
+    Approve,
     Decision,
     MachineEffects,
     Outcome,
@@ -31,7 +32,7 @@ from osprey_executor.pipeline.decide import Decide
 from osprey_executor.pipeline.equipment import EquipmentPool
 from osprey_executor.pipeline.probe import probe
 from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
-from osprey_executor.pipeline.recovery import end_undriven, recover
+from osprey_executor.pipeline.recovery import end_undriven, recover, settle
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.results import ReplaySession, RunFolder
 from osprey_executor.storage import RUNNING, EventLog, RunLock, RunStore, follow, is_driven
@@ -174,6 +175,9 @@ class Executor:
             state = (await self.store.summary(run_id)).state
             if state not in (RUNNING, RunStatus.AWAITING_APPROVAL):
                 return await asyncio.to_thread(self._folder(run_id).load_result)
+            if state == RUNNING:  # its driver died: what it did is told, not what is asked of it now
+                await settle(self.store, self._driver, run_id)
+                return await asyncio.to_thread(self._folder(run_id).load_result)
             await end_undriven(
                 self.store, self._driver, run_id, RunStatus.CANCELLED, MachineEffects.NONE, error=cancelled(run_id)
             )
@@ -280,7 +284,10 @@ class Executor:
     ) -> RunResult:
         try:
             decided = await self.store.decided(run_id)
-            if (await self.store.summary(run_id)).state != RunStatus.AWAITING_APPROVAL or decided is None:
+            state = (await self.store.summary(run_id)).state
+            if state == RUNNING:  # whoever took the decision up died with it
+                await settle(self.store, self._driver, run_id)
+            if state != RunStatus.AWAITING_APPROVAL or decided is None:
                 lock.release()
                 return await self.result(run_id)
             config = Config.from_record(await self.store.config(run_id))
@@ -289,7 +296,10 @@ class Executor:
             label = (await self.store.summary(run_id)).generator
             rooms = await self._rooms(folder, request, config, generator, label, listener)
             driver = await self._driver()
-            step = "resume" if (await driver.snapshot(run_id)).next == ("approve",) else "go on"
+            place = (await driver.snapshot(run_id)).next
+            if place == ("execute",) and not isinstance(decided.decision, Approve):
+                await driver.back_to_card(run_id)
+            step = "resume" if place == ("approve",) else "go on"
         except BaseException:
             lock.release()
             raise

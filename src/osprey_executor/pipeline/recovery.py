@@ -12,6 +12,7 @@ from osprey_executor.control import effects_of, writes_of
 from osprey_executor.errors import ErrorCategory, StorageError
 from osprey_executor.models import ErrorReport, MachineEffects, RunStatus, Stage
 from osprey_executor.pipeline.interrupted import keep_interrupted
+from osprey_executor.pipeline.judge import unmet_results
 from osprey_executor.pipeline.record import record_end
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RUNNING, RunLock, RunStore
@@ -37,13 +38,33 @@ async def recover(store: RunStore, driver: DriverOf) -> None:
     One that could have written is an unknown outcome. One whose execution had ended is recorded as it ended.
     """
     for summary in await store.summaries(limit=1000, state=RUNNING):
-        if not summary.folder.exists():
-            await store.set_state(summary.run_id, RunStatus.FAILED, summary.effects)
-            continue
-        with RunLock(summary.folder) as lock:
+        lock = RunLock(summary.folder)
+        try:
             # It may have ended between the look at the index and the lock.
-            if lock.acquire() and (await store.summary(summary.run_id)).state == RUNNING:
-                await _settle(store, driver, summary.run_id)
+            free = not summary.folder.exists() or lock.acquire()
+            if free and (await store.summary(summary.run_id)).state == RUNNING:
+                await _settle_or_mark(store, driver, summary.run_id)
+        except StorageError:
+            continue  # one damaged run, or a full disk, keeps neither the others nor the service from going on
+        finally:
+            lock.release()
+
+
+async def _settle_or_mark(store: RunStore, driver: DriverOf, run_id: str) -> None:
+    folder = RunFolder(store.home, run_id)
+    if folder.path.exists():
+        try:
+            return await settle(store, driver, run_id)
+        except Exception:  # noqa: S110 - whatever is damaged there, the index can still tell the worst that may be
+            pass
+    left = await store.unfinished_execution(run_id)
+    may_have = left is not None and left.may_write
+    if folder.path.exists():
+        effects = effects_of(folder.journal)
+    else:
+        effects = MachineEffects.UNKNOWN if may_have else MachineEffects.NONE
+    unknown = may_have or effects is not MachineEffects.NONE
+    await store.set_state(run_id, RunStatus.OUTCOME_UNKNOWN if unknown else RunStatus.FAILED, effects)
 
 
 async def end_undriven(
@@ -65,14 +86,18 @@ async def end_undriven(
         await store.set_state(run_id, status, effects)
 
 
-async def _settle(store: RunStore, driver: DriverOf, run_id: str) -> None:
+async def settle(store: RunStore, driver: DriverOf, run_id: str) -> None:
+    """Give a run whose driver died its truthful end; the caller holds its lock."""
     folder = RunFolder(store.home, run_id)
     effects = effects_of(folder.journal)
     left = await store.unfinished_execution(run_id)
     attempt = folder.attempt((await (await driver()).state(run_id)).get("attempt", 1))
     if left is None and attempt.has_outcome:  # it ended, but was not collected
         kept = attempt.record()
-        await end_undriven(store, driver, run_id, kept.status, kept.effects, error=kept.error)
+        status, error = kept.status, kept.error
+        if status is RunStatus.SUCCEEDED and (unmet := unmet_results(folder.load_request(), attempt.outcome())):
+            status, error = RunStatus.FAILED, unmet
+        await end_undriven(store, driver, run_id, status, kept.effects, error=error)
     elif (left is not None and left.may_write) or effects is not MachineEffects.NONE:
         await _end_killed(store, driver, folder, RunStatus.OUTCOME_UNKNOWN, effects, _died(_DIED[effects]))
     else:

@@ -148,7 +148,10 @@ class RunStore:
 
     async def request_cancel(self, run_id: str) -> None:
         """Ask whoever drives the run to end it."""
-        await self._execute("UPDATE runs SET cancel_requested = 1 WHERE run_id = ?", (run_id,))
+        await self._execute(
+            "UPDATE runs SET cancel_requested = 1 WHERE run_id = ? AND state IN (?, ?)",
+            (run_id, RUNNING, RunStatus.AWAITING_APPROVAL),
+        )
 
     async def cancel_requested(self, run_id: str) -> bool:
         """Tell whether somebody asked to end the run."""
@@ -158,13 +161,13 @@ class RunStore:
     async def add_card(self, card: ApprovalCard) -> ApprovalCard:
         """Make `card` the pending one of its run, instead of any earlier undecided one, and return the one that counts.
 
-        That is an earlier one where the very same was approved and nothing was executed since: a process died between.
+        That is an earlier one where the very same attempt was decided already: a process died in between.
         """
         async with self._transaction():
             rows = await self._rows(
                 "SELECT card FROM cards WHERE number = (SELECT max(number) FROM cards WHERE run_id = ?) AND digest = ?"
-                " AND redeemed_at IS NULL AND json_extract(decision, '$.decision') = 'approve'",
-                (card.run_id, card.digest),
+                " AND redeemed_at IS NULL AND decision IS NOT NULL AND json_extract(card, '$.attempt') = ?",
+                (card.run_id, card.digest, card.attempt),
             )
             if rows:
                 return ApprovalCard.model_validate_json(rows[0]["card"])

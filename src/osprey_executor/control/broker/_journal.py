@@ -90,7 +90,7 @@ def writes_of(journal: Path) -> tuple[Write, ...]:
                 writes[number] = writes[number].model_copy(update={"confirmed": True})
             elif event in _ENDS - {"unknown"}:
                 writes.pop(number, None)
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
     return tuple(writes.values())
 
@@ -111,11 +111,11 @@ def effects_of(journal: Path) -> MachineEffects:
         try:
             entry: dict[str, Any] = json.loads(line)
             event, write = str(entry["event"]), entry.get("write")
-        except (ValueError, KeyError, TypeError):
+            # The end of a write stands, whichever thread wrote its line first.
+            if event in _ENDS or (event in _BEGINNINGS and last.get(write) not in _ENDS):
+                last[write] = event
+        except (ValueError, KeyError, TypeError, RecursionError):
             return MachineEffects.UNKNOWN
-        # The end of a write stands, whichever thread wrote its line first.
-        if event in _ENDS or (event in _BEGINNINGS and last.get(write) not in _ENDS):
-            last[write] = event
     if any(event in _BEGINNINGS or event == "unknown" for event in last.values()):
         return MachineEffects.UNKNOWN
     return MachineEffects.WRITTEN if "confirmed" in last.values() else MachineEffects.NONE

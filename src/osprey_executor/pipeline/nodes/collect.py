@@ -6,15 +6,14 @@ import asyncio
 
 from langgraph.runtime import Runtime
 
-from osprey_executor.errors import ErrorCategory
 from osprey_executor.models import ErrorReport, MachineEffects, Outcome, RunStatus, Stage
 from osprey_executor.models.events import StageStarted
+from osprey_executor.pipeline.judge import unmet_results
 from osprey_executor.pipeline.record import record_end
 from osprey_executor.pipeline.retry import after_failure, with_attempt
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.timing import timed
-from osprey_executor.results import check_expected
 
 
 async def collect(state: State, runtime: Runtime[Rooms]) -> State:
@@ -45,21 +44,15 @@ async def collect(state: State, runtime: Runtime[Rooms]) -> State:
 def _judge(state: State, rooms: Rooms, outcome: Outcome) -> State:
     approved = bool(state.get("card"))
     if outcome.status is RunStatus.SUCCEEDED:
-        problem = _missing(rooms, outcome)
-        if problem is None:
+        unmet = unmet_results(rooms.request, outcome)
+        if unmet is None:
             return {
                 "status": RunStatus.SUCCEEDED.value,
                 "error": "",
                 "attempts": with_attempt(state, None),
                 "next": "end",
             }
-        unmet = ErrorReport(
-            stage=Stage.COLLECTION,
-            type="ResultsError",
-            message=problem,
-            category=ErrorCategory.CODE_RELATED,
-            code=state.get("code"),
-        )
+        unmet = unmet.model_copy(update={"code": state.get("code")})
         return _ended(after_failure(state, rooms, unmet, approved=approved))
     error = outcome.error or ErrorReport(
         stage=Stage.EXECUTION, type="CodeRuntimeError", message=f"the run {outcome.status}", code=state.get("code")
@@ -69,10 +62,3 @@ def _judge(state: State, rooms: Rooms, outcome: Outcome) -> State:
 
 def _ended(update: State) -> State:
     return update | {"next": "end"} if update.get("next") == "collect" else update
-
-
-def _missing(rooms: Rooms, outcome: Outcome) -> str | None:
-    if not outcome.has_results and rooms.request.code is None:
-        return "the program left no `results`: assign a dictionary with the values to return to the name `results`"
-    problems = check_expected(rooms.request.expected_results, outcome.results)
-    return "; ".join(problems) or None

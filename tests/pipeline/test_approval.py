@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from langgraph.types import Command
 
 from osprey_executor import Approve, Edit, PythonExecutionRequest, PythonExecutorService, Reject, RunStatus
+from osprey_executor.approval import issue_grant
+from osprey_executor.config import config_from
+from osprey_executor.control import open_control
 from osprey_executor.errors import (
     ExecutionCancelledError,
     InvalidDecision,
     InvalidRequestError,
     RunNotFoundError,
     StorageError,
+    WriteRefused,
 )
 from osprey_executor.generation import MockCodeGenerator
-from osprey_executor.models import ApprovalCard, Decision, MachineEffects
+from osprey_executor.models import ApprovalCard, ControlSession, Decision, Grant, MachineEffects
+from osprey_executor.pipeline.permit import permit_for
 from osprey_executor.results.attempts import AttemptFolder
 
-from .conftest import WRITE, OpenService, own
+from .conftest import WRITE, OpenService, own, settings
 
 CAUGHT = """
 from osprey_executor.runtime import WriteRefused, write_channel
@@ -129,23 +135,36 @@ async def test_another_digest_is_no_approval(service: PythonExecutorService) -> 
     assert len(await service.pending()) == 1
 
 
-async def test_a_grant_covers_its_channels_only(service: PythonExecutorService) -> None:
-    code = """
-from osprey_executor import runtime
-runtime.write_channel("MAG:1:SP", 1.0)
-name = "".join(chr(c + 1) for c in b"L@F92925RO".replace(b"2", b"9"))
-getattr(runtime, "write_" + "channel")("MAG:" + str(1 + 1) + ":SP", 9.0)
-"""
-    shown: list[ApprovalCard] = []
+async def test_a_grant_covers_its_channels_only(service: PythonExecutorService, tmp_path: Path) -> None:
+    waiting = await service.run(own(WRITE))
+    card = await service.card(waiting.run_id)
+    key, now = b"k" * 32, datetime.now(UTC)
+    grant = issue_grant(card, approver="ada", key=key, now=now)
+    config = config_from(settings())
+    async with open_control(config) as broker:
 
-    def decide(card: ApprovalCard) -> Decision:
-        shown.append(card)
-        return Approve(card.digest)
+        def session(grant: Grant) -> ControlSession:
+            permit = permit_for(config, broker.report, grant, key)
+            return broker.session(run_id=card.run_id, permit=permit, journal=tmp_path / "journal.jsonl")
 
-    result = await service.run(own(code), decide=decide)
-    if "*" not in {target.channel for target in shown[0].writes} and "MAG:2:SP" not in str(shown[0].writes):
-        assert result.status is RunStatus.REFUSED
-        assert [refusal.channel for refusal in result.refusals] == ["MAG:2:SP"]
+        allowed = session(grant)
+        await allowed.write({"MAG:1:SP": 1.0})
+        assert [write.channel for write in allowed.writes] == ["MAG:1:SP"]
+        forged = grant.model_copy(update={"channels": ("*",)})
+        expired = issue_grant(
+            card.model_copy(update={"expires_at": now + timedelta(microseconds=1)}), approver="ada", key=key, now=now
+        )
+        for held, channel in (
+            (grant, "MAG:2:SP"),
+            (grant, "MAG:1:SP.DRVH"),
+            (forged, "MAG:2:SP"),
+            (expired, "MAG:1:SP"),
+        ):
+            refused = session(held)
+            with pytest.raises(WriteRefused):
+                await refused.write({channel: 9.0})
+            assert refused.effects is MachineEffects.NONE
+            assert [refusal.channel for refusal in refused.refusals] == [channel]
 
 
 async def test_writes_that_are_not_enabled_are_refused_not_failed(open_service: OpenService) -> None:

@@ -105,7 +105,7 @@ class JailSandbox:
         Raises:
             LaunchError: a process could not be started.
         """
-        return JailProcess(self._specification(job), job.runtime)
+        return JailProcess(self._specification(job), linked=job.script is None)
 
     def _specification(self, job: Job) -> JailSpec:
         limits, walls = job.limits, self._walls
@@ -145,7 +145,7 @@ class JailSandbox:
             "copies": copies,
             "homes": [place.HOME, place.MATPLOTLIB],
             "executable": executable,
-            "argv": [executable, *job.arguments],
+            "argv": [executable, *job.arguments(self.library)],
             "environment": {
                 **place.code_environment(self._interpreter.executable),
                 **_runtime(job),
@@ -160,7 +160,7 @@ class JailSandbox:
 
 
 def _runtime(job: Job) -> dict[str, str]:
-    return {"OSPREY_RUNTIME_FD": "3"} if job.runtime else {}
+    return {"OSPREY_RUNTIME_FD": "3"} if job.script is None else {}
 
 
 def _namespaces(without: tuple[str, ...]) -> int:

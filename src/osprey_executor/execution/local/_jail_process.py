@@ -31,8 +31,8 @@ _MESSAGE = 4096
 class JailProcess:
     """A launcher and all below it."""
 
-    def __init__(self, spec: JailSpec, runtime: socket.socket | None) -> None:
-        """Start it; `spec` lacks only the descriptors, which are made here.
+    def __init__(self, spec: JailSpec, *, linked: bool) -> None:
+        """Start it; `spec` lacks only the descriptors, which are made here. `linked`: the code gets a runtime socket.
 
         Raises:
             LaunchError: no process or descriptor is to be had.
@@ -48,20 +48,21 @@ class JailProcess:
         self._gone: asyncio.Future[None] = loop.create_future()
         with contextlib.ExitStack() as undo:
             try:
-                self._start(spec, runtime, undo)
+                self._start(spec, linked, undo)
             except OSError as error:
                 raise LaunchError(f"the launcher of the jail cannot be started: {error}") from error
             self._kept = undo.pop_all()
         loop.add_reader(self._control, self._hear)
         loop.add_reader(self._process_fd, self._note_end)
 
-    def _start(self, spec: JailSpec, runtime: socket.socket | None, undo: contextlib.ExitStack) -> None:
+    def _start(self, spec: JailSpec, linked: bool, undo: contextlib.ExitStack) -> None:
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         undo.enter_context(self._control)
         self._control.setblocking(False)
         with far, contextlib.ExitStack() as passed:
             self.stdout, stdout = _pipe(undo, passed)
             self.stderr, stderr = _pipe(undo, passed)
+            runtime = self._runtime_pair(undo, passed) if linked else None
             told = os.memfd_create("jail", os.MFD_CLOEXEC)
             passed.callback(os.close, told)
             spec["parent"], spec["control"], spec["stdout"], spec["stderr"] = os.getpid(), far.fileno(), stdout, stderr
@@ -87,6 +88,15 @@ class JailProcess:
         os.set_blocking(self._process.stderr.fileno(), False)
         self._process_fd = os.pidfd_open(self._process.pid)
         undo.callback(os.close, self._process_fd)
+
+    def _runtime_pair(self, undo: contextlib.ExitStack, passed: contextlib.ExitStack) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        self._runtime = undo.enter_context(ours)
+        return passed.enter_context(theirs)
+
+    def take_runtime(self) -> socket.socket:
+        """Return our end of the link."""
+        return self._runtime
 
     def end(self) -> None:
         """Order the end of every process; the launcher sees the closed line, and if it does not, it is killed."""

@@ -7,6 +7,7 @@ import contextlib
 import marshal
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -63,11 +64,12 @@ class PlainProcess:
         root, executable = job.staged.root, str(interpreter.executable)
         environment = code_environment(interpreter.executable, library=library, home=str(root / "home"))
         environment["TMPDIR"] = str(root / "tmp")
-        if job.runtime is not None:
-            environment["OSPREY_RUNTIME_FD"] = str(job.runtime.fileno())
+        self._ours, theirs = socket.socketpair() if job.script is None else (None, None)
+        if theirs is not None:
+            environment["OSPREY_RUNTIME_FD"] = str(theirs.fileno())
         told = {
             "executable": executable,
-            "argv": [executable, *job.arguments],
+            "argv": [executable, *job.arguments(library)],
             "environment": environment,
             "rlimits": resource_limits(job.limits, own_processes=False),
         }
@@ -77,7 +79,7 @@ class PlainProcess:
         try:
             os.write(writing, marshal.dumps(told))
             os.close(writing)
-            inherited = [reading, *([job.runtime.fileno()] if job.runtime else [])]
+            inherited = [reading, *([theirs.fileno()] if theirs else [])]
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _START, _ROOM, str(reading)],
                 stdin=subprocess.DEVNULL,
@@ -90,9 +92,13 @@ class PlainProcess:
             )
         except OSError:
             os.close(self._folder)
+            if self._ours is not None:
+                self._ours.close()
             raise
         finally:
             os.close(reading)
+            if theirs is not None:
+                theirs.close()
         assert self._process.stdout is not None
         assert self._process.stderr is not None
         self.stdout, self.stderr = self._process.stdout.fileno(), self._process.stderr.fileno()
@@ -101,6 +107,12 @@ class PlainProcess:
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         # A thread of its own: those of the loop are few, and a run may take an hour.
         threading.Thread(target=self._wait, args=(asyncio.get_running_loop(),), daemon=True).start()
+
+    def take_runtime(self) -> socket.socket:
+        """Return our end of the link."""
+        assert self._ours is not None
+        ours, self._ours = self._ours, None
+        return ours
 
     def end(self) -> None:
         """Kill the process group."""
@@ -121,6 +133,8 @@ class PlainProcess:
 
     def close(self) -> None:
         """Let go of the descriptors."""
+        if self._ours is not None:
+            self._ours.close()
         if self._folder >= 0:
             os.close(self._folder)
             self._folder = -1

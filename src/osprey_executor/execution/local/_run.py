@@ -24,7 +24,6 @@ from osprey_executor.execution.local._staging import Staged
 from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Program, Usage, show_size
 from osprey_executor.text import one_line
 
-BOOTSTRAP = "import sys; sys.path.insert(0, {library!r}); from osprey_executor.worker import main; main()"
 _DRAIN = 5.0
 """Seconds for what is left in the pipes after every process is gone."""
 _LINK_DRAIN = 15.0
@@ -52,24 +51,20 @@ class Run:
         self._loop = asyncio.get_running_loop()
         self._cut: asyncio.Future[Cut] = self._loop.create_future()
         self._failure: BaseException | None = None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        arguments = ("-I", "-B", "-c", BOOTSTRAP.format(library=self.sandbox.library))
-        with ours, theirs:
-            link = self._link(ours, staged)
-            try:
-                with theirs:
-                    running = self.sandbox.start(Job(staged, self.limits, theirs, arguments))
-            except LaunchError as error:
-                raise EngineError(str(error)) from error
-            try:
-                return await self._accompany(running, link, folder, begun)
-            finally:
-                await uninterrupted(let_go(running))
+        try:
+            running = self.sandbox.start(Job(staged, self.limits))
+        except LaunchError as error:
+            raise EngineError(str(error)) from error
+        try:
+            with running.take_runtime() as runtime:
+                return await self._accompany(running, self._link(runtime, staged), folder, begun)
+        finally:
+            await uninterrupted(let_go(running))
 
-    def _link(self, ours: socket.socket, staged: Staged) -> GuestLink:
+    def _link(self, runtime: socket.socket, staged: Staged) -> GuestLink:
         try:
             return GuestLink(
-                ours,
+                runtime,
                 code_path=str(self.sandbox.code_path or staged.code),
                 context=self.program.context,
                 nonce=secrets.token_hex(16),

@@ -40,10 +40,15 @@ class Job:
 
     staged: Staged
     limits: Limits
-    runtime: socket.socket | None
-    """The code's end of the link; None: it has none."""
-    arguments: tuple[str, ...]
-    """What follows the interpreter's name."""
+    script: tuple[str, ...] | None = None
+    """What follows the interpreter's name where the staged file is run by itself; None: the guest's worker runs it."""
+
+    def arguments(self, library: str) -> tuple[str, ...]:
+        """Return what follows the interpreter's name, with the guest library at `library`."""
+        return ("-I", "-B", "-c", _WORKER.format(library=library)) if self.script is None else self.script
+
+
+_WORKER = "import sys; sys.path.insert(0, {library!r}); from osprey_executor.worker import main; main()"
 
 
 class Running(Protocol):
@@ -51,6 +56,10 @@ class Running(Protocol):
 
     stdout: int
     stderr: int
+
+    def take_runtime(self) -> socket.socket:
+        """Return our end of the link to the guest's worker, once; it is the caller's from then on."""
+        ...
 
     def end(self) -> None:
         """Order the end of every process; may be called often and at any time."""

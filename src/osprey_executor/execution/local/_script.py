@@ -46,7 +46,7 @@ async def run_script(sandbox: Sandbox, root: Path, name: str, *arguments: str, l
 async def run_staged(sandbox: Sandbox, staged: Staged, *arguments: str, limits: Limits) -> ScriptEnd:
     """Run a staged script in the sandbox, see `run_script`."""
     path = str(sandbox.code_path or staged.code)
-    running = sandbox.start(Job(staged, limits, None, ("-I", "-S", "-B", path, *arguments)))
+    running = sandbox.start(Job(staged, limits, ("-I", "-S", "-B", path, *arguments)))
     try:
         return await _accompany(running, limits)
     finally:

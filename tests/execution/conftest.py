@@ -11,15 +11,21 @@ import pytest
 
 import osprey_executor
 from osprey_executor.execution import Engine, open_engine
+from osprey_executor.execution.local._engine import LocalEngine
 from osprey_executor.models import Limits
 
 _AS_USER = Path(__file__).with_name("run_as_user.py")
 
 
-@pytest.fixture
-async def engine() -> AsyncGenerator[Engine]:
-    """A local engine with full isolation."""
-    async with open_engine("local") as opened:
+@pytest.fixture(params=["fork server", "fresh interpreter"])
+async def engine(request: pytest.FixtureRequest) -> AsyncGenerator[Engine]:
+    """A local engine with full isolation, in both of its ways to start a program."""
+    forks = request.param == "fork server"
+    async with open_engine("local", {"fork_server": {"enabled": forks}}) as opened:
+        if forks:
+            assert isinstance(opened, LocalEngine)
+            assert opened.pool is not None
+            assert await opened.pool.ready(), opened.pool.problem
         yield opened
 
 

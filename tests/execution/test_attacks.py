@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from osprey_executor.config import ExecutionConfig
+from osprey_executor.config import ExecutionConfig, ForkServerConfig
 from osprey_executor.execution import Engine, Program
 from osprey_executor.execution.local import open_local
 from osprey_executor.models import Limits, Outcome, RunStatus
@@ -217,7 +217,7 @@ results = {"seen": seen}
 
 async def test_nothing_is_left_of_any_of_them(tmp_path: Path, descriptors: Callable[[], int]) -> None:
     before_children = _children()
-    async with open_local(ExecutionConfig()) as engine:
+    async with open_local(ExecutionConfig(fork_server=ForkServerConfig(enabled=False))) as engine:
         root = engine._root
         await engine.run(Program(code="pass"))
         before = descriptors()

@@ -11,6 +11,7 @@ from osprey_executor.errors import EngineUnavailableError
 from osprey_executor.execution import Engine
 from osprey_executor.execution.local._jail import Walls
 from osprey_executor.execution.local._open import open_local
+from osprey_executor.execution.local._seccomp import Filters
 from osprey_executor.models import Probe
 
 
@@ -89,7 +90,7 @@ async def test_a_secret_in_the_environment_is_noticed() -> None:
 
 
 async def test_an_engine_whose_wall_is_missing_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("osprey_executor.execution.local._seccomp.programs", lambda: [])
+    monkeypatch.setattr("osprey_executor.execution.local._seccomp.programs", lambda: Filters([], []))
     with pytest.raises(EngineUnavailableError, match="make a user namespace"):
         async with open_local(ExecutionConfig()):
             pass

@@ -13,6 +13,7 @@ from osprey_executor.config.schema import (
     ControlSystemConfig,
     EpicsConfig,
     ExecutionConfig,
+    ForkServerConfig,
     ModelConfig,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "ControlSystemConfig",
     "EpicsConfig",
     "ExecutionConfig",
+    "ForkServerConfig",
     "ModelConfig",
     "Provider",
     "check",

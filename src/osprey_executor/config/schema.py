@@ -63,6 +63,7 @@ def _url(value: Any) -> Any:
 Switch = Annotated[bool, BeforeValidator(_switch)]
 """A real boolean, or the word `true` or `false` from `${NAME}`: a protection is not switched off by a guess."""
 Url = Annotated[str, BeforeValidator(_url)]
+ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Retries = Annotated[int, Field(ge=0, le=20)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_words)]
@@ -91,6 +92,21 @@ class ContainerConfig(Section):
     use_https: Switch = False
 
 
+class ForkServerConfig(Section):
+    """A Python that has imported what programs like to import, and from which runs are forked. Times are in seconds."""
+
+    enabled: Switch = True
+    """False: each run starts an interpreter of its own, in the same jail."""
+    preload: tuple[ModuleName, ...] = ("numpy", "pandas", "scipy", "matplotlib.pyplot")
+    """Modules imported in advance, where the environment has them; never clients of a control system."""
+    spares: Annotated[int, Field(ge=1, le=64)] = 4
+    """Jails kept ready."""
+    runs: Count = 1000
+    """Runs after which the server is renewed: those it has forked share its address layout and hash seed."""
+    idle: Seconds = 600.0
+    """Time without a run after which it ends; the next run brings it back."""
+
+
 class ExecutionConfig(Section):
     """Who writes code and where it runs."""
 
@@ -103,6 +119,7 @@ class ExecutionConfig(Section):
     python_env_path: Path | None = None
     """A Python, or a virtual environment, whose packages the code finds."""
     limits: Limits = Limits()
+    fork_server: ForkServerConfig = ForkServerConfig()
     max_generation_retries: Retries = 3
     max_execution_retries: Retries = 3
     generators: dict[str, Sealed] = Field(default_factory=dict[str, dict[str, Any]])

@@ -14,6 +14,7 @@ from osprey_executor.execution._events import EngineEvent
 from osprey_executor.execution.local._facts import Facts, ask
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._patience import uninterrupted
+from osprey_executor.execution.local._pool import Pool
 from osprey_executor.execution.local._probes import Prober
 from osprey_executor.execution.local._run import Run
 from osprey_executor.execution.local._sandbox import LaunchError, Sandbox
@@ -57,6 +58,8 @@ class LocalEngine:
         self._prober, self._details, self._on_figures = prober, details, on_figures
         self._numbers = itertools.count(1)
         self._proven = False
+        self.pool: Pool | None = None
+        """Jails of a fork server, for runs after the first."""
         self._facts: Facts | None = None
 
     @property
@@ -77,12 +80,9 @@ class LocalEngine:
         """
         assert self._prober is not None
         try:
-            probes = await self._prober.look()
+            await self._prober.prove()
         except LaunchError as error:
             raise EngineUnavailableError(str(error)) from error
-        open_walls = [f"{probe.name}: {probe.detail}" for probe in probes if probe.outcome == "failed"]
-        if open_walls:
-            raise EngineUnavailableError("the jail does not hold on this machine: " + "; ".join(open_walls))
         self._proven = True
 
     async def run(
@@ -106,6 +106,8 @@ class LocalEngine:
             outcome = await run.conduct(staged, folder)
             if outcome.figures:
                 self._on_figures()
+            if self.pool is not None:
+                self.pool.warm()
             return outcome
         finally:
             await uninterrupted(asyncio.to_thread(shutil.rmtree, job, ignore_errors=True))

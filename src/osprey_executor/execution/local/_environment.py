@@ -10,6 +10,8 @@ LIBRARY = "/sandbox/lib"
 CODE = "/sandbox/code.py"
 INPUTS = "/sandbox/inputs"
 FOLDER = "/sandbox/out"
+RUNTIME = {"OSPREY_RUNTIME_FD": "3"}
+"""Tells the guest's worker where its link to the service is."""
 HOME = "/tmp/home"  # noqa: S108 - the jail's own
 MATPLOTLIB = f"{HOME}/.matplotlib"
 _ZONE = re.compile(r":?[A-Za-z0-9_+\-/,.]{1,100}")
@@ -33,12 +35,17 @@ def code_environment(executable: Path, *, library: str = LIBRARY, home: str = HO
         "PYTHONUNBUFFERED": "1",
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": f"{home}/.matplotlib",
-        **{f"{name}_NUM_THREADS": threads for name in _THREADS},
+        **thread_limits(threads),
     }
     zone = os.environ.get("TZ", "")
     if _ZONE.fullmatch(zone):
         environment["TZ"] = zone
     return environment
+
+
+def thread_limits(number: str) -> dict[str, str]:
+    """Return the variables by which numerical libraries are told how many threads they may start."""
+    return {f"{name}_NUM_THREADS": number for name in _THREADS}
 
 
 def available_cores() -> int:

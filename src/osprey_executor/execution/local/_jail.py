@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osprey_executor.execution.local import _environment as place
 from osprey_executor.execution.local._interpreter import Interpreter
+from osprey_executor.execution.local._jail_line import JailLine
 from osprey_executor.execution.local._jail_process import JailProcess
 from osprey_executor.execution.local._limits import resource_limits
 from osprey_executor.execution.local._paths import SYSTEM, Mounts
+from osprey_executor.execution.local._pool import Pool
 from osprey_executor.execution.local._sandbox import Job
+from osprey_executor.execution.local._seccomp import Filters
+from osprey_executor.execution.local._server import ForkServer
+from osprey_executor.execution.local._server_spec import server_spec
 from osprey_executor.execution.local.jail import kernel
+from osprey_executor.models import Limits
 
 if TYPE_CHECKING:
     from osprey_executor.execution.local.jail.spec import JailSpec
@@ -62,22 +68,32 @@ class JailSandbox:
     )
 
     def __init__(
-        self, interpreter: Interpreter, library: Path, filters: list[bytes], walls: Walls | None = None
+        self,
+        interpreter: Interpreter,
+        library: Path,
+        room: Path,
+        filters: Filters,
+        walls: Walls | None = None,
     ) -> None:
         """Prepare what all jails of this interpreter share.
 
         Args:
             interpreter: the Python that runs the code.
             library: host folder that appears as the guest library.
-            filters: seccomp programs, in the order of loading.
+            room: host folder with a copy of the package `jail`, for the process that forks.
+            filters: seccomp programs.
             walls: None: all.
         """
         self._interpreter = interpreter
         self._library = library
         self._walls = walls or Walls()
-        self._filters = filters if self._walls.seccomp else []
+        self._room = room
+        self._filters = filters.code if self._walls.seccomp else []
+        self._server_filters = filters.forker if self._walls.seccomp else []
         self._mounts = Mounts()
         self._mounts.show((*SYSTEM, *interpreter.folders()))
+        self.pool: Pool | None = None
+        """Jails of a fork server, once there is one."""
         self.fonts: Path | None = None
         """Prebuilt matplotlib font list on the host, copied into each jail."""
 
@@ -99,20 +115,46 @@ class JailSandbox:
         paths = [path for _, path in binds] + [path for path, _ in links]
         return sorted({"dev", "etc", "proc", "sandbox", "tmp", *(path.split("/")[1] for path in paths)})
 
-    def start(self, job: Job) -> JailProcess:
-        """Start `job`.
+    def start(self, job: Job) -> JailLine:
+        """Start `job` in a jail of the fork server, or where there is none, in one of its own.
 
         Raises:
             LaunchError: a process could not be started.
         """
+        if job.script is None and self.pool is not None:
+            spare = self.pool.take(job)
+            if spare is not None:
+                return spare
         return JailProcess(self._specification(job), linked=job.script is None)
 
+    def start_server(self, limits: Limits, preload: Sequence[str], on_end: Callable[[], None]) -> ForkServer:
+        """Start a fork server whose jails all have `limits`.
+
+        Args:
+            limits: of each run.
+            preload: modules that are imported in advance, where the environment has them.
+            on_end: called when the server has ended.
+
+        Raises:
+            LaunchError: no process is to be had.
+        """
+        return ForkServer(server_spec(self._base(limits), preload, self._server_filters, self._room), on_end)
+
     def _specification(self, job: Job) -> JailSpec:
-        limits, walls = job.limits, self._walls
+        spec = self._base(job.limits)
+        spec["binds"].append((str(job.staged.code), place.CODE))
+        spec["binds"] += [(str(source), f"{place.INPUTS}/{name}") for name, source in job.staged.inputs.items()]
+        spec["argv"] = [spec["executable"], *job.arguments(self.library)]
+        if job.script is None:
+            spec["environment"] = {**spec["environment"], **place.RUNTIME}
+        return spec
+
+    def _base(self, limits: Limits) -> JailSpec:
+        """Return what all jails with these limits have in common."""
+        walls = self._walls
         as_root = self.private_user
         binds, links = self._mounts.ordered()
-        binds += [(str(self._library), place.LIBRARY), (str(job.staged.code), place.CODE)]
-        binds += [(str(source), f"{place.INPUTS}/{name}") for name, source in job.staged.inputs.items()]
+        binds.append((str(self._library), place.LIBRARY))
         binds += [(str(source), target) for source, target in walls.extra_binds]
         code_id = _CODE_AS_ROOT if as_root else _CODE_AS_USER
         copies: list[tuple[str, str]] = []
@@ -145,10 +187,9 @@ class JailSandbox:
             "copies": copies,
             "homes": [place.HOME, place.MATPLOTLIB],
             "executable": executable,
-            "argv": [executable, *job.arguments(self.library)],
+            "argv": [],
             "environment": {
                 **place.code_environment(self._interpreter.executable),
-                **_runtime(job),
                 **walls.extra_environment,
             },
             "rlimits": resource_limits(limits, own_processes=True, own_user=as_root) if walls.rlimits else [],
@@ -157,10 +198,6 @@ class JailSandbox:
             "tasks": limits.processes if walls.watch else 0,
             "tick": _TICK,
         }
-
-
-def _runtime(job: Job) -> dict[str, str]:
-    return {"OSPREY_RUNTIME_FD": "3"} if job.script is None else {}
 
 
 def _namespaces(without: tuple[str, ...]) -> int:

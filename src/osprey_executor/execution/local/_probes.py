@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,8 +13,8 @@ from pydantic import TypeAdapter
 from osprey_executor.execution.local._environment import code_environment
 from osprey_executor.execution.local._host import bait
 from osprey_executor.execution.local._interpreter import Interpreter
-from osprey_executor.execution.local._sandbox import LaunchError, Sandbox
-from osprey_executor.execution.local._script import ScriptEnd, run_script
+from osprey_executor.execution.local._sandbox import LaunchError
+from osprey_executor.execution.local._script import ScriptEnd
 from osprey_executor.models import Limits, Probe, show_size
 from osprey_executor.text import one_line
 
@@ -30,10 +30,13 @@ _FOUND = TypeAdapter(list[Probe])
 class Prober:
     """Probes one sandbox."""
 
-    sandbox: Sandbox
+    run: Callable[..., Awaitable[ScriptEnd]]
+    """Runs a script of `inside` by name, with arguments and `limits=`."""
     interpreter: Interpreter
     top: tuple[str, ...]
     root: Path
+    small: Limits = _SMALL
+    """Limits of what is run."""
 
     async def look(self) -> list[Probe]:
         """Try everything that one process can try in a moment.
@@ -50,8 +53,8 @@ class Prober:
                 "abstract": there.abstract,
                 "processes": there.processes,
                 "environment": [*code_environment(self.interpreter.executable), "TZ", "LC_CTYPE", "PWD"],
-                "too_much": _SMALL.memory + 2048 * _MIB,
-                "open_files": _SMALL.open_files,
+                "too_much": self.small.memory + 2048 * _MIB,
+                "open_files": self.small.open_files,
             }
             end = await self._run("attempts", json.dumps(known))
         try:
@@ -60,6 +63,16 @@ class Prober:
             told = one_line(end.stderr.strip()[-1000:] or end.stdout[-1000:], 1000)
             where = f"the interpreter {self.interpreter.executable} does not work inside"
             raise LaunchError(f"{where} (it ended with {end.ending.code}): {told}") from None
+
+    async def prove(self) -> None:
+        """Look from inside whether the walls stand.
+
+        Raises:
+            LaunchError: they cannot be built here, or one does not hold.
+        """
+        open_walls = [f"{probe.name}: {probe.detail}" for probe in await self.look() if probe.outcome == "failed"]
+        if open_walls:
+            raise LaunchError("the jail does not hold on this machine: " + "; ".join(open_walls))
 
     async def limits(self) -> list[Probe]:
         """Try to pass each limit of the whole tree, and to lie about the end."""
@@ -107,5 +120,6 @@ class Prober:
         return ("ok" if end.ending.code == 7 else "failed"), f"the monitor told exit code {end.ending.code}"
 
     async def _run(self, name: str, *arguments: str, seconds: float = _PATIENCE) -> ScriptEnd:
-        limits = _SMALL.model_copy(update={"timeout": seconds})
-        return await run_script(self.sandbox, self.root, name, *arguments, limits=limits)
+        # A jail of the fork server has the limits that it has; a script that hangs there hangs until it is given up.
+        limits = self.small if self.small is not _SMALL else _SMALL.model_copy(update={"timeout": seconds})
+        return await self.run(self.root, name, *arguments, limits=limits)

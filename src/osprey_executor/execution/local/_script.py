@@ -1,14 +1,18 @@
-"""Runs one of our own scripts in a sandbox, without the guest library."""
+"""Runs one of our own scripts in a sandbox."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import importlib.resources
+import secrets
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from osprey_executor.execution.guest_link import GuestLink
+from osprey_executor.execution.local._environment import CODE
 from osprey_executor.execution.local._output import Capture
 from osprey_executor.execution.local._patience import uninterrupted
 from osprey_executor.execution.local._sandbox import Ending, Job, LaunchError, Running, Sandbox
@@ -32,7 +36,7 @@ class ScriptEnd:
 
 
 async def run_script(sandbox: Sandbox, root: Path, name: str, *arguments: str, limits: Limits) -> ScriptEnd:
-    """Run `inside/<name>.py` in the sandbox.
+    """Run `inside/<name>.py` in the sandbox, without the guest library.
 
     Raises:
         LaunchError: the sandbox cannot start it.
@@ -41,6 +45,39 @@ async def run_script(sandbox: Sandbox, root: Path, name: str, *arguments: str, l
     with tempfile.TemporaryDirectory(dir=root) as folder:
         staged = stage_program(Path(folder) / "job", Program(code=source), private_user=True)
         return await run_staged(sandbox, staged, *arguments, limits=limits)
+
+
+async def run_as_program(
+    start: Callable[[Job], Running], root: Path, name: str, *arguments: str, limits: Limits
+) -> ScriptEnd:
+    """Run `inside/<name>.py` as a program, by the guest's worker, in whatever `start` begins a job in.
+
+    Raises:
+        LaunchError: it cannot be started.
+    """
+    source = importlib.resources.files(__package__ or "").joinpath("inside", f"{name}.py").read_bytes()
+    given = f"import sys; sys.argv[1:] = {list(arguments)!r}; del sys\n".encode()
+    with tempfile.TemporaryDirectory(dir=root) as folder:
+        program = Program(code=_after_future_imports(source, given))
+        staged = stage_program(Path(folder) / "job", program, private_user=True)
+        running = start(Job(staged, limits))
+        try:
+            link = GuestLink(
+                running.take_runtime(), code_path=CODE, context={}, nonce=secrets.token_hex(16), limits=limits
+            )
+            serving = asyncio.create_task(link.serve())
+            end = await _accompany(running, limits)
+            link.stop()
+            await serving
+            return end
+        finally:
+            await uninterrupted(let_go(running))
+
+
+def _after_future_imports(source: bytes, line: bytes) -> bytes:
+    last = b"from __future__ import annotations\n"
+    before, found, after = source.partition(last)
+    return before + found + line + after if found else line + source
 
 
 async def run_staged(sandbox: Sandbox, staged: Staged, *arguments: str, limits: Limits) -> ScriptEnd:

@@ -10,10 +10,11 @@ import functools
 import importlib
 import os
 import socket
+from dataclasses import dataclass
 from typing import Any
 
 from osprey_executor.errors import EngineUnavailableError
-from osprey_executor.execution.local._syscalls import ALLOWED, FORBIDDEN
+from osprey_executor.execution.local._syscalls import ALLOWED, FORBIDDEN, FORKING
 
 _NEW_NAMESPACES = 0x7E020000
 _NAMESPACE_FLAGS = tuple(1 << bit for bit in range(32) if _NEW_NAMESPACES >> bit & 1)
@@ -24,13 +25,24 @@ _MONITOR = 1
 _FIRST_ARGUMENT_IS_PROCESS = ("prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler")
 
 
-def programs() -> list[bytes]:
-    """Return the programs as raw BPF, in the order in which they must be loaded.
+@dataclass(frozen=True)
+class Filters:
+    """Programs as raw BPF, in the order in which they must be loaded."""
+
+    code: list[bytes]
+    """For the code."""
+    forker: list[bytes]
+    """For the process from which the code is forked: it can also join a jail and give up power."""
+
+
+def programs() -> Filters:
+    """Return the filters.
 
     Raises:
         EngineUnavailableError: libseccomp or its binding is missing.
     """
-    return list(_programs())
+    code, forker, guards = _programs()
+    return Filters([code, guards], [forker, guards])
 
 
 @functools.cache
@@ -43,14 +55,14 @@ def _programs() -> tuple[bytes, ...]:
             "(libseccomp2 on Debian and Ubuntu, libseccomp on Fedora and RHEL) and pip install pyseccomp"
         ) from None
     # Where both refuse, the one loaded last names the error.
-    return _allow_list(pyseccomp), _guards(pyseccomp)
+    return _allow_list(pyseccomp), _allow_list(pyseccomp, FORKING), _guards(pyseccomp)
 
 
-def _allow_list(seccomp: Any) -> bytes:
+def _allow_list(seccomp: Any, more: tuple[str, ...] = ()) -> bytes:
     rules = seccomp.SyscallFilter(seccomp.ERRNO(errno.ENOSYS))
-    for name in ALLOWED:
+    for name in (*ALLOWED, *more):
         _rule(seccomp, rules, seccomp.ALLOW, name)
-    for name in FORBIDDEN:
+    for name in set(FORBIDDEN) - set(more):
         _rule(seccomp, rules, seccomp.ERRNO(errno.EPERM), name)
     # clone3 hides its flags in memory, where no filter sees them; ENOSYS makes libc fall back to clone.
     _rule(seccomp, rules, seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, _NEW_NAMESPACES, 0))

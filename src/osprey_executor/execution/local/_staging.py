@@ -44,6 +44,14 @@ def stage_guest(root: Path) -> Path:
     return library
 
 
+def stage_room(root: Path) -> Path:
+    """Copy the package `jail` below `root`, for a Python that may lack this package; return the folder of the copy."""
+    room = root / "room"
+    _copy(importlib.resources.files(__package__ or "").joinpath("jail"), room / "jail")
+    _open_to_all(room)
+    return room
+
+
 def stage_program(root: Path, program: Program, *, private_user: bool) -> Staged:
     """Write the program and its inputs below `root`, which must be new.
 

@@ -60,5 +60,8 @@ set_mempolicy setdomainname sethostname setns settimeofday statmount swapoff swa
 userfaultfd vhangup
 """
 
+FORKING = ("setns", "capset")
+"""Beside that, what the process from which programs are forked needs: its children join a jail, then give up power."""
+
 FORBIDDEN = tuple(_POWERS.split())
 """Answered with `EPERM`. `memfd_create` is among them: its files belong to no folder, so no limit would count them."""

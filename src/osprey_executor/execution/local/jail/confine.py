@@ -10,7 +10,7 @@ from . import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .spec import JailSpec
+    from .spec import JailSpec, Power, ServerSpec
 
 RUNTIME = 3
 """Descriptor of the runtime socket in the code's process."""
@@ -21,26 +21,74 @@ def become_code(spec: JailSpec, complain: int) -> None:
     try:
         os.setsid()
         complain = _arrange_descriptors(spec, complain)
-        set_limits(spec["rlimits"])
-        kernel.drop_bounding_set()
-        if spec["identity_map"]:
-            code = spec["code_id"]
-            os.setgroups([])
-            os.setresgid(code, code, code)
-            os.setresuid(code, code, code)
-        kernel.drop_capabilities()
-        os.umask(0o022)
-        os.chdir(spec["folder"])
-        kernel.default_signals()
-        kernel.no_new_privileges()
-        for program in spec["filters"]:
-            kernel.load_filter(program)
+        give_up_power(spec)
         os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
     except BaseException as error:
         number = (error.errno or 0) if isinstance(error, OSError) else 0
         os.write(complain, f"{number} {error}".encode(errors="replace"))
     finally:
         os._exit(127)
+
+
+def become_forker(spec: ServerSpec, line: int) -> None:
+    """Exec the Python that forks, confined like the code but for the power to join jails. Returns never."""
+    try:
+        os.setsid()
+        orders = os.memfd_create("orders")
+        os.write(orders, spec["orders"])
+        os.lseek(orders, 0, os.SEEK_SET)
+        null = os.open("/dev/null", os.O_RDWR)
+        for target in (0, 1, 2):
+            os.dup2(null, target)
+        keep_only([line, orders])
+        line = 3
+        kernel.drop_bounding_set(keep=kernel.CAP_SYS_ADMIN)
+        if spec["identity_map"]:
+            kernel.keep_capabilities()
+            change_user(spec["forker_id"])
+        kernel.drop_capabilities(keep=kernel.CAP_SYS_ADMIN, through_exec=True)
+        os.umask(0o022)
+        os.chdir("/")
+        kernel.default_signals()
+        kernel.no_new_privileges()
+        for program in spec["forker_filters"]:
+            kernel.load_filter(program)
+        os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
+    except BaseException as error:
+        number = (error.errno or 0) if isinstance(error, OSError) else 0
+        os.write(line, f"refused {number} exec {spec['executable']}: {error}".encode(errors="replace")[:4000])
+    finally:
+        os._exit(127)
+
+
+def keep_only(descriptors: list[int]) -> None:
+    """Move the descriptors to 3 and following, inheritable, in this order, and close every other above 2."""
+    waiting = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 64) for descriptor in descriptors]
+    for number, descriptor in enumerate(waiting, 3):
+        os.dup2(descriptor, number)
+    kernel.close_from(3 + len(waiting))
+
+
+def give_up_power(spec: Power) -> None:
+    """Leave this process no more than the code may have. Needs every capability in its user namespace."""
+    set_limits(spec["rlimits"])
+    kernel.drop_bounding_set()
+    if spec["identity_map"]:
+        change_user(spec["code_id"])
+    kernel.drop_capabilities()
+    os.umask(0o022)
+    os.chdir(spec["folder"])
+    kernel.default_signals()
+    kernel.no_new_privileges()
+    for program in spec["filters"]:
+        kernel.load_filter(program)
+
+
+def change_user(number: int) -> None:
+    """Become a user and group of this number, with no other groups."""
+    os.setgroups([])
+    os.setresgid(number, number, number)
+    os.setresuid(number, number, number)
 
 
 def set_limits(limits: list[tuple[int, int, int]]) -> None:
@@ -52,15 +100,20 @@ def set_limits(limits: list[tuple[int, int, int]]) -> None:
         resource.setrlimit(which, (soft, hard))
 
 
-def _arrange_descriptors(spec: JailSpec, complain: int) -> int:
-    complain = fcntl.fcntl(complain, fcntl.F_DUPFD_CLOEXEC, RUNTIME + 1)
+def redirect_output(spec: Power, stdout: int, stderr: int) -> None:
+    """Make two pipes the standard output and error of this process."""
     owner = spec["code_id"]
-    null = os.open("/dev/null", os.O_RDONLY)
-    os.dup2(null, 0)
-    for source, target in ((spec["stdout"], 1), (spec["stderr"], 2)):
+    for source, target in ((stdout, 1), (stderr, 2)):
         if spec["identity_map"]:  # else /dev/stdout could not be opened by the code's user
             os.fchown(source, owner, owner)
         os.dup2(source, target)
+
+
+def _arrange_descriptors(spec: JailSpec, complain: int) -> int:
+    complain = fcntl.fcntl(complain, fcntl.F_DUPFD_CLOEXEC, RUNTIME + 1)
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    redirect_output(spec, spec["stdout"], spec["stderr"])
     if spec["runtime"] >= 0:
         if spec["runtime"] != RUNTIME:
             os.dup2(spec["runtime"], RUNTIME)

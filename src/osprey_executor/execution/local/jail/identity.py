@@ -18,24 +18,30 @@ if TYPE_CHECKING:
     from .spec import JailSpec
 
 
-def enter_user_namespace(spec: JailSpec) -> None:
+def enter_user_namespace(spec: JailSpec, proc: str = "/proc") -> None:
     """Move this process into a new user namespace with its map written; it holds every capability there."""
     if spec["identity_map"]:
-        _enter_as_root()
+        _enter_as_root(proc)
     else:
-        _enter_as_user(spec["code_id"])
+        user, group = os.geteuid(), os.getegid()
+        kernel.unshare(kernel.CLONE_NEWUSER)
+        map_one(f"{proc}/self", spec["code_id"], user, group)
 
 
-def _enter_as_user(inside: int) -> None:
-    user, group = os.geteuid(), os.getegid()
-    kernel.unshare(kernel.CLONE_NEWUSER)
-    _write("/proc/self/setgroups", "deny")
-    _write("/proc/self/uid_map", f"{inside} {user} 1")
-    _write("/proc/self/gid_map", f"{inside} {group} 1")
+def map_one(process: str, inside: int, user: int, group: int) -> None:
+    """Write the maps of a process below /proc whose user namespace is new: one id inside, the caller's own."""
+    _write(f"{process}/setgroups", "deny")
+    _write(f"{process}/uid_map", f"{inside} {user} 1")
+    _write(f"{process}/gid_map", f"{inside} {group} 1")
 
 
-def _enter_as_root() -> None:
-    maps = [(name, _identity(f"/proc/self/{name}")) for name in ("uid_map", "gid_map")]
+def map_all(process: str, own: str) -> None:
+    """Write the maps of a process below /proc so that every id that `own` (below /proc, too) has stands for itself."""
+    for name in ("uid_map", "gid_map"):
+        _write(f"{process}/{name}", _identity(f"{own}/{name}"))
+
+
+def _enter_as_root(proc: str) -> None:
     ready, tell = os.pipe()
     target = os.getpid()
     writer = os.fork()
@@ -44,8 +50,7 @@ def _enter_as_root() -> None:
         try:
             os.close(tell)
             if os.read(ready, 1):
-                for name, lines in maps:
-                    _write(f"/proc/{target}/{name}", lines)
+                map_all(f"{proc}/{target}", "/proc/self")
         except OSError as error:
             status = error.errno or 1
         finally:

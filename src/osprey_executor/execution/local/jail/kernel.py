@@ -1,8 +1,9 @@
-"""The kernel's calls that the standard library lacks, by ctypes. The numbers are the same on every architecture."""
+"""The kernel's calls that the standard library lacks, by ctypes; numbers but one are the same on every architecture."""
 
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 
@@ -14,21 +15,37 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
+NAMESPACES = {
+    "user": CLONE_NEWUSER,
+    "pid": CLONE_NEWPID,
+    "mnt": CLONE_NEWNS,
+    "net": CLONE_NEWNET,
+    "ipc": CLONE_NEWIPC,
+    "uts": CLONE_NEWUTS,
+    "cgroup": CLONE_NEWCGROUP,
+}
+"""By their names below /proc/self/ns, in the order of joining: the first gives the power to join the others."""
+
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
-CAP_SYS_PTRACE = 19
+CAP_SYS_PTRACE, CAP_SYS_ADMIN = 19, 21
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
 
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_CLOSE_RANGE, _SYS_MOUNT_SETATTR = 428, 429, 436, 442
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _MNT_DETACH, _CLOSE_RANGE_CLOEXEC = 1, 4, 2, 4
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
-_PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL = 8, 47, 4
+_PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 8, 47, 2, 4
+_PR_GET_TID_ADDRESS = 40
+_CLONE_PARENT, _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID, _SIGCHLD = 0x8000, 0x200000, 0x1000000, 17
+_CLONE = {"x86_64": (56, 3), "aarch64": (220, 4)}
+"""Number of clone(2), which libc wraps only for a new stack, and the place of the child's thread id among arguments."""
 _SECCOMP_MODE_FILTER = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _SIGINT, _SIGKILL, _SIGPIPE, _SIGXFSZ = 2, 9, 13, 25
 
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc_with_gil = ctypes.PyDLL(None, use_errno=True)
 
 
 def _done(result: int, what: str) -> int:
@@ -51,6 +68,45 @@ def _prctl(what: str, option: int, *arguments: int) -> None:
 def unshare(flags: int) -> None:
     """Leave the namespaces of `flags` for new ones."""
     _done(_libc.unshare(flags), "unshare")
+
+
+def join(namespace: int, kind: int) -> None:
+    """Enter the namespace behind a descriptor; into one for processes, only children to come will be born."""
+    _done(_libc.setns(namespace, kind), "setns")
+
+
+def clone(flags: int = 0, *, as_sibling: bool = False) -> int:
+    """Fork as `os.fork` does, with more flags; `as_sibling`: the child's parent is this process's own.
+
+    libc is told the child's thread id the way its own fork tells it, by the address that it gave to the kernel.
+
+    Raises:
+        OSError: the kernel refused; ENOSYS: on this architecture or kernel it cannot be done.
+    """
+    number, place = _CLONE.get(os.uname().machine, (0, 0))
+    if not number:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), "clone")
+    wanted = flags | _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID | _SIGCHLD | (_CLONE_PARENT if as_sibling else 0)
+    arguments = [wanted, 0, 0, 0, 0]
+    arguments[place] = _thread_id_address()
+    ctypes.pythonapi.PyOS_BeforeFork()
+    child = _libc_with_gil.syscall(*map(ctypes.c_long, (number, *arguments)))
+    number = ctypes.get_errno()
+    if child == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+        return 0
+    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    if child < 0:
+        raise OSError(number, os.strerror(number), "clone")
+    return child
+
+
+def _thread_id_address() -> int:
+    address = ctypes.c_void_p()
+    _prctl("thread id address", _PR_GET_TID_ADDRESS, ctypes.addressof(address))
+    if not address.value:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), "thread id address")
+    return address.value
 
 
 def mount(kind: str, target: str, flags: int, options: str = "", shown: str = "") -> None:
@@ -88,6 +144,11 @@ def make_read_only(target: str) -> None:
     _syscall(_SYS_MOUNT_SETATTR, f"mount_setattr {target}", _AT_FDCWD, os.fsencode(target), 0, wanted, 32)
 
 
+def unmount(target: str) -> None:
+    """Take the mount at `target` away; descriptors of it stay good."""
+    _done(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
+
+
 def pivot_root_here() -> None:
     """Make the current directory the root of this mount namespace and let go of the old root.
 
@@ -108,6 +169,11 @@ def hide_memory() -> None:
     _prctl("not dumpable", _PR_SET_DUMPABLE, 0)
 
 
+def show_memory() -> None:
+    """Let this process see its own /proc entries again after a change of user, as an exec would."""
+    _prctl("dumpable", _PR_SET_DUMPABLE, 1)
+
+
 def no_new_privileges() -> None:
     """Let no exec of this process or its children ever gain anything."""
     _prctl("no_new_privs", _PR_SET_NO_NEW_PRIVS, 1)
@@ -120,9 +186,11 @@ def load_filter(program: bytes) -> None:
     _prctl("seccomp", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header))
 
 
-def drop_bounding_set() -> None:
-    """Take every capability out of reach of later execs. Needs CAP_SETPCAP."""
+def drop_bounding_set(keep: int | None = None) -> None:
+    """Take every capability, but the one of number `keep`, out of reach of later execs. Needs CAP_SETPCAP."""
     for capability in range(64):
+        if capability == keep:
+            continue
         try:
             _prctl("bounding set", _PR_CAPBSET_DROP, capability)
         except OSError:  # beyond the kernel's last capability
@@ -135,16 +203,27 @@ def keep_capabilities() -> None:
     _prctl("keep capabilities", _PR_SET_KEEPCAPS, 1)
 
 
-def drop_capabilities(keep: int | None = None) -> None:
-    """Give up every capability that this process holds, but the one of number `keep`, below 32."""
+def drop_capabilities(keep: int | None = None, *, through_exec: bool = False) -> None:
+    """Give up every capability that this process holds, but the one of number `keep`, below 32.
+
+    `through_exec`: it also outlives the next exec.
+    """
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     kept = 0 if keep is None else 1 << keep
-    _done(_libc.capset(header, struct.pack("6I", kept, kept, 0, 0, 0, 0)), "capset")
+    inherited = kept if through_exec else 0
+    _done(_libc.capset(header, struct.pack("6I", kept, kept, inherited, 0, 0, 0)), "capset")
+    if keep is not None and through_exec:
+        _prctl("ambient set", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, keep)
 
 
 def close_on_exec_from(first: int) -> None:
     """Mark every descriptor from `first` on so that the next exec closes it."""
     _syscall(_SYS_CLOSE_RANGE, "close_range", first, 0x7FFFFFFF, _CLOSE_RANGE_CLOEXEC)
+
+
+def close_from(first: int) -> None:
+    """Close every descriptor from `first` on."""
+    _syscall(_SYS_CLOSE_RANGE, "close_range", first, 0x7FFFFFFF, 0)
 
 
 def forget_interrupt() -> None:

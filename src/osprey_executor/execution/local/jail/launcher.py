@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _SIGKILL = 9
 _FIRST_TO_GO = "800"
-"""When memory of the machine runs out, the kernel takes the jail before the service."""
 
 
 def main() -> None:
@@ -31,11 +30,8 @@ def main() -> None:
 
 
 def _launch(spec: JailSpec) -> None:
-    kernel.die_with_parent()
-    if os.getppid() != spec["parent"]:
-        os._exit(1)
-    kernel.forget_interrupt()
-    _go_first()
+    live_with(spec["parent"])
+    go_first()
     enter_user_namespace(spec)
     kernel.die_with_parent()
     kernel.unshare(kernel.CLONE_NEWPID)
@@ -60,7 +56,16 @@ def _outlive(spec: JailSpec, monitor: int) -> None:
     say(spec["control"], f"gone {usage.ru_utime + usage.ru_stime:.6f} {usage.ru_maxrss * 1024}")
 
 
-def _go_first() -> None:
+def live_with(parent: int) -> None:
+    """Have this process end with its parent, and at once if that is gone already."""
+    kernel.die_with_parent()
+    if os.getppid() != parent:
+        os._exit(1)
+    kernel.forget_interrupt()
+
+
+def go_first() -> None:
+    """Let the kernel take this process and its children before the service, where memory of the machine runs out."""
     try:
         descriptor = os.open("/proc/self/oom_score_adj", os.O_WRONLY)
     except OSError:

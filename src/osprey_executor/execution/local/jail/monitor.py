@@ -1,4 +1,8 @@
-"""The monitor: pid 1 of the jail. It alone tells how the code ended, and when it ends, the kernel ends all others."""
+"""The monitor: pid 1 of a jail. Nothing of the code outlives it, and none of the code's tricks reach it.
+
+It either builds a whole jail and starts the code in it, or furnishes a jail in advance, as a child of the keeper, for
+code that the fork server will bring.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +10,36 @@ import _socket
 import os
 import select
 
-from . import kernel, network, tree
-from .confine import become_code
-from .root import build_root
+from . import kernel, network, rights, root, tree
+from .confine import become_code, change_user
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .spec import JailSpec
+    from collections.abc import Callable
+
+    from .spec import JailSpec, ServerSpec
+
+
+OWN_NAMESPACES = kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID | kernel.CLONE_NEWNS
+"""Those that every jail of a fork server has, beside the ones that the specification asks for."""
 
 
 def be_monitor(spec: JailSpec) -> None:
     """Build the jail, start the code in it, watch it to its end, and tell. Returns never."""
-    try:
-        _run(spec)
-    except OSError as error:
-        refuse(spec["control"], error)
-    except BaseException as error:
-        say(spec["control"], f"broken {type(error).__name__}: {error}")
-    finally:
-        os._exit(0)
+    _be(spec, lambda: _run(spec))
+
+
+def be_spare(spec: ServerSpec, line: int, keeper: _socket.socket, gate: int) -> None:
+    """Furnish a jail of the fork server, wait for a program, let it begin, and watch. Returns never.
+
+    Args:
+        spec: of the server.
+        line: socket to the service for this one run.
+        keeper: says that this process's user namespace is ready, and is sent its namespaces.
+        gate: written to when the program may begin.
+    """
+    spec["control"] = line
+    _be(spec, lambda: _wait_and_watch(spec, keeper, gate))
 
 
 def say(control: int, message: str) -> None:
@@ -40,17 +55,23 @@ def refuse(control: int, error: OSError) -> None:
     say(control, f"refused {error.errno or 0} {error.filename or error}")
 
 
+def _be(spec: JailSpec, work: Callable[[], None]) -> None:
+    try:
+        work()
+    except OSError as error:
+        refuse(spec["control"], error)
+    except BaseException as error:
+        say(spec["control"], f"broken {type(error).__name__}: {error}")
+    finally:
+        os._exit(0)
+
+
 def _run(spec: JailSpec) -> None:
-    os.setsid()
-    kernel.die_with_parent()
-    kernel.forget_interrupt()
-    kernel.hide_memory()
+    _be_alone()
     kernel.unshare(spec["namespaces"] | kernel.CLONE_NEWNS)
-    if spec["namespaces"] & kernel.CLONE_NEWNET:
-        network.raise_loopback()
-    if spec["namespaces"] & kernel.CLONE_NEWUTS:
-        _socket.sethostname("sandbox")
-    build_root(spec)
+    _settle_namespaces(spec)
+    root.build_root(spec)
+    kernel.make_read_only("/")
     _hand_over_folder(spec)
     code = _start(spec)
     if code is None:
@@ -60,11 +81,74 @@ def _run(spec: JailSpec) -> None:
     say(spec["control"], _watch(spec, code))
 
 
+def _wait_and_watch(spec: ServerSpec, keeper: _socket.socket, gate: int) -> None:
+    keeper.recv(1)  # the keeper has written the maps of our user namespace
+    _be_alone()
+    _settle_namespaces(spec)
+    _furnish(spec)
+    _hand_over_folder(spec)
+    kinds = [kind for kind, flag in kernel.NAMESPACES.items() if flag & (spec["namespaces"] | OWN_NAMESPACES)]
+    namespaces = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
+    rights.send(keeper, " ".join(kinds).encode(), namespaces)
+    keeper.close()
+    for descriptor in namespaces:
+        os.close(descriptor)
+    if not _take_program(spec):
+        return
+    kernel.make_read_only(spec["job"])
+    _give_up_power(spec)
+    say(spec["control"], "started")
+    os.write(gate, b"!")
+    os.close(gate)
+    say(spec["control"], _watch(spec, None))
+
+
+def _be_alone() -> None:
+    os.setsid()
+    kernel.die_with_parent()
+    kernel.forget_interrupt()
+    kernel.hide_memory()
+
+
+def _settle_namespaces(spec: JailSpec) -> None:
+    if spec["namespaces"] & kernel.CLONE_NEWNET:
+        network.raise_loopback()
+    if spec["namespaces"] & kernel.CLONE_NEWUTS:
+        _socket.sethostname("sandbox")
+
+
+def _furnish(spec: ServerSpec) -> None:
+    """Give the copy of the keeper's mounts what each jail has for itself."""
+    # What stands below a place that is about to be covered is put there again.
+    covered = [target for _, target in spec["binds"] if target.startswith(("/tmp/", "/dev/shm/"))]  # noqa: S108
+    trees = [(kernel.clone_tree(target, 0), target) for target in covered]
+    root.mount_writable("", spec)
+    for covered_tree, target in trees:
+        root.attach(covered_tree, target)
+    root.mount_proc("")
+    root.mount_job(spec["job"])
+    root.make_copies(spec)
+
+
+def _take_program(spec: ServerSpec) -> bool:
+    """Wait for the program and its inputs and put them where the code looks; False: the service wants no run."""
+    line = rights.line_of(os.dup(spec["control"]))
+    try:
+        message, found = rights.receive(line)
+    finally:
+        line.close()
+    if not message:
+        return False
+    names = message.decode("utf-8", "surrogateescape").split("\0")[1:]
+    source, trees = found[0], found[1:]
+    root.write_job(spec["job"], source, list(zip(trees, names, strict=True)))
+    return True
+
+
 def _hand_over_folder(spec: JailSpec) -> None:
     folder = os.open(spec["folder"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    line = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, os.dup(spec["control"]))
-    rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS, folder.to_bytes(4, "little"))
-    line.sendmsg([b"ready"], [rights])
+    line = rights.line_of(os.dup(spec["control"]))
+    rights.send(line, b"ready", [folder])
     line.close()
     os.close(folder)
 
@@ -90,25 +174,23 @@ def _start(spec: JailSpec) -> int | None:
 
 def _give_up_power(spec: JailSpec) -> None:
     if spec["identity_map"]:
-        other = spec["monitor_id"]
-        os.setgroups([])
         kernel.keep_capabilities()
-        os.setresgid(other, other, other)
-        os.setresuid(other, other, other)
+        change_user(spec["monitor_id"])
     # Enough to see how much memory a process of another user shares, and one that hides from its own.
     kernel.drop_capabilities(keep=kernel.CAP_SYS_PTRACE)
     kernel.hide_memory()
     kernel.die_with_parent()
 
 
-def _watch(spec: JailSpec, code: int) -> str:
-    ended = os.pidfd_open(code)
+def _watch(spec: JailSpec, code: int | None) -> str:
+    """Return how the code ended, or which limit the tree passed; `code` None: the keeper tells the former."""
     poll = select.poll()
-    poll.register(ended, select.POLLIN)
     poll.register(spec["control"], select.POLLIN)
+    if code is not None:
+        poll.register(os.pidfd_open(code), select.POLLIN)
     while True:
         for descriptor, _ in poll.poll(spec["tick"] * 1000):
-            if descriptor != ended:  # the service ordered the end, or is gone
+            if descriptor == spec["control"]:  # the service ordered the end, or is gone
                 os._exit(1)
         status = _reap(code)
         if status is not None:
@@ -118,12 +200,17 @@ def _watch(spec: JailSpec, code: int) -> str:
             return exceeded
 
 
-def _reap(code: int) -> int | None:
+def _reap(code: int | None) -> int | None:
     """Bury whatever ended; return the wait status of `code` if it is among them."""
     while True:
-        process, status = os.waitpid(-1, os.WNOHANG)
-        if process in (0, code):
-            return status if process else None
+        try:
+            process, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return None
+        if process == 0:
+            return None
+        if process == code:
+            return status
 
 
 def _exceeded(spec: JailSpec) -> str | None:

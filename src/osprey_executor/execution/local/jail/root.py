@@ -1,7 +1,7 @@
 """The new root: a tmpfs on which nothing exists but what the specification lists."""
 
 # pathlib costs an import, which every run would pay.
-# ruff: noqa: PTH103, PTH108, PTH112, PTH123, PTH211
+# ruff: noqa: PTH102, PTH103, PTH108, PTH112, PTH123, PTH211
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _BASES = ("/tmp", "/var/tmp", "/run", "/usr")  # noqa: S108 - only a mount point, in a private namespace
 _QUIET = kernel.MS_NOSUID | kernel.MS_NODEV
+_SHIELD = kernel.ATTR_RDONLY | kernel.ATTR_NOSUID
 _DEVICE_LINKS = (
     ("/dev/fd", "/proc/self/fd"),
     ("/dev/stdin", "/proc/self/fd/0"),
@@ -28,16 +29,14 @@ def build_root(spec: JailSpec) -> None:
     """Build the new root, enter it, and let go of the old one. Nothing of it is visible outside this namespace."""
     kernel.mount("", "/", kernel.MS_REC | kernel.MS_PRIVATE)
     # Sources are taken before the base is covered: a source may lie below it.
-    shield = kernel.ATTR_RDONLY | kernel.ATTR_NOSUID
-    trees = [(kernel.clone_tree(source, shield | kernel.ATTR_NODEV), target) for source, target in spec["binds"]]
-    trees += [(kernel.clone_tree(name, shield | kernel.ATTR_NOEXEC), name) for name in spec["devices"]]
+    trees = [(shielded(source), target) for source, target in spec["binds"]]
+    trees += [(kernel.clone_tree(name, _SHIELD | kernel.ATTR_NOEXEC), name) for name in spec["devices"]]
     base = next(path for path in _BASES if os.path.isdir(path))
     options = "size=16m,nr_inodes=65536,mode=0755"
     kernel.mount("tmpfs", base, _QUIET | kernel.MS_NOEXEC, options)
-    _writable(base, spec)  # first, as a bind may lie below /tmp
+    mount_writable(base, spec)  # first, as a bind may lie below /tmp
     for tree, target in trees:
-        _place_for(tree, base + target)
-        kernel.attach_tree(tree, base + target)
+        attach(tree, base + target)
     for location, target in (*spec["links"], *_DEVICE_LINKS):
         _parents(base + location)
         os.symlink(target, base + location)
@@ -47,20 +46,32 @@ def build_root(spec: JailSpec) -> None:
         _parents(base + path)
         _create(base + path, content)
     os.makedirs(base + "/proc", exist_ok=True)
-    try:
-        kernel.mount("proc", base + "/proc", _QUIET | kernel.MS_NOEXEC | kernel.MS_RDONLY)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, "mount /proc") from None
+    mount_proc(base)
     os.chdir(base)
     kernel.pivot_root_here()
-    for source, target in spec["copies"]:
-        _copy(source, target, _owner(spec))
-    kernel.make_read_only("/")
+    make_copies(spec)
 
 
-def _writable(base: str, spec: JailSpec) -> None:
+def shielded(source: str) -> int:
+    """Return a copy of what the host has at `source` that nobody can change: no writing, no set-uid, no devices."""
+    return kernel.clone_tree(source, _SHIELD | kernel.ATTR_NODEV)
+
+
+def attach(tree: int, target: str) -> None:
+    """Make a place for `tree` at `target` and put it there; the descriptor is closed."""
+    if os.stat(tree).st_mode & 0o170000 == 0o040000:
+        os.makedirs(target, mode=0o755, exist_ok=True)
+    else:
+        _parents(target)
+        if not os.path.lexists(target):
+            _create(target, b"")
+    kernel.attach_tree(tree, target)
+
+
+def mount_writable(base: str, spec: JailSpec) -> None:
+    """Mount below `base` the places that the code may write, each of its own size."""
     exec_flag = kernel.MS_NOEXEC if spec["no_exec"] else 0
-    owner = _owner(spec)
+    owner = spec["code_id"]
     for path, size, files, mode in (
         ("/tmp", spec["tmp_size"], 65536, "1777"),  # noqa: S108 - the jail's own
         ("/dev/shm", spec["shm_size"], 4096, "1777"),  # noqa: S108
@@ -76,29 +87,40 @@ def _writable(base: str, spec: JailSpec) -> None:
         os.chown(base + path, owner, owner)
 
 
-def _copy(source: str, target: str, owner: int) -> None:
-    """Copy a file into what the code may write, unless a small limit leaves no room: it is a courtesy."""
-    with open(source, "rb") as stream:
-        content = stream.read()
+def mount_proc(base: str) -> None:
+    """Mount /proc of this process namespace below `base`; nothing in it can be written."""
     try:
-        _create(target, content)
-        os.chown(target, owner, owner)
+        kernel.mount("proc", base + "/proc", _QUIET | kernel.MS_NOEXEC | kernel.MS_RDONLY)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        os.unlink(target)
+        raise OSError(error.errno, error.strerror, "mount /proc") from None
 
 
-def _owner(spec: JailSpec) -> int:
-    return spec["code_id"]
+def mount_job(path: str) -> None:
+    """Mount a small place for the program and its inputs, which only the monitor fills."""
+    kernel.mount("tmpfs", path, _QUIET | kernel.MS_NOEXEC, "size=64m,nr_inodes=65536,mode=0755", path)
+    os.mkdir(path + "/inputs")
 
 
-def _place_for(tree: int, target: str) -> None:
-    if os.stat(tree).st_mode & 0o170000 == 0o040000:
-        os.makedirs(target, mode=0o755, exist_ok=True)
-    else:
-        _parents(target)
-        _create(target, b"")
+def write_job(path: str, code: int, inputs: list[tuple[int, str]]) -> None:
+    """Copy the program from a descriptor and put shielded trees at `inputs/NAME`; all descriptors are closed."""
+    with os.fdopen(code, "rb") as stream:
+        _create(path + "/code.py", stream.read())
+    for tree, name in inputs:
+        attach(tree, f"{path}/inputs/{name}")
+
+
+def make_copies(spec: JailSpec) -> None:
+    """Copy what the code wants to find where it may write, unless a small limit leaves no room: it is a courtesy."""
+    for source, target in spec["copies"]:
+        with open(source, "rb") as stream:
+            content = stream.read()
+        try:
+            _create(target, content)
+            os.chown(target, spec["code_id"], spec["code_id"])
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            os.unlink(target)
 
 
 def _parents(path: str) -> None:

@@ -1,4 +1,4 @@
-"""What the service tells the launcher: one marshalled dictionary of primitives on an inherited descriptor.
+"""What the service tells the processes that it starts: one marshalled dictionary of primitives on a descriptor.
 
 Both ends are the same interpreter, and the service is the only writer, so `marshal` is safe here and costs no import.
 """
@@ -12,20 +12,29 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypedDict
 
-    class JailSpec(TypedDict):
+    class Power(TypedDict):
+        """What the process of the code gives up, and what is left to it."""
+
+        identity_map: bool
+        """As root: every id stands for itself inside, and the code runs as `code_id`. Else one id, the caller's own."""
+        code_id: int
+        folder: str
+        rlimits: list[tuple[int, int, int]]
+        """(which, soft, hard)."""
+        filters: list[bytes]
+        """Programs for seccomp, in the order in which they are loaded."""
+
+    class JailSpec(Power):
         """All that the launcher knows. Descriptors are numbers in the launcher; sizes are in bytes."""
 
         parent: int
         """Process id of the service: the launcher dies with it."""
         control: int
-        """The monitor's socket to the service (SOCK_SEQPACKET)."""
+        """The monitor's socket to the service (SOCK_SEQPACKET); of a fork server: the keeper's."""
         runtime: int
         """The code's socket to the service, or -1."""
         stdout: int
         stderr: int
-        identity_map: bool
-        """As root: every id stands for itself inside, and the code runs as `code_id`. Else one id, the caller's own."""
-        code_id: int
         monitor_id: int
         namespaces: int
         """CLONE_NEW* flags beside user and pid."""
@@ -36,7 +45,6 @@ if TYPE_CHECKING:
         """(location, target) of symbolic links."""
         folders: list[str]
         files: list[tuple[str, bytes]]
-        folder: str
         folder_size: int
         folder_files: int
         tmp_size: int
@@ -50,16 +58,25 @@ if TYPE_CHECKING:
         executable: str
         argv: list[str]
         environment: dict[str, str]
-        rlimits: list[tuple[int, int, int]]
-        """(which, soft, hard)."""
-        filters: list[bytes]
-        """Programs for seccomp, in the order in which they are loaded."""
         memory: int
         """Most memory of the whole tree; 0: not watched."""
         tasks: int
         """Most processes and threads; 0: not watched."""
         tick: float
         """Seconds between two looks at the tree."""
+
+    class ServerSpec(JailSpec):
+        """All that a fork server knows; `argv` and `environment` are of the process that forks."""
+
+        trees: int
+        """The launcher's socket to the service, which asks for copies of host files over it."""
+        forker_id: int
+        """As root: the user of the process that forks."""
+        forker_filters: list[bytes]
+        job: str
+        """Folder in each jail for the program and its inputs."""
+        orders: bytes
+        """What the process that forks is told, as JSON: it may be another Python than this."""
 
 
 def read_spec(descriptor: int) -> JailSpec:

@@ -1,0 +1,154 @@
+"""What the service holds of one jail: pipes, the link to the guest, and the line on which the jail tells its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import sys
+from abc import ABC, abstractmethod
+
+from osprey_executor.execution.local._refusals import explain
+from osprey_executor.execution.local._sandbox import Ending, Exceeded, LaunchError
+
+_MESSAGE = 4096
+
+
+class JailLine(ABC):
+    """The service's ends, and what was heard so far. Base of whatever starts and ends a jail."""
+
+    stdout: int
+    stderr: int
+
+    def __init__(self, *, linked: bool) -> None:
+        """Make all pairs; the far ends wait in `far` for whoever passes them on and closes them.
+
+        Args:
+            linked: whether the code gets a socket to the guest link.
+
+        Raises:
+            OSError: no descriptors are to be had.
+        """
+        self._code: int | None = None
+        self._exceeded: Exceeded | None = None
+        self._refusal: str | None = None
+        self._usage: tuple[float, int] | None = None
+        self._folder: int | None = None
+        self._ordered = self._closed = False
+        self._loop = asyncio.get_running_loop()
+        self._gone: asyncio.Future[None] = self._loop.create_future()
+        self.far = contextlib.ExitStack()
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.far.close)
+            self._control, far_control = _packets(undo, self.far)
+            self.stdout, far_stdout = _pipe(undo, self.far)
+            self.stderr, far_stderr = _pipe(undo, self.far)
+            self.far_ends = [far_control, far_stdout, far_stderr]
+            """Control line, standard output, standard error, and where linked the runtime socket."""
+            if linked:
+                self._runtime, far_runtime = (undo.enter_context(end) for end in socket.socketpair())
+                self.far.enter_context(far_runtime)
+                self.far_ends.append(far_runtime.fileno())
+            self._kept = undo.pop_all()
+        self._loop.add_reader(self._control, self._hear)
+
+    def take_runtime(self) -> socket.socket:
+        """Return our end of the link."""
+        return self._runtime
+
+    async def ended(self) -> Ending:
+        """Wait until nothing of the jail is left.
+
+        Raises:
+            LaunchError: the kernel refused a part of the jail, or the interpreter did not start.
+        """
+        await asyncio.shield(self._gone)
+        if self._refusal is not None:
+            raise LaunchError(self._refusal)
+        if self._usage is None and not self._ordered:
+            raise LaunchError(self._unexplained())
+        return Ending(self._code, self._exceeded, *(self._usage or (0.0, 0)))
+
+    def folder(self) -> int | None:
+        """Return the descriptor of the working folder, which outlives the jail."""
+        return self._folder
+
+    def close(self) -> None:
+        """Let go of everything; only after `ended`."""
+        if self._closed:
+            return
+        self._closed = True
+        self._kept.close()
+        if self._folder is not None:
+            os.close(self._folder)
+
+    def forget(self) -> None:
+        """Stop listening; in the event loop's thread, before `close`."""
+        self._loop.remove_reader(self._control)
+
+    @abstractmethod
+    def end(self) -> None:
+        """Order the end of every process; may be called often and at any time."""
+
+    @abstractmethod
+    def _unexplained(self) -> str:
+        """Return why the jail is gone without a word of its end."""
+
+    def _left(self) -> None:  # noqa: B027 - where a launcher tells the end, the line says nothing
+        """Note that the line is closed: nobody of the jail is there to write to it."""
+
+    def _keep(self, message: str, descriptor: int) -> None:
+        """Take a descriptor that came with `message`."""
+        self._folder = descriptor
+
+    def _hear(self) -> None:
+        while True:
+            try:
+                message, rights, _, _ = socket.recv_fds(self._control, _MESSAGE, 1, socket.MSG_CMSG_CLOEXEC)
+            except BlockingIOError:
+                return
+            except OSError:
+                message, rights = b"", list[int]()
+            if not message:
+                self._loop.remove_reader(self._control)
+                self._left()
+                return
+            text = message.decode(errors="replace")
+            for descriptor in rights:
+                self._keep(text, descriptor)
+            self._note(text)
+
+    def _note(self, message: str) -> None:
+        kind, _, rest = message.partition(" ")
+        match kind:
+            case "exit":
+                self._code = int(rest)
+            case "limit":
+                what, _, amount = rest.partition(" ")
+                self._exceeded = Exceeded("memory" if what == "memory" else "processes", int(amount))
+            case "gone":
+                seconds, _, memory = rest.partition(" ")
+                self._usage = (float(seconds), int(memory))
+            case "refused":
+                number, _, what = rest.partition(" ")
+                self._refusal = explain(int(number), what, os.path.realpath(sys.executable))
+            case "broken":
+                self._refusal = f"the monitor of the jail broke: {rest}"
+            case _:  # ready, spare, started
+                pass
+
+
+def _packets(undo: contextlib.ExitStack, far: contextlib.ExitStack) -> tuple[socket.socket, int]:
+    near, passed = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    near.setblocking(False)
+    far.enter_context(passed)
+    return undo.enter_context(near), passed.fileno()
+
+
+def _pipe(undo: contextlib.ExitStack, far: contextlib.ExitStack) -> tuple[int, int]:
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(reading, False)
+    undo.callback(os.close, reading)
+    far.callback(os.close, writing)
+    return reading, writing

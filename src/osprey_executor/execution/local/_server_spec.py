@@ -1,0 +1,54 @@
+"""From the specification of one jail to that of a fork server, whose jails share what they have in common."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from osprey_executor.execution.local import _environment as place
+
+if TYPE_CHECKING:
+    from osprey_executor.execution.local.jail.spec import JailSpec, ServerSpec
+
+_ROOM = "/sandbox/server"
+_JOB = "/sandbox/job"
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from jail.forker import main; main()"
+_FORKER_AS_ROOT = 65532
+
+
+def server_spec(base: JailSpec, preload: Sequence[str], filters: list[bytes], room: Path) -> ServerSpec:
+    """Return the specification of a server.
+
+    Args:
+        base: what each of its jails has.
+        preload: modules that are imported in advance.
+        filters: seccomp programs of the process that forks.
+        room: host folder with the package `jail`.
+    """
+    orders = {
+        "room": _ROOM,
+        "library": place.LIBRARY,
+        "preload": list(preload),
+        "environment": {**base["environment"], **place.RUNTIME},
+        "identity_map": base["identity_map"],
+        "code_id": base["code_id"],
+        "folder": base["folder"],
+        "rlimits": base["rlimits"],
+        "filters": [program.hex() for program in base["filters"]],
+    }
+    return {
+        **base,
+        "binds": [*base["binds"], (str(room), _ROOM)],
+        "folders": [_JOB],
+        "links": [*base["links"], (place.CODE, f"{_JOB}/code.py"), (place.INPUTS, f"{_JOB}/inputs")],
+        "argv": [base["executable"], "-I", "-S", "-B", "-c", _START, _ROOM],
+        # One thread each: a fork would lose the others. The programs get back what the environment says.
+        "environment": {**base["environment"], **place.thread_limits("1")},
+        "trees": -1,
+        "forker_id": _FORKER_AS_ROOT if base["identity_map"] else base["code_id"],
+        "forker_filters": filters,
+        "job": _JOB,
+        "orders": json.dumps(orders).encode(),
+    }

@@ -1,0 +1,137 @@
+"""One jail of a fork server: prepared in advance, given one program, never used again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+
+from osprey_executor.execution.local._jail_line import JailLine
+from osprey_executor.execution.local._sandbox import Job, LaunchError
+
+Fetch = Callable[[str], Awaitable[int]]
+"""Returns a descriptor of a read-only copy of a host file, to be attached in a jail."""
+
+MOST_INPUTS = 32
+"""As many descriptors fit into one message, with some room."""
+_MOST_NAMES = 3000
+
+
+def fits(job: Job) -> bool:
+    """Return whether program and inputs of `job` can be handed to a spare in one message."""
+    names = job.staged.inputs
+    return len(names) <= MOST_INPUTS and sum(len(os.fsencode(name)) + 1 for name in names) <= _MOST_NAMES
+
+
+class Spare(JailLine):
+    """A jail in which a forked process waits for its program."""
+
+    def __init__(self, request: Callable[[list[int]], None], on_gone: Callable[[], None]) -> None:
+        """Ask the server for a jail.
+
+        Args:
+            request: sends the far ends to the server.
+            on_gone: called when nothing of the jail is left.
+
+        Raises:
+            LaunchError: no descriptors are to be had, or the server is gone.
+        """
+        try:
+            super().__init__(linked=True)
+            with self.far:
+                request(self.far_ends)
+        except OSError as error:
+            raise LaunchError(f"the fork server gives no jail: {error}") from error
+        self._on_gone = on_gone
+        self._monitor: int | None = None
+        self._giving: asyncio.Task[None] | None = None
+        self.ready: asyncio.Future[bool] = self._loop.create_future()
+        """True once the jail waits for its program; False: it is gone."""
+
+    def begin(self, job: Job, fetch: Fetch) -> None:
+        """Hand over the program; it starts when the jail is ready and its inputs are in place."""
+        if job.staged.inputs:
+            self._giving = asyncio.create_task(self._give(job, fetch))
+        else:
+            self._send(job, [])
+
+    def end(self) -> None:
+        """Kill the monitor, and with it all of its jail."""
+        if self._gone.done() or self._closed:
+            return
+        self._ordered = True
+        if self._giving is not None:
+            self._giving.cancel()
+        with contextlib.suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)
+        if self._monitor is not None:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self._monitor, signal.SIGKILL)
+
+    def discard(self) -> None:
+        """End a jail that was never used, and let go of it when it is gone."""
+        self.end()
+        if self._gone.done():
+            self._let_go()
+        else:
+            self._gone.add_done_callback(lambda _: self._let_go())
+
+    def _let_go(self) -> None:
+        self.forget()
+        self.close()
+
+    def close(self) -> None:
+        """Let go of everything; only after `ended`."""
+        super().close()
+        if self._monitor is not None:
+            os.close(self._monitor)
+            self._monitor = None
+
+    async def _give(self, job: Job, fetch: Fetch) -> None:
+        trees: list[int] = []
+        try:
+            for source in job.staged.inputs.values():
+                trees.append(await fetch(str(source)))  # noqa: PERF401 - those before a failure must be closed
+            self._send(job, trees)
+        except LaunchError as error:
+            self._refusal = str(error)
+            self.end()
+        finally:
+            for tree in trees:
+                os.close(tree)
+
+    def _send(self, job: Job, trees: list[int]) -> None:
+        message = b"\0".join([b"go", *(os.fsencode(name) for name in job.staged.inputs)])
+        code = os.open(job.staged.code, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            socket.send_fds(self._control, [message], [code, *trees])
+        except OSError as error:
+            if not self._ordered:
+                self._refusal = f"the jail takes no program: {error}"
+                self.end()
+        finally:
+            os.close(code)
+
+    def _keep(self, message: str, descriptor: int) -> None:
+        if message == "spare":
+            self._monitor = descriptor
+            if self._ordered:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            if not self.ready.done():
+                self.ready.set_result(True)
+        else:
+            self._folder = descriptor
+
+    def _left(self) -> None:
+        if not self.ready.done():
+            self.ready.set_result(False)
+        if not self._gone.done():
+            self._gone.set_result(None)
+            self._on_gone()
+
+    def _unexplained(self) -> str:
+        return "the fork server ended, and the program with it"

@@ -1,0 +1,106 @@
+"""The forker: a Python of the target environment, in the jail, that imports once what programs like to import.
+
+It is run by that Python, 3.9 or newer, without `site`; what the environment wants to run at start-up runs only here,
+inside. It serves no run if a thread is left after its imports: a fork would lose it.
+"""
+
+# Plain calls for any Python from 3.9 on.
+# ruff: noqa: PTH208
+
+from __future__ import annotations
+
+import gc
+import importlib
+import json
+import os
+import sys
+
+from . import kernel, rights
+from .confine import RUNTIME, give_up_power, keep_only, redirect_output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable
+    from typing import Any
+
+_GATE = RUNTIME + 1
+
+
+def main() -> None:
+    """Get ready, tell the keeper, and fork when asked. Returns never."""
+    line = rights.line_of(3)
+    with open(4, "rb") as stream:
+        orders = json.load(stream)
+    orders["filters"] = [bytes.fromhex(program) for program in orders["filters"]]
+    sys.path.remove(orders["room"])
+    begin = _prepare(orders)
+    gc.collect()
+    gc.freeze()
+    threads = len(os.listdir("/proc/self/task"))
+    if threads != 1:
+        line.send(f"unfit {threads - 1} threads are left after the imports".encode())
+        return
+    line.send(b"ready")
+    while True:
+        kinds, descriptors = rights.receive(line)
+        if not kinds:
+            return
+        child = _fork(kinds.decode().split(), descriptors, line, orders)
+        if child is None:
+            begin()
+        for descriptor in descriptors:
+            os.close(descriptor)
+        line.send(f"born {child}".encode() if child else b"failed")
+
+
+def _prepare(orders: dict[str, Any]) -> Callable[[], None]:
+    """Import what programs import, and return what the code's process calls to begin."""
+    import site
+
+    site.main()
+    sys.path.insert(0, orders["library"])
+    # The guest library, under the name that it has inside.
+    worker: Any = importlib.import_module("osprey_executor.worker")
+    preload: Any = importlib.import_module("osprey_executor.preload")
+    renew = preload.preload(orders["preload"])
+
+    def begin() -> None:
+        try:
+            os.environ.update(orders["environment"])
+            renew()
+            if os.read(_GATE, 1) == b"!":
+                os.close(_GATE)
+                worker.main()
+        finally:
+            os._exit(1)
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
+        del sys.modules[name]  # the program finds what it would find without a fork server
+    return begin
+
+
+def _fork(kinds: list[str], descriptors: list[int], line: _socket.socket, orders: dict[str, Any]) -> int | None:
+    """Return the process id of a new child in the namespaces behind the first descriptors; in it, None."""
+    namespaces = dict(zip(kinds, descriptors))  # noqa: B905 - Python 3.9; the others follow
+    try:
+        kernel.join(namespaces["pid"], kernel.CLONE_NEWPID)
+        child = kernel.clone(as_sibling=True)
+    except OSError:  # that jail is gone
+        return 0
+    if child:
+        return child
+    try:
+        line.detach()
+        os.setsid()
+        for kind in kinds:
+            if kind != "pid":
+                kernel.join(namespaces[kind], kernel.NAMESPACES[kind])
+        gate, stdout, stderr, runtime = descriptors[len(kinds) :]
+        redirect_output(orders, stdout, stderr)  # pyright: ignore[reportArgumentType]
+        keep_only([runtime, gate])
+        give_up_power(orders)  # pyright: ignore[reportArgumentType]
+        kernel.show_memory()
+    except BaseException:
+        os._exit(126)
+    return None

@@ -1,0 +1,221 @@
+"""The keeper: pid 1 of a fork server's jail. It makes the jails of the runs and alone tells how their code ended.
+
+Three kinds of process stand below it, all its children: the forker, a Python of the target environment that has
+imported what programs like to import, and that the keeper trusts with nothing; for each run a monitor, pid 1 of a jail
+of its own; and for each run the code, which the forker forks into that jail as its own sibling, so that the keeper,
+not the forker, is who the kernel tells its end.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+
+from . import kernel, rights, root
+from .confine import become_forker, keep_only
+from .identity import enter_user_namespace, map_all, map_one
+from .monitor import OWN_NAMESPACES, be_spare, refuse, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import _socket
+    from collections.abc import Callable
+
+    from .spec import JailSpec, ServerSpec
+
+_SIGKILL = 9
+_FAILED = b"failed"
+
+
+def be_keeper(spec: ServerSpec) -> None:
+    """Build the jail that all runs share, start the forker in it, and serve. Returns never."""
+    try:
+        os.setsid()
+        kernel.die_with_parent()
+        kernel.forget_interrupt()
+        kernel.unshare(spec["namespaces"] | kernel.CLONE_NEWNS)
+        proc = _own_proc()
+        # What the forker writes while it imports is its own.
+        ground: JailSpec = {**spec, "code_id": spec["forker_id"]}  # pyright: ignore[reportAssignmentType]
+        root.build_root(ground)
+        kernel.make_read_only("/")
+        # In a namespace within, the mounts so far can be neither changed nor taken away, whatever power is held there.
+        enter_user_namespace(spec, f"/proc/self/fd/{proc}")
+        kernel.unshare(kernel.CLONE_NEWNS)
+        kernel.die_with_parent()
+        _Keeper(spec, proc).serve()
+    except OSError as error:
+        refuse(spec["control"], error)
+    except BaseException as error:
+        say(spec["control"], f"broken {type(error).__name__}: {error}")
+    finally:
+        os._exit(0)
+
+
+def _own_proc() -> int:
+    """Return a /proc that can be written: below it, the maps of new user namespaces are set."""
+    kernel.mount("proc", "/proc", kernel.MS_NOSUID | kernel.MS_NODEV | kernel.MS_NOEXEC)
+    own = kernel.clone_tree("/proc", 0)
+    kernel.unmount("/proc")
+    return own
+
+
+class _Run:
+    """One jail: its monitor, its code, and the descriptors that wait to be handed on."""
+
+    def __init__(self, line: int, ends: list[int]) -> None:
+        self.line = line
+        self.ends = ends
+        """Gate, standard output, standard error and runtime socket of the code."""
+        self.monitor = self.code = 0
+        self.monitor_fd = self.code_fd = -1
+        self.cpu = 0.0
+        self.memory = 0
+
+    def close_ends(self) -> None:
+        for descriptor in self.ends:
+            os.close(descriptor)
+        self.ends = []
+
+
+class _Keeper:
+    def __init__(self, spec: ServerSpec, proc: int) -> None:
+        self._spec, self._proc = spec, f"/proc/self/fd/{proc}"
+        self._service = rights.line_of(spec["control"])
+        self._poll = select.poll()
+        self._handlers: dict[int, Callable[[], None]] = {}
+        self._unborn: list[_Run] = []
+        """Runs whose code the forker was asked for, in that order."""
+        self._forker: _socket.socket
+        self._forker_pid = 0
+
+    def serve(self) -> None:
+        self._forker, far = rights.pair()
+        self._forker_pid = os.fork()
+        if self._forker_pid == 0:
+            self._forker.close()
+            become_forker(self._spec, far.detach())
+        far.close()
+        self._on(os.pidfd_open(self._forker_pid), self._forker_ended)
+        self._on(self._forker.fileno(), self._hear_forker)
+        self._on(self._service.fileno(), self._hear_service)
+        while True:
+            for descriptor, _ in self._poll.poll():
+                handler = self._handlers.get(descriptor)
+                if handler is not None:  # an earlier one of this round may have let it go
+                    handler()
+
+    def _on(self, descriptor: int, handler: Callable[[], None]) -> None:
+        self._handlers[descriptor] = handler
+        self._poll.register(descriptor, select.POLLIN)
+
+    def _off(self, descriptor: int) -> None:
+        del self._handlers[descriptor]
+        self._poll.unregister(descriptor)
+
+    def _tell(self, message: str) -> None:
+        say(self._service.fileno(), message)
+
+    def _forker_ended(self) -> None:
+        _, status = os.waitpid(self._forker_pid, 0)
+        self._tell(f"ended {os.waitstatus_to_exitcode(status)}")
+        os._exit(0)
+
+    def _hear_forker(self) -> None:
+        message, _ = rights.receive(self._forker)
+        word, _, rest = message.decode(errors="replace").partition(" ")
+        if word == "born":
+            self._born(self._unborn.pop(0), int(rest))
+        elif word == "failed":
+            self._kill(self._unborn.pop(0))
+        elif message:
+            self._tell(message.decode(errors="replace"))
+        else:
+            self._off(self._forker.fileno())
+
+    def _hear_service(self) -> None:
+        message, ends = rights.receive(self._service)
+        if not message:
+            os._exit(0)
+        line, stdout, stderr, runtime = ends
+        hear, gate = os.pipe2(os.O_CLOEXEC)
+        run = _Run(line, [hear, stdout, stderr, runtime])
+        try:
+            self._start_monitor(run, gate)
+        except OSError as error:
+            _send(line, f"refused {error.errno or 0} {error.filename or error}")
+            if run.monitor_fd >= 0:
+                self._kill(run)
+            else:
+                run.close_ends()
+                os.close(line)
+        finally:
+            os.close(gate)
+
+    def _start_monitor(self, run: _Run, gate: int) -> None:
+        near, far = rights.pair()
+        run.monitor = kernel.clone(self._spec["namespaces"] | OWN_NAMESPACES)
+        if run.monitor == 0:
+            keep_only([run.line, gate, far.detach()])
+            be_spare(self._spec, 3, rights.line_of(5), 4)
+        far.close()
+        run.monitor_fd = os.pidfd_open(run.monitor)
+        self._on(run.monitor_fd, lambda: self._monitor_ended(run, near))
+        process, inside = f"{self._proc}/{run.monitor}", self._spec["code_id"]
+        if self._spec["identity_map"]:
+            map_all(process, "/proc/self")
+        else:
+            map_one(process, inside, inside, inside)
+        near.send(b"!")
+        self._on(near.fileno(), lambda: self._ask_forker(run, near))
+
+    def _ask_forker(self, run: _Run, monitor: _socket.socket) -> None:
+        kinds, namespaces = rights.receive(monitor)
+        self._off(monitor.fileno())
+        monitor.close()
+        if not kinds:  # the monitor has told the service why
+            return
+        self._unborn.append(run)
+        rights.send(self._forker, kinds, [*namespaces, *run.ends])
+        for descriptor in namespaces:
+            os.close(descriptor)
+        run.close_ends()
+
+    def _born(self, run: _Run, code: int) -> None:
+        run.code, run.code_fd = code, os.pidfd_open(code)
+        self._on(run.code_fd, lambda: self._code_ended(run))
+        line = rights.line_of(os.dup(run.line))
+        rights.send(line, b"spare", [run.monitor_fd])
+        line.close()
+
+    def _code_ended(self, run: _Run) -> None:
+        _, status, usage = os.wait4(run.code, 0)
+        run.cpu, run.memory = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+        self._off(run.code_fd)
+        os.close(run.code_fd)
+        run.code_fd = -1
+        _send(run.line, f"exit {os.waitstatus_to_exitcode(status)}")
+        self._kill(run)
+
+    def _kill(self, run: _Run) -> None:
+        """End all of a jail by its pid 1."""
+        if run.monitor_fd >= 0:
+            os.kill(run.monitor, _SIGKILL)
+
+    def _monitor_ended(self, run: _Run, near: _socket.socket) -> None:
+        # The kernel lets a pid 1 end only when all of its namespace are gone and waited for.
+        _, _, usage = os.wait4(run.monitor, 0)
+        self._off(run.monitor_fd)
+        os.close(run.monitor_fd)
+        run.monitor_fd = -1
+        _send(run.line, f"gone {run.cpu + usage.ru_utime + usage.ru_stime:.6f} {run.memory}")
+        os.close(run.line)
+        run.close_ends()
+
+
+def _send(line: int, message: str) -> None:
+    """Tell the service about one run; it may have lost interest."""
+    try:
+        os.write(line, message.encode())
+    except OSError:
+        return

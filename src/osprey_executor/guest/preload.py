@@ -1,0 +1,141 @@
+"""What a fork server does once for all programs, and what each of them gets anew.
+
+A program must not see that it was forked: the packages imported in advance appear only when it imports them, and what
+would be the same in two runs is renewed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import io
+import os
+import sys
+import warnings
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, Callable
+
+_SET_THREADS = (
+    "scipy_openblas_set_num_threads64_",
+    "scipy_openblas_set_num_threads",
+    "openblas_set_num_threads64_",
+    "openblas_set_num_threads",
+    "MKL_Set_Num_Threads",
+)
+_LIBRARIES = ("openblas", "libmkl_rt")
+
+
+def preload(names: list[str]) -> Callable[[], None]:
+    """Import what is there of `names`, hide it, and return what each forked process must call before its program.
+
+    While this runs, libraries must be kept from starting threads: `OPENBLAS_NUM_THREADS=1` and the like.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in names:
+            _try(lambda name=name: importlib.import_module(name))
+        _try(_draw_once)
+    tops = dict.fromkeys(name.partition(".")[0] for name in names)
+    hidden = _Hidden({name: sys.modules.pop(name) for name in tops if name in sys.modules}, _thread_setters())
+
+    def renew() -> None:
+        hidden.threads = int(os.environ.get("OPENBLAS_NUM_THREADS", "1"))
+        sys.meta_path.insert(0, hidden)
+        _renew_streams()
+        _renew_random_state()
+
+    return renew
+
+
+class _Hidden:
+    """Finds packages that were imported in advance, all of them when the program imports the first."""
+
+    def __init__(self, modules: dict[str, ModuleType], setters: list[Callable[[int], Any]]) -> None:
+        self.threads = 1
+        self._modules, self._setters = modules, setters
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
+        if name not in self._modules:
+            return None
+        sys.meta_path.remove(self)
+        if self.threads > 1:
+            for setter in self._setters:
+                setter(self.threads)
+        for other, module in self._modules.items():
+            if other != name:  # that one is put there by the import system, which would else load it again
+                sys.modules.setdefault(other, module)
+        return ModuleSpec(name, _Ready(self._modules[name]))  # type: ignore[arg-type]
+
+
+class _Ready:
+    """The loader of a module that needs no loading."""
+
+    def __init__(self, module: ModuleType) -> None:
+        self._module, self._spec = module, module.__spec__
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return self._module
+
+    def exec_module(self, module: ModuleType) -> None:
+        module.__spec__ = self._spec
+
+
+def _draw_once() -> None:
+    """Draw a figure: the first one of a process loads fonts and renderers."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return
+    figure: Any = pyplot.figure()
+    figure.add_subplot().plot([0, 1], label="x")
+    figure.legend()
+    figure.savefig(io.BytesIO(), format="png")
+    pyplot.close("all")
+
+
+def _renew_streams() -> None:
+    """Open standard output and error anew: the present ones remember what stood there when this Python started."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        # Not closed: the descriptor belongs to the process.
+        stream: Any = open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
+        stream.buffer.raw.name = "<{}>".format(name)
+        setattr(sys, name, stream)
+        setattr(sys, "__{}__".format(name), stream)
+
+
+def _renew_random_state() -> None:
+    """Give this process its own random numbers and names; `random` itself does so at every fork."""
+    numpy_random: Any = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()
+    tempfile: Any = sys.modules.get("tempfile")
+    if tempfile is not None:
+        # It renews itself when the process id changes; in a jail it is always the same.
+        tempfile._name_sequence = None
+    process: Any = sys.modules.get("multiprocessing.process")
+    if process is not None:
+        process.current_process().authkey = os.urandom(32)
+
+
+def _thread_setters() -> list[Callable[[int], Any]]:
+    found: list[Callable[[int], Any]] = []
+    for path in sorted(_loaded_libraries()):
+        library = ctypes.CDLL(path)
+        setter = next((getattr(library, name) for name in _SET_THREADS if hasattr(library, name)), None)
+        if setter is not None:
+            found.append(setter)
+    return found
+
+
+def _loaded_libraries() -> set[str]:
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as stream:
+        paths = {line.split(maxsplit=5)[-1].strip() for line in stream if line.count("/")}
+    return {path for path in paths if any(name in os.path.basename(path) for name in _LIBRARIES)}
+
+
+def _try(call: Callable[[], Any]) -> None:
+    """A package that is missing or broken is the program's to find out."""
+    try:
+        call()
+    except Exception:
+        return

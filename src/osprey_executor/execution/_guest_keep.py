@@ -90,6 +90,12 @@ class GuestKeep:
         if has_results:
             self._published, self._gave_way = None, False
 
+    @property
+    def size(self) -> int:
+        """Of all that is kept, in bytes."""
+        kept = (*self._figures.values(), *(self._results or ()), *(self._published or ()))
+        return sum(map(len, kept))
+
     def decoded(self) -> Kept:
         """Decode what was kept. Slow for large results: call it in a thread."""
         problems = self._problems

@@ -84,7 +84,8 @@ class GuestLink:
             await self._start()
             violation = await self._listen()
             await self._settle()
-            report = await asyncio.to_thread(self._report, violation)
+            small = self._keep.size <= _LARGE
+            report = self._report(violation) if small else await asyncio.to_thread(self._report, violation)
         finally:
             for task in self._tasks:
                 task.cancel()

@@ -74,6 +74,11 @@ def why_not(error: OSError) -> str:
     return error.strerror or str(error)
 
 
+def is_untouched(folder: int) -> bool:
+    """Return whether nothing is there but the service's own; quick, as the folder is in memory."""
+    return os.listdir(folder) == ["inputs"]
+
+
 def is_full(folder: int) -> bool:
     """Return whether the file system of `folder` has no room left for bytes or files."""
     room = os.fstatvfs(folder)

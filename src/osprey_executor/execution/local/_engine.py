@@ -18,7 +18,7 @@ from osprey_executor.execution.local._pool import Pool
 from osprey_executor.execution.local._probes import Prober
 from osprey_executor.execution.local._run import Run
 from osprey_executor.execution.local._sandbox import LaunchError, Sandbox
-from osprey_executor.execution.local._staging import stage_program
+from osprey_executor.execution.local._staging import Staged, stage_program
 from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Probe, Program
 
 _NOTHING_CONTAINS = Probe(
@@ -97,20 +97,26 @@ class LocalEngine:
         job = self._root / f"job-{number}"
         folder = program.folder or self._root / f"run-{number}"
         _make(folder)
-        try:
-            staged = await uninterrupted(
+        staged = False
+
+        async def stage() -> Staged:
+            nonlocal staged
+            staged = True
+            return await uninterrupted(
                 asyncio.to_thread(stage_program, job, program, private_user=self._sandbox.private_user)
             )
-            limits = program.limits or self._limits
-            run = Run(program, limits, self._sandbox, self.isolation, control, on_event)
-            outcome = await run.conduct(staged, folder)
-            if outcome.figures:
-                self._on_figures()
-            if self.pool is not None:
-                self.pool.warm()
-            return outcome
+
+        try:
+            run = Run(program, program.limits or self._limits, self._sandbox, self.isolation, control, on_event)
+            outcome = await run.conduct(stage, folder)
         finally:
-            await uninterrupted(asyncio.to_thread(shutil.rmtree, job, ignore_errors=True))
+            if staged:
+                await uninterrupted(asyncio.to_thread(shutil.rmtree, job, ignore_errors=True))
+            if self.pool is not None:
+                self.pool.tend()
+        if outcome.figures:
+            self._on_figures()
+        return outcome
 
     async def probe(self) -> list[Probe]:
         """Try, from inside, everything that must be refused, and tell what was seen."""

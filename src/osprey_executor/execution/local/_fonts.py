@@ -81,7 +81,7 @@ def _folder_for(interpreter: Interpreter) -> Path | None:
 
 async def _make(sandbox: JailSandbox, temporary: Path, program: Program) -> Path | None:
     staged = stage_program(temporary / "job", program, private_user=True)
-    running = sandbox.start(Job(staged, _LIMITS, ("-I", "-B", str(sandbox.code_path))))
+    running = sandbox.start(Job(b"", _LIMITS, staged, ("-I", "-B", str(sandbox.code_path))))
     try:
         async with asyncio.timeout(_LIMITS.timeout):
             ending = await running.ended()

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from osprey_executor.execution.local import _environment as place
 from osprey_executor.execution.local._interpreter import Interpreter
-from osprey_executor.execution.local._jail_line import JailLine
 from osprey_executor.execution.local._jail_process import JailProcess
 from osprey_executor.execution.local._limits import resource_limits
 from osprey_executor.execution.local._paths import SYSTEM, Mounts
@@ -19,6 +18,7 @@ from osprey_executor.execution.local._sandbox import Job
 from osprey_executor.execution.local._seccomp import Filters
 from osprey_executor.execution.local._server import ForkServer
 from osprey_executor.execution.local._server_spec import server_spec
+from osprey_executor.execution.local._spare import Spare
 from osprey_executor.execution.local.jail import kernel
 from osprey_executor.models import Limits
 
@@ -115,16 +115,16 @@ class JailSandbox:
         paths = [path for _, path in binds] + [path for path, _ in links]
         return sorted({"dev", "etc", "proc", "sandbox", "tmp", *(path.split("/")[1] for path in paths)})
 
-    def start(self, job: Job) -> JailLine:
-        """Start `job` in a jail of the fork server, or where there is none, in one of its own.
+    def start_quickly(self, job: Job) -> Spare | None:
+        """Start `job` in a jail of the fork server, if there is one."""
+        return self.pool.take(job) if self.pool is not None else None
+
+    def start(self, job: Job) -> JailProcess:
+        """Start `job` in a jail of its own.
 
         Raises:
             LaunchError: a process could not be started.
         """
-        if job.script is None and self.pool is not None:
-            spare = self.pool.take(job)
-            if spare is not None:
-                return spare
         return JailProcess(self._specification(job), linked=job.script is None)
 
     def start_server(self, limits: Limits, preload: Sequence[str], on_end: Callable[[], None]) -> ForkServer:
@@ -142,8 +142,8 @@ class JailSandbox:
 
     def _specification(self, job: Job) -> JailSpec:
         spec = self._base(job.limits)
-        spec["binds"].append((str(job.staged.code), place.CODE))
-        spec["binds"] += [(str(source), f"{place.INPUTS}/{name}") for name, source in job.staged.inputs.items()]
+        spec["binds"].append((str(job.files.code), place.CODE))
+        spec["binds"] += [(str(source), f"{place.INPUTS}/{name}") for name, source in job.files.inputs.items()]
         spec["argv"] = [spec["executable"], *job.arguments(self.library)]
         if job.script is None:
             spec["environment"] = {**spec["environment"], **place.RUNTIME}

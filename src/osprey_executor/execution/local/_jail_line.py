@@ -10,7 +10,7 @@ import sys
 from abc import ABC, abstractmethod
 
 from osprey_executor.execution.local._refusals import explain
-from osprey_executor.execution.local._sandbox import Ending, Exceeded, LaunchError
+from osprey_executor.execution.local._sandbox import Ending, Exceeded, LaunchError, NeverBegan
 
 _MESSAGE = 4096
 
@@ -35,7 +35,7 @@ class JailLine(ABC):
         self._refusal: str | None = None
         self._usage: tuple[float, int] | None = None
         self._folder: int | None = None
-        self._ordered = self._closed = False
+        self._started = self._ordered = self._closed = False
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
         self.far = contextlib.ExitStack()
@@ -67,7 +67,8 @@ class JailLine(ABC):
         if self._refusal is not None:
             raise LaunchError(self._refusal)
         if self._usage is None and not self._ordered:
-            raise LaunchError(self._unexplained())
+            kind = LaunchError if self._started else NeverBegan
+            raise kind(self._unexplained())
         return Ending(self._code, self._exceeded, *(self._usage or (0.0, 0)))
 
     def folder(self) -> int | None:
@@ -135,7 +136,9 @@ class JailLine(ABC):
                 self._refusal = explain(int(number), what, os.path.realpath(sys.executable))
             case "broken":
                 self._refusal = f"the monitor of the jail broke: {rest}"
-            case _:  # ready, spare, started
+            case "started":
+                self._started = True
+            case _:  # ready, spare
                 pass
 
 

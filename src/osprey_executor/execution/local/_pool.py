@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 from osprey_executor.config import ForkServerConfig
 from osprey_executor.execution.local._sandbox import Job, LaunchError
+from osprey_executor.execution.local._script import let_go
 from osprey_executor.execution.local._server import ForkServer
 from osprey_executor.execution.local._spare import Spare, fits
 from osprey_executor.models import Limits
@@ -43,6 +44,7 @@ class Pool:
         self._coming: asyncio.Task[None] | None = None
         self._servers: set[ForkServer] = set()
         self._spares: list[Spare] = []
+        self._leaving: set[asyncio.Task[None]] = set()
         self._refill: asyncio.Handle | None = None
         self._rest: asyncio.TimerHandle | None = None
         self._failures = 0
@@ -70,12 +72,19 @@ class Pool:
         except LaunchError:
             return None
         spare.begin(job, server.fetch)
+        return spare
+
+    def tend(self) -> None:
+        """Do after a run what would slow one down: prepare jails, renew the server."""
+        server = self._server
+        if server is None:
+            self.warm()
+            return
         self._rest_later()
         if server.runs >= self._plan.runs and self._coming is None:
             self._coming = asyncio.create_task(self._bring())
-        elif self._refill is None:
+        if self._refill is None:
             self._refill = asyncio.get_running_loop().call_soon(self._fill)
-        return spare
 
     async def close(self) -> None:
         """End every server and wait until nothing of them is left."""
@@ -89,6 +98,7 @@ class Pool:
         for server in list(self._servers):
             server.close()
             await server.ended
+        await asyncio.gather(*self._leaving)
 
     def _next(self, server: ForkServer) -> Spare:
         ready = [spare for spare in self._spares if spare.ready.done()]
@@ -96,7 +106,7 @@ class Pool:
             self._spares.remove(spare)
             if spare.ready.result():
                 return spare
-            spare.discard()
+            self._discard(spare)
         return server.spawn()
 
     def _fill(self) -> None:
@@ -144,9 +154,14 @@ class Pool:
         server, self._server = self._server, None
         spares, self._spares = self._spares, []
         for spare in spares:
-            spare.discard()
+            self._discard(spare)
         if server is not None:
             server.retire()
+
+    def _discard(self, spare: Spare) -> None:
+        leaving = asyncio.create_task(let_go(spare))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
 
     def _ended(self, server: ForkServer | None) -> None:
         if server is None:

@@ -7,20 +7,20 @@ import contextlib
 import secrets
 import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from osprey_executor.errors import EngineError, InvalidRequestError, ResultsError
 from osprey_executor.execution._events import EngineEvent, OutputChunk
 from osprey_executor.execution.guest_link import GuestLink, GuestReport
-from osprey_executor.execution.local._collect import Collected, collect, is_full, why_not
+from osprey_executor.execution.local._collect import Collected, collect, is_full, is_untouched, why_not
 from osprey_executor.execution.local._outcome import Case, Cut, judge
 from osprey_executor.execution.local._output import Capture
 from osprey_executor.execution.local._patience import uninterrupted
-from osprey_executor.execution.local._sandbox import Ending, Job, LaunchError, Running, Sandbox
+from osprey_executor.execution.local._sandbox import Ending, Job, LaunchError, NeverBegan, Running, Sandbox
 from osprey_executor.execution.local._script import let_go
-from osprey_executor.execution.local._staging import Staged
+from osprey_executor.execution.local._staging import Staged, source_of
 from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Program, Usage, show_size
 from osprey_executor.text import one_line
 
@@ -41,31 +41,43 @@ class Run:
     control: ControlSession | None
     on_event: Callable[[EngineEvent], None] | None
 
-    async def conduct(self, staged: Staged, folder: Path) -> Outcome:
+    async def conduct(self, stage: Callable[[], Awaitable[Staged]], folder: Path) -> Outcome:
         """Run the program and leave its figures and artifacts in `folder`.
+
+        Args:
+            stage: writes the program and its inputs where a sandbox can show them, when that is needed.
+            folder: it exists.
 
         Raises:
             EngineError: the sandbox or the link broke.
         """
+        job = Job(source_of(self.program), self.limits, await stage() if self.program.inputs else None)
+        try:
+            with contextlib.suppress(NeverBegan):  # a fork server that died takes its jails along
+                quick = self.sandbox.start_quickly(job)
+                if quick is not None:
+                    return await self._once(quick, job, folder)
+            job = job if job.staged else replace(job, staged=await stage())
+            return await self._once(self.sandbox.start(job), job, folder)
+        except LaunchError as error:
+            raise EngineError(str(error)) from error
+
+    async def _once(self, running: Running, job: Job, folder: Path) -> Outcome:
         begun = time.monotonic()
         self._loop = asyncio.get_running_loop()
         self._cut: asyncio.Future[Cut] = self._loop.create_future()
         self._failure: BaseException | None = None
         try:
-            running = self.sandbox.start(Job(staged, self.limits))
-        except LaunchError as error:
-            raise EngineError(str(error)) from error
-        try:
             with running.take_runtime() as runtime:
-                return await self._accompany(running, self._link(runtime, staged), folder, begun)
+                return await self._accompany(running, self._link(runtime, job), folder, begun)
         finally:
             await uninterrupted(let_go(running))
 
-    def _link(self, runtime: socket.socket, staged: Staged) -> GuestLink:
+    def _link(self, runtime: socket.socket, job: Job) -> GuestLink:
         try:
             return GuestLink(
                 runtime,
-                code_path=str(self.sandbox.code_path or staged.code),
+                code_path=str(self.sandbox.code_path or job.files.code),
                 context=self.program.context,
                 nonce=secrets.token_hex(16),
                 control=self.control,
@@ -99,7 +111,9 @@ class Run:
         self._check(report, ending, cut, outputs[1].text)
         judgement = judge(Case(self.program.code, self.limits, ending, cut, report, self.control))
         collected = await self._collect(running, folder)
-        figures = await asyncio.to_thread(_write_figures, report.figures, folder / "figures")
+        figures = Collected()
+        if report.figures:
+            figures = await asyncio.to_thread(_write_figures, report.figures, folder / "figures")
         return Outcome(
             status=judgement.status,
             results=dict(report.results if report.has_results else report.published or {}),
@@ -134,8 +148,6 @@ class Run:
                 self._cut_for(Cut.TIMEOUT)
                 running.end()
             return await ended
-        except LaunchError as error:
-            raise EngineError(str(error)) from error
         finally:
             if not ended.done():  # cancelled: nothing of the run may outlive this task
                 running.end()
@@ -150,6 +162,8 @@ class Run:
     async def _collect(self, running: Running, folder: Path) -> Collected:
         source = running.folder()
         if source is None:
+            return Collected()
+        if is_untouched(source):
             return Collected()
         limits = self.limits
         # Never cut short: its thread would go on with a descriptor that is closed, or somebody else's by then.

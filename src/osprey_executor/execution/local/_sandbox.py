@@ -15,6 +15,10 @@ class LaunchError(Exception):
     """The sandbox could not start the code; the message has cause and remedy."""
 
 
+class NeverBegan(LaunchError):
+    """The jail was lost before the program in it began, so it can be begun elsewhere."""
+
+
 @dataclass(frozen=True)
 class Exceeded:
     """A limit of the whole tree that the monitor saw passed."""
@@ -38,10 +42,19 @@ class Ending:
 class Job:
     """One process to start in a sandbox."""
 
-    staged: Staged
+    source: bytes
+    """The code."""
     limits: Limits
+    staged: Staged | None = None
+    """Files of the run on the host; None: there are no inputs, and the code lies nowhere yet."""
     script: tuple[str, ...] | None = None
     """What follows the interpreter's name where the staged file is run by itself; None: the guest's worker runs it."""
+
+    @property
+    def files(self) -> Staged:
+        """The files of a job that is staged."""
+        assert self.staged is not None
+        return self.staged
 
     def arguments(self, library: str) -> tuple[str, ...]:
         """Return what follows the interpreter's name, with the guest library at `library`."""
@@ -114,8 +127,12 @@ class Sandbox(Protocol):
         """Return whether the code runs as a user who can read no more than everybody can."""
         ...
 
+    def start_quickly(self, job: Job) -> Running | None:
+        """Start the program of `job` in a place that was prepared, or return None if there is none."""
+        ...
+
     def start(self, job: Job) -> Running:
-        """Start `job`. Runs in the event loop's thread.
+        """Start `job`, which is staged, in a process of its own. Runs in the event loop's thread.
 
         Raises:
             LaunchError: a process could not be started.

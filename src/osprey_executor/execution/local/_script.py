@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osprey_executor.execution.guest_link import GuestLink
+from osprey_executor.execution.local._collect import is_untouched
 from osprey_executor.execution.local._environment import CODE
 from osprey_executor.execution.local._output import Capture
 from osprey_executor.execution.local._patience import uninterrupted
@@ -49,7 +50,7 @@ async def run_script(sandbox: Sandbox, root: Path, name: str, *arguments: str, l
 
 async def run_as_program(
     start: Callable[[Job], Running], root: Path, name: str, *arguments: str, limits: Limits
-) -> ScriptEnd:
+) -> ScriptEnd:  # `root` as for `run_script`; this one needs no place
     """Run `inside/<name>.py` as a program, by the guest's worker, in whatever `start` begins a job in.
 
     Raises:
@@ -57,21 +58,16 @@ async def run_as_program(
     """
     source = importlib.resources.files(__package__ or "").joinpath("inside", f"{name}.py").read_bytes()
     given = f"import sys; sys.argv[1:] = {list(arguments)!r}; del sys\n".encode()
-    with tempfile.TemporaryDirectory(dir=root) as folder:
-        program = Program(code=_after_future_imports(source, given))
-        staged = stage_program(Path(folder) / "job", program, private_user=True)
-        running = start(Job(staged, limits))
-        try:
-            link = GuestLink(
-                running.take_runtime(), code_path=CODE, context={}, nonce=secrets.token_hex(16), limits=limits
-            )
-            serving = asyncio.create_task(link.serve())
-            end = await _accompany(running, limits)
-            link.stop()
-            await serving
-            return end
-        finally:
-            await uninterrupted(let_go(running))
+    running = start(Job(_after_future_imports(source, given), limits))
+    try:
+        link = GuestLink(running.take_runtime(), code_path=CODE, context={}, nonce=secrets.token_hex(16), limits=limits)
+        serving = asyncio.create_task(link.serve())
+        end = await _accompany(running, limits)
+        link.stop()
+        await serving
+        return end
+    finally:
+        await uninterrupted(let_go(running))
 
 
 def _after_future_imports(source: bytes, line: bytes) -> bytes:
@@ -83,7 +79,7 @@ def _after_future_imports(source: bytes, line: bytes) -> bytes:
 async def run_staged(sandbox: Sandbox, staged: Staged, *arguments: str, limits: Limits) -> ScriptEnd:
     """Run a staged script in the sandbox, see `run_script`."""
     path = str(sandbox.code_path or staged.code)
-    running = sandbox.start(Job(staged, limits, ("-I", "-S", "-B", path, *arguments)))
+    running = sandbox.start(Job(b"", limits, staged, ("-I", "-S", "-B", path, *arguments)))
     try:
         return await _accompany(running, limits)
     finally:
@@ -96,7 +92,11 @@ async def let_go(running: Running) -> None:
     with contextlib.suppress(LaunchError):
         await running.ended()
     running.forget()
-    await asyncio.to_thread(running.close)
+    folder = running.folder()
+    if folder is None or is_untouched(folder):
+        running.close()
+    else:
+        await asyncio.to_thread(running.close)
 
 
 async def _accompany(running: Running, limits: Limits) -> ScriptEnd:

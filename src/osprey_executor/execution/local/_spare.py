@@ -7,7 +7,8 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from osprey_executor.execution.local._jail_line import JailLine
 from osprey_executor.execution.local._sandbox import Job, LaunchError
@@ -22,8 +23,12 @@ _MOST_NAMES = 3000
 
 def fits(job: Job) -> bool:
     """Return whether program and inputs of `job` can be handed to a spare in one message."""
-    names = job.staged.inputs
+    names = _inputs(job)
     return len(names) <= MOST_INPUTS and sum(len(os.fsencode(name)) + 1 for name in names) <= _MOST_NAMES
+
+
+def _inputs(job: Job) -> Mapping[str, Path]:
+    return job.staged.inputs if job.staged is not None else {}
 
 
 class Spare(JailLine):
@@ -41,8 +46,7 @@ class Spare(JailLine):
         """
         try:
             super().__init__(linked=True)
-            with self.far:
-                request(self.far_ends)
+            self._ask(request)
         except OSError as error:
             raise LaunchError(f"the fork server gives no jail: {error}") from error
         self._on_gone = on_gone
@@ -51,9 +55,18 @@ class Spare(JailLine):
         self.ready: asyncio.Future[bool] = self._loop.create_future()
         """True once the jail waits for its program; False: it is gone."""
 
+    def _ask(self, request: Callable[[list[int]], None]) -> None:
+        try:
+            with self.far:
+                request(self.far_ends)
+        except OSError:
+            self.forget()
+            super().close()
+            raise
+
     def begin(self, job: Job, fetch: Fetch) -> None:
         """Hand over the program; it starts when the jail is ready and its inputs are in place."""
-        if job.staged.inputs:
+        if _inputs(job):
             self._giving = asyncio.create_task(self._give(job, fetch))
         else:
             self._send(job, [])
@@ -65,23 +78,14 @@ class Spare(JailLine):
         self._ordered = True
         if self._giving is not None:
             self._giving.cancel()
+        self._kill()
+
+    def _kill(self) -> None:
         with contextlib.suppress(OSError):
             self._control.shutdown(socket.SHUT_WR)
         if self._monitor is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._monitor, signal.SIGKILL)
-
-    def discard(self) -> None:
-        """End a jail that was never used, and let go of it when it is gone."""
-        self.end()
-        if self._gone.done():
-            self._let_go()
-        else:
-            self._gone.add_done_callback(lambda _: self._let_go())
-
-    def _let_go(self) -> None:
-        self.forget()
-        self.close()
 
     def close(self) -> None:
         """Let go of everything; only after `ended`."""
@@ -93,7 +97,7 @@ class Spare(JailLine):
     async def _give(self, job: Job, fetch: Fetch) -> None:
         trees: list[int] = []
         try:
-            for source in job.staged.inputs.values():
+            for source in _inputs(job).values():
                 trees.append(await fetch(str(source)))  # noqa: PERF401 - those before a failure must be closed
             self._send(job, trees)
         except LaunchError as error:
@@ -104,14 +108,15 @@ class Spare(JailLine):
                 os.close(tree)
 
     def _send(self, job: Job, trees: list[int]) -> None:
-        message = b"\0".join([b"go", *(os.fsencode(name) for name in job.staged.inputs)])
-        code = os.open(job.staged.code, os.O_RDONLY | os.O_CLOEXEC)
+        message = b"\0".join([b"go", *(os.fsencode(name) for name in _inputs(job))])
+        code = os.memfd_create("code", os.MFD_CLOEXEC)
         try:
+            with os.fdopen(os.dup(code), "wb") as stream:
+                stream.write(job.source)
+            os.lseek(code, 0, os.SEEK_SET)
             socket.send_fds(self._control, [message], [code, *trees])
-        except OSError as error:
-            if not self._ordered:
-                self._refusal = f"the jail takes no program: {error}"
-                self.end()
+        except OSError:  # it is gone already, or will be: its end shows that nothing began
+            self._kill()
         finally:
             os.close(code)
 

@@ -67,7 +67,7 @@ def stage_program(root: Path, program: Program, *, private_user: bool) -> Staged
     try:
         root.mkdir(mode=0o700)
         code = root / "code.py"
-        code.write_bytes(program.code if isinstance(program.code, bytes) else _source(program.code))
+        code.write_bytes(source_of(program))
         code.chmod(_READ_ALL)
         folder = root / "inputs"
         folder.mkdir(mode=_ENTER_ALL)
@@ -77,9 +77,12 @@ def stage_program(root: Path, program: Program, *, private_user: bool) -> Staged
     return Staged(root, code, inputs)
 
 
-def _source(code: str) -> bytes:
+def source_of(program: Program) -> bytes:
+    """Return the bytes of the code."""
+    if isinstance(program.code, bytes):
+        return program.code
     # A lone surrogate is no valid source; Python itself then says so, to the code's author.
-    return code.encode("utf-8", "surrogatepass")
+    return program.code.encode("utf-8", "surrogatepass")
 
 
 def _input(folder: Path, name: str, value: Path | bytes, private_user: bool) -> Path:

@@ -37,6 +37,7 @@ def main() -> None:
     begin = _prepare(orders)
     gc.collect()
     gc.freeze()
+    kernel.collapse_memory()
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         line.send(f"unfit {threads - 1} threads are left after the imports".encode())

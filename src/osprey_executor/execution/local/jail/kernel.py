@@ -1,5 +1,8 @@
 """The kernel's calls that the standard library lacks, by ctypes; numbers but one are the same on every architecture."""
 
+# pathlib costs an import, which every run would pay.
+# ruff: noqa: PTH123
+
 from __future__ import annotations
 
 import ctypes
@@ -41,6 +44,7 @@ _CLONE_PARENT, _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID, _SIGCHLD = 0x8000, 0x
 _CLONE = {"x86_64": (56, 3), "aarch64": (220, 4)}
 """Number of clone(2), which libc wraps only for a new stack, and the place of the child's thread id among arguments."""
 _SECCOMP_MODE_FILTER = 2
+_MADV_COLLAPSE, _HUGE = 25, 1 << 21
 _CAPABILITY_VERSION_3 = 0x20080522
 _SIGINT, _SIGKILL, _SIGPIPE, _SIGXFSZ = 2, 9, 13, 25
 
@@ -224,6 +228,18 @@ def close_on_exec_from(first: int) -> None:
 def close_from(first: int) -> None:
     """Close every descriptor from `first` on."""
     _syscall(_SYS_CLOSE_RANGE, "close_range", first, 0x7FFFFFFF, 0)
+
+
+def collapse_memory() -> None:
+    """Gather this process's memory in huge pages, where the kernel can (Linux 6.1): a fork copies fewer entries."""
+    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as stream:
+        for line in stream:
+            fields = line.split(maxsplit=5)
+            if fields[1].startswith("rw") and (len(fields) < 6 or fields[5].strip() == "[heap]"):
+                first, last = (int(end, 16) for end in fields[0].split("-"))
+                first, last = -(-first // _HUGE) * _HUGE, last // _HUGE * _HUGE
+                if last > first:  # what cannot be gathered stays as it is
+                    _libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_COLLAPSE)
 
 
 def forget_interrupt() -> None:

@@ -21,7 +21,16 @@ from osprey_executor.models import show_size
 ROOT = Path(__file__).parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 # How the page says what Python says otherwise.
-SAID = {"None": "none", "False": "false", "()": "none", "{}": "", "86400.0": "86400", "600.0": "600", "180.0": "180"}
+SAID = {
+    "None": "none",
+    "False": "false",
+    "True": "true",
+    "()": "none",
+    "{}": "",
+    "86400.0": "86400",
+    "600.0": "600",
+    "180.0": "180",
+}
 SAID_BY_KEY = {
     "execution.limits.cpu_time": "four times the wall time",
     "models.<name>.base_url": "the provider's",
@@ -56,6 +65,8 @@ def said(key: str, default: Any) -> str:
         return ""
     if isinstance(default, int) and default >= 2**20 and ".limits." in key:
         return show_size(default)
+    if isinstance(default, tuple) and default:
+        return ", ".join(f"`{item}`" for item in default)
     if isinstance(default, str):
         return f"`{default}`"
     return SAID.get(str(default), str(default))

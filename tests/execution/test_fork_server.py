@@ -1,0 +1,245 @@
+"""The fork server: what a forked program must not share, when there is none, and that its walls are looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import venv
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from osprey_executor.config import ExecutionConfig
+from osprey_executor.execution import Program
+from osprey_executor.execution.local import open_local
+from osprey_executor.execution.local._engine import LocalEngine
+from osprey_executor.execution.local._jail import Walls
+from osprey_executor.execution.local._pool import Pool
+from osprey_executor.models import Limits, Outcome, RunStatus
+
+
+def pool_of(engine: LocalEngine) -> Pool:
+    assert engine.pool is not None
+    return engine.pool
+
+
+@asynccontextmanager
+async def forking(**execution: Any) -> AsyncGenerator[LocalEngine]:
+    async with open_local(ExecutionConfig(**execution)) as engine:
+        assert await pool_of(engine).ready(), pool_of(engine).problem
+        yield engine
+
+
+async def results(engine: LocalEngine, code: str, **program: Any) -> dict[str, Any]:
+    outcome = await engine.run(Program(code=code, **program))
+    assert outcome.status is RunStatus.SUCCEEDED, (outcome.error, outcome.stderr)
+    return outcome.results
+
+
+FORKED = "\nresults['forked'] = b'jail.forker' in open('/proc/self/cmdline', 'rb').read()"
+
+
+async def test_a_program_is_forked_and_cannot_tell_by_its_modules() -> None:
+    code = """
+import sys
+before = [name for name in ('numpy', 'pandas', 'scipy', 'matplotlib', 'jail') if name in sys.modules]
+import pandas
+import numpy.linalg
+results = {'before': before, 'same': sys.modules['numpy'] is numpy, 'spec': numpy.__spec__.origin == numpy.__file__,
+           'one': pandas.Series([1.5]).sum()}
+"""
+    async with forking() as engine:
+        told = await results(engine, code + FORKED)
+    assert told == {"before": [], "same": True, "spec": True, "one": 1.5, "forked": True}
+
+
+async def test_two_runs_share_no_state() -> None:
+    code = """
+import multiprocessing.process, os, random, tempfile, uuid
+import numpy
+results = {
+    'random': random.random(), 'numpy': numpy.random.random(), 'generator': numpy.random.default_rng().random(),
+    'uuid': str(uuid.uuid4()), 'name': tempfile.mktemp(), 'file': tempfile.NamedTemporaryFile(delete=False).name,
+    'key': bytes(multiprocessing.process.current_process().authkey).hex(),
+}
+kept = {'environment': os.environ.get('LEFT', ''), 'module': getattr(numpy, 'left', ''), 'files': os.listdir('.'),
+        'tmp': os.path.exists('/tmp/left')}
+os.environ['LEFT'] = numpy.left = 'x'
+open('left', 'w').close(); open('/tmp/left', 'w').close()
+results['kept'] = kept
+"""
+    preload = ("numpy", "tempfile", "multiprocessing.process")
+    async with forking(fork_server={"preload": preload}) as engine:
+        first, second = [await results(engine, code + FORKED) for _ in range(2)]
+    assert first.pop("forked")
+    assert second.pop("forked")
+    clean = {"environment": "", "module": "", "files": ["inputs"], "tmp": False}
+    assert first.pop("kept") == second.pop("kept") == clean
+    assert [name for name in first if first[name] == second[name]] == []
+
+
+async def test_numerical_libraries_get_their_threads_back() -> None:
+    code = (
+        "import numpy, os\na = numpy.ones((500, 500))\na @ a\nresults = {'threads': len(os.listdir('/proc/self/task'))}"
+    )
+    async with forking() as engine:
+        forked = await results(engine, code + FORKED)
+    async with open_local(ExecutionConfig(fork_server={"enabled": False})) as engine:
+        plain = await results(engine, code + FORKED)
+    assert (forked["forked"], plain["forked"]) == (True, False)
+    assert forked["threads"] == plain["threads"]
+
+
+async def test_inputs_are_there_and_cannot_be_changed(tmp_path: Path) -> None:
+    (tmp_path / "given").write_text("from the host")
+    code = """
+results = {name: open('inputs/' + name).read() for name in ('a', 'b b')}
+try: open('inputs/a', 'w')
+except OSError as error: results['refused'] = error.errno
+"""
+    async with forking() as engine:
+        told = await results(engine, code + FORKED, inputs={"a": tmp_path / "given", "b b": b"bytes"})
+    assert told.pop("refused") in (1, 13, 30)
+    assert told == {"a": "from the host", "b b": "bytes", "forked": True}
+
+
+async def test_other_limits_are_kept_by_an_interpreter_of_its_own() -> None:
+    async with forking() as engine:
+        told = await results(engine, "results = {}" + FORKED, limits=Limits(open_files=64))
+    assert told == {"forked": False}
+
+
+async def test_the_server_is_renewed_and_put_to_rest() -> None:
+    async with forking(fork_server={"runs": 6, "idle": 0.5}) as engine:
+        first = pool_of(engine)._server
+        for _ in range(8):
+            await results(engine, "results = {}")
+        assert await pool_of(engine).ready()
+        assert first is not None
+        await first.ended
+        second = pool_of(engine)._server
+        assert second not in (None, first)
+        await second.ended  # nobody wants anything of it
+        assert pool_of(engine)._server is None
+        await results(engine, "results = {}")
+        assert await pool_of(engine).ready()
+
+
+@pytest.mark.parametrize(
+    ("walls", "noticed"),
+    [
+        (Walls(seccomp=False), "make a user namespace"),
+        (Walls(network=False), "open a TCP connection to the host"),
+        (Walls(no_exec=False), "execute a file of the working folder"),
+        (Walls(rlimits=False), "open more files than the limit"),
+        (Walls(extra_environment={"API_KEY": "x"}), "find a secret in the environment"),
+    ],
+    ids=["seccomp", "network", "noexec", "rlimits", "environment"],
+)
+async def test_a_server_whose_wall_is_missing_is_not_used(walls: Walls, noticed: str) -> None:
+    async with open_local(ExecutionConfig(), walls=walls) as engine:
+        assert not await pool_of(engine).ready()
+        assert noticed in str(pool_of(engine).problem)
+
+
+def environment(folder: Path, files: dict[str, str]) -> Path:
+    """Make a virtual environment that runs code of ours when it starts."""
+    venv.create(folder, symlinks=True, with_pip=False)
+    packages = next(folder.glob("lib/python3*/site-packages"))
+    for name, content in files.items():
+        (packages / name).write_text(content)
+    return folder
+
+
+async def first_and_second(folder: Path) -> tuple[str | None, list[Outcome]]:
+    async with open_local(ExecutionConfig(python_env_path=folder)) as engine:
+        before = await engine.run(Program(code="results = {}" + FORKED))
+        await pool_of(engine).ready()
+        after = await engine.run(Program(code="results = {}" + FORKED))
+        return pool_of(engine).problem, [before, after]
+
+
+async def test_a_thread_that_the_environment_leaves_is_not_forked(tmp_path: Path) -> None:
+    thread = "import threading, time; threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+    problem, outcomes = await first_and_second(environment(tmp_path / "e", {"sitecustomize.py": thread}))
+    assert "1 threads are left after the imports" in str(problem)
+    assert [outcome.results for outcome in outcomes] == [{"forked": False}] * 2
+
+
+async def test_an_environment_that_ends_the_server_still_runs(tmp_path: Path) -> None:
+    end = "import os, sys; os._exit(3) if sys.flags.no_site else None\n"
+    problem, outcomes = await first_and_second(environment(tmp_path / "e", {"a.pth": end}))
+    assert "the fork server ended" in str(problem)
+    assert [outcome.results for outcome in outcomes] == [{"forked": False}] * 2
+
+
+HOSTILE = """
+import os, socket, sys
+def tried(work):
+    try: return repr(work())
+    except BaseException as error: return type(error).__name__
+seen = {
+    'host': tried(lambda: open(FILE).read()),
+    'write': tried(lambda: open(FILE, 'w')),
+    'network': tried(lambda: socket.create_connection(('127.0.0.1', PORT), 1)),
+    'secret': os.environ.get('OSPREY_TEST_SECRET'),
+    'root': sorted(os.listdir('/')),
+    'mount': tried(lambda: __import__('ctypes').CDLL(None, use_errno=True).mount(b'tmpfs', b'/tmp', b'tmpfs', 0, None)),
+    'unshare': tried(lambda: __import__('ctypes').CDLL(None).unshare(0x10000000)),
+}
+sys.seen = seen
+"""
+
+
+async def test_code_of_a_hostile_environment_runs_inside_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OSPREY_TEST_SECRET", "of the service")
+    secret = tmp_path / "secret"
+    secret.write_text("of the host")
+    secret.chmod(0o666)
+    server = await asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        hostile = HOSTILE.replace("FILE", repr(str(secret))).replace("PORT", str(port))
+        place = environment(tmp_path / "e", {"hostile.py": hostile, "a.pth": "import hostile\n"})
+        async with open_local(ExecutionConfig(python_env_path=place)) as engine:
+            assert await pool_of(engine).ready(), pool_of(engine).problem
+            told = await results(engine, "import sys\nresults = dict(sys.seen)" + FORKED)
+    assert told["forked"]
+    assert (told["host"], told["secret"]) == ("FileNotFoundError", None)
+    assert told["write"] in ("FileNotFoundError", "PermissionError", "OSError")
+    assert told["network"] in ("ConnectionRefusedError", "OSError")
+    assert (told["mount"], told["unshare"]) == ("-1", "-1")
+    assert secret.read_text() == "of the host"
+
+
+AS_USER = """
+import asyncio, json, os
+from osprey_executor.execution import Program, open_engine
+
+async def main():
+    async with open_engine("local") as engine:
+        ready = await engine.pool.ready()
+        told = {"uid": os.getuid(), "ready": ready, "problem": engine.pool.problem, "runs": []}
+        for code in ("results = {'a': 1}", "raise ValueError('x')", "import os; os._exit(7)",
+                     "import os, signal\\nfor n in (2, 9, 15, 19): os.kill(1, n)\\nresults = {}"):
+            outcome = await engine.run(Program(code=code + FORKED if "results" in code else code))
+            told["runs"].append([outcome.status, outcome.results.get("forked"), outcome.error and outcome.error.type])
+    print(json.dumps(told))
+asyncio.run(main())
+"""
+
+
+def test_an_ordinary_user_forks_too(as_user: Callable[..., str]) -> None:
+    told = json.loads(as_user(f"FORKED = {FORKED!r}\n" + AS_USER).splitlines()[-1])
+    assert told["uid"] != 0 or os.getuid() != 0
+    assert told["ready"], told["problem"]
+    assert told["runs"] == [
+        ["succeeded", True, None],
+        ["failed", None, "ValueError"],
+        ["failed", None, "SystemExit"],
+        ["succeeded", True, None],
+    ]

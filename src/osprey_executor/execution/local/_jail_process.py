@@ -18,9 +18,9 @@ from osprey_executor.execution.local._sandbox import Ending, Exceeded, LaunchErr
 from osprey_executor.text import visible
 
 if TYPE_CHECKING:
-    from osprey_executor.execution.local.jail.spec import JailSpec
+    from osprey_executor.execution.local.jail.spec import Line
 
-_START = "import sys; sys.path.insert(0, sys.argv[1]); from jail.launcher import main; main()"
+_START = "import sys; sys.path.insert(0, sys.argv[1]); from jail.{} import main; main()"
 _ROOM = str(Path(jail.__file__).parent.parent)
 _ENVIRONMENT = {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"}
 _PATIENCE = 2.0
@@ -31,7 +31,10 @@ _MESSAGE = 4096
 class JailProcess:
     """A launcher and all below it."""
 
-    def __init__(self, spec: JailSpec, *, linked: bool) -> None:
+    _module = "launcher"
+    """What of `jail` is launched."""
+
+    def __init__(self, spec: Line, *, linked: bool) -> None:
         """Start it; `spec` lacks only the descriptors, which are made here. `linked`: the code gets a runtime socket.
 
         Raises:
@@ -55,7 +58,7 @@ class JailProcess:
         loop.add_reader(self._control, self._hear)
         loop.add_reader(self._process_fd, self._note_end)
 
-    def _start(self, spec: JailSpec, linked: bool, undo: contextlib.ExitStack) -> None:
+    def _start(self, spec: Line, linked: bool, undo: contextlib.ExitStack) -> None:
         self._control, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         undo.enter_context(self._control)
         self._control.setblocking(False)
@@ -72,7 +75,7 @@ class JailProcess:
             os.lseek(told, 0, os.SEEK_SET)
             inherited = [told, far.fileno(), stdout, stderr, *([runtime.fileno()] if runtime else [])]
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _START, _ROOM, str(told)],
+                [sys.executable, "-I", "-S", "-c", _START.format(self._module), _ROOM, str(told)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,

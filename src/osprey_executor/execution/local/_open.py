@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,14 +17,17 @@ from osprey_executor.execution.local._fonts import Fonts
 from osprey_executor.execution.local._interpreter import find_interpreter
 from osprey_executor.execution.local._jail import JailSandbox, Walls
 from osprey_executor.execution.local._plain import PlainSandbox
-from osprey_executor.execution.local._probes import Prober
+from osprey_executor.execution.local._probes import Expected, Prober
+from osprey_executor.execution.local._restricted import RestrictedSandbox, RestrictedWalls
 from osprey_executor.execution.local._root import temporary_root
 from osprey_executor.execution.local._staging import stage_guest
 
 
 @asynccontextmanager
-async def open_local(config: ExecutionConfig, *, walls: Walls | None = None) -> AsyncGenerator[LocalEngine]:
-    """Open the local engine; see `open_engine`. `walls` is for tests: an engine with a wall missing is not proven."""
+async def open_local(
+    config: ExecutionConfig, *, walls: Walls | None = None, restricted_walls: RestrictedWalls | None = None
+) -> AsyncGenerator[LocalEngine]:
+    """Open the local engine; see `open_engine`. Walls are for tests: an engine that lacks one is not proven."""
     interpreter = find_interpreter(config.python_env_path)
     async with contextlib.AsyncExitStack() as life:
         place = contextlib.ExitStack()
@@ -35,13 +39,19 @@ async def open_local(config: ExecutionConfig, *, walls: Walls | None = None) -> 
             sandbox = PlainSandbox(interpreter, library)
             yield LocalEngine(sandbox, interpreter, config.limits, root, None, details, _nothing)
             return
-        filters = await asyncio.to_thread(_seccomp.programs)
-        jails = JailSandbox(interpreter, library, filters, walls)
-        details |= {"seccomp": hashlib.sha256(b"".join(filters)).hexdigest(), "visible": jails.visible_paths}
-        prober = Prober(jails, interpreter, tuple(jails.top), root)
-        fonts = await asyncio.to_thread(Fonts, jails, interpreter, root)
-        engine = LocalEngine(jails, interpreter, config.limits, root, prober, details, fonts.wanted)
-        if walls is None:
+        if config.isolation == "restricted":
+            filters = await asyncio.to_thread(_seccomp.restricted_programs)
+            sandbox = RestrictedSandbox(interpreter, library, root, filters, restricted_walls)
+            expected = Expected(shared=True, other_user=not sandbox.private_user and os.geteuid() == 0)
+        else:
+            filters = await asyncio.to_thread(_seccomp.programs)
+            sandbox = JailSandbox(interpreter, library, filters, walls)
+            expected = Expected(top=tuple(sandbox.top))
+        details |= {"seccomp": hashlib.sha256(b"".join(filters)).hexdigest(), "visible": sandbox.visible_paths}
+        prober = Prober(sandbox, interpreter, expected, root)
+        fonts = await asyncio.to_thread(Fonts, sandbox, interpreter, root)
+        engine = LocalEngine(sandbox, interpreter, config.limits, root, prober, details, fonts.wanted)
+        if walls is None and restricted_walls is None:
             await engine.prove()
         try:
             yield engine

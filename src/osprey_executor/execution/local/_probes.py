@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,12 +28,24 @@ _FOUND = TypeAdapter(list[Probe])
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What differs between sandboxes. Everything else must be refused by all."""
+
+    top: tuple[str, ...] = ()
+    """What the root folder may show."""
+    shared: bool = False
+    """Paths and process ids are the host's own, so there is more that must be refused."""
+    other_user: bool = False
+    """The code's user is root without power: it must not become anybody else."""
+
+
+@dataclass(frozen=True)
 class Prober:
     """Probes one sandbox."""
 
     sandbox: Sandbox
     interpreter: Interpreter
-    top: tuple[str, ...]
+    expected: Expected
     root: Path
 
     async def look(self) -> list[Probe]:
@@ -44,7 +57,12 @@ class Prober:
         async with bait(self.root) as there:
             known = {
                 "file": str(there.file),
-                "top": list(self.top),
+                "top": list(self.expected.top),
+                "shared": self.expected.shared,
+                "bounded": not self.expected.shared or os.geteuid() == 0,
+                "user": 1 if self.expected.other_user else 0,
+                "closed": [str(self.root), self.sandbox.library],
+                "datagrams": str(there.datagrams),
                 "tcp": there.tcp,
                 "udp": there.udp,
                 "abstract": there.abstract,
@@ -53,7 +71,11 @@ class Prober:
                 "too_much": _SMALL.memory + 2048 * _MIB,
                 "open_files": _SMALL.open_files,
             }
-            end = await self._run("attempts", json.dumps(known))
+            names = ("attempts", "attempts_outside") if self.expected.shared else ("attempts",)
+            ends = [await self._run(name, json.dumps(known)) for name in names]
+        return [probe for end in ends for probe in self._found(end)]
+
+    def _found(self, end: ScriptEnd) -> list[Probe]:
         try:
             return _FOUND.validate_json(end.stdout)
         except ValueError:

@@ -19,7 +19,8 @@ class LaunchError(Exception):
 class Exceeded:
     """A limit of the whole tree that the monitor saw passed."""
 
-    what: Literal["memory", "processes"]
+    what: Literal["memory", "processes", "folder", "files", "tmp", "deep", "closed"]
+    """The last two: folders that cannot be measured, for how deep they are or who may look into them."""
     amount: int
 
 
@@ -91,7 +92,7 @@ class Sandbox(Protocol):
 
     @property
     def level(self) -> str:
-        """Return `full` or `none`."""
+        """Return `full`, `restricted` or `none`."""
         ...
 
     @property

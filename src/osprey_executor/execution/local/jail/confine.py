@@ -10,7 +10,7 @@ from . import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .spec import JailSpec
+    from .spec import JailSpec, Line
 
 RUNTIME = 3
 """Descriptor of the runtime socket in the code's process."""
@@ -20,7 +20,7 @@ def become_code(spec: JailSpec, complain: int) -> None:
     """Drop all power and exec the interpreter. Returns never; a failure is written to the descriptor `complain`."""
     try:
         os.setsid()
-        complain = _arrange_descriptors(spec, complain)
+        complain = arrange_descriptors(spec, complain, owner=spec["code_id"] if spec["identity_map"] else -1)
         set_limits(spec["rlimits"])
         kernel.drop_bounding_set()
         if spec["identity_map"]:
@@ -52,13 +52,16 @@ def set_limits(limits: list[tuple[int, int, int]]) -> None:
         resource.setrlimit(which, (soft, hard))
 
 
-def _arrange_descriptors(spec: JailSpec, complain: int) -> int:
+def arrange_descriptors(spec: Line, complain: int, owner: int) -> int:
+    """Give the exec nothing but 0 to 2, and 3 if there is a runtime socket; return where `complain` is now.
+
+    The output becomes the property of `owner`, unless that is -1.
+    """
     complain = fcntl.fcntl(complain, fcntl.F_DUPFD_CLOEXEC, RUNTIME + 1)
-    owner = spec["code_id"]
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     for source, target in ((spec["stdout"], 1), (spec["stderr"], 2)):
-        if spec["identity_map"]:  # else /dev/stdout could not be opened by the code's user
+        if owner >= 0:  # else /dev/stdout could not be opened by the code's user
             os.fchown(source, owner, owner)
         os.dup2(source, target)
     if spec["runtime"] >= 0:

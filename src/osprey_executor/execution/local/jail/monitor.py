@@ -96,7 +96,7 @@ def _give_up_power(spec: JailSpec) -> None:
         os.setresgid(other, other, other)
         os.setresuid(other, other, other)
     # Enough to see how much memory a process of another user shares, and one that hides from its own.
-    kernel.drop_capabilities(keep=kernel.CAP_SYS_PTRACE)
+    kernel.drop_capabilities(kernel.CAP_SYS_PTRACE)
     kernel.hide_memory()
     kernel.die_with_parent()
 

@@ -12,8 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypedDict
 
-    class JailSpec(TypedDict):
-        """All that the launcher knows. Descriptors are numbers in the launcher; sizes are in bytes."""
+    class Line(TypedDict):
+        """How what is launched speaks with the service. Descriptors are numbers in the launcher."""
 
         parent: int
         """Process id of the service: the launcher dies with it."""
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
         """The code's socket to the service, or -1."""
         stdout: int
         stderr: int
+
+    class JailSpec(Line):
+        """All that the launcher knows. Sizes are in bytes."""
+
         identity_map: bool
         """As root: every id stands for itself inside, and the code runs as `code_id`. Else one id, the caller's own."""
         code_id: int

@@ -37,9 +37,12 @@ def limits() -> Limits:
 
 @pytest.fixture
 def as_user(tmp_path: Path) -> Callable[..., str]:
-    """Run a script under an ordinary user id, with this interpreter and this package; return what it prints."""
+    """Run a script under an ordinary user id, with this interpreter and this package; return what it prints.
 
-    def run(script: str, *arguments: str) -> str:
+    With `stay_root`, root stays root, but interpreter and package are where every user can reach them.
+    """
+
+    def run(script: str, *arguments: str, stay_root: bool = False) -> str:
         path = tmp_path / "as_user.py"
         path.write_text(script, encoding="utf-8")
         path.chmod(0o644)
@@ -49,7 +52,7 @@ def as_user(tmp_path: Path) -> Callable[..., str]:
             capture_output=True,
             text=True,
             timeout=100,
-            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+            env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **({"STAY_ROOT": "1"} if stay_root else {})},
         )
         assert found.returncode == 0, found.stderr
         return found.stdout

@@ -1,7 +1,8 @@
-"""Runs a script as an ordinary user who can reach this interpreter and this package.
+"""Runs a script as an ordinary user who can reach this interpreter and this package, or as root where others can.
 
 As root, the interpreter may lie below a folder that no other user can enter. So in a mount namespace of its own, which
-nobody else sees, what is needed is bound to a place that everybody can reach, and then all power is given up.
+nobody else sees, what is needed is bound to a place that everybody can reach, and then all power is given up, unless
+the environment says STAY_ROOT.
 """
 
 import os
@@ -34,9 +35,10 @@ def main() -> None:
         (place / name).mkdir(parents=True)
         kernel.attach_tree(tree, str(place / name))
     (place / "script.py").write_text(code, encoding="utf-8")
-    os.setgroups([])
-    os.setresgid(_USER, _USER, _USER)
-    os.setresuid(_USER, _USER, _USER)
+    if os.environ.get("STAY_ROOT") is None:
+        os.setgroups([])
+        os.setresgid(_USER, _USER, _USER)
+        os.setresuid(_USER, _USER, _USER)
     os.chdir("/tmp")
     executable = place / "python" / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
     environment = {

@@ -16,11 +16,9 @@ _CONTAINER = (
     "which isolates code on this machine without Docker"
 )
 _NOT_LINUX = (
-    "the local engine isolates code with Linux namespaces, and this is {platform}: use a Linux machine, a Linux "
-    "virtual machine or WSL 2; or, if no containment is wanted, write execution.isolation: none into the configuration"
-)
-_RESTRICTED = (
-    "execution.isolation: restricted comes with a later release: use full, or, if no containment is wanted, none"
+    "the local engine isolates code with Linux namespaces or Landlock, and this is {platform}: use a Linux machine, a "
+    "Linux virtual machine or WSL 2; or, if no containment is wanted, write execution.isolation: none into the "
+    "configuration"
 )
 
 
@@ -54,9 +52,7 @@ def engine_problem(section: ExecutionConfig) -> str | None:
     """Return why no engine can give what `section` demands, as far as can be told without starting one."""
     if section.execution_method == "container":
         return _CONTAINER
-    if section.isolation == "restricted":
-        return _RESTRICTED
-    if section.isolation == "full" and not sys.platform.startswith("linux"):
+    if section.isolation != "none" and not sys.platform.startswith("linux"):
         return _NOT_LINUX.format(platform=sys.platform)
     return None
 

@@ -1,4 +1,4 @@
-"""matplotlib's list of fonts, made once for each environment and copied into every jail.
+"""matplotlib's list of fonts, made once for each environment and copied into every sandbox.
 
 Without it the first plot of every run would look through all fonts of the system, which takes a second or more. The
 list is made in a jail in which no program runs, so no program can leave anything for the next.
@@ -13,15 +13,15 @@ import importlib.resources
 import os
 import tempfile
 from pathlib import Path
+from typing import Protocol
 
 from platformdirs import user_cache_path
 
 from osprey_executor.errors import PythonExecutorException
 from osprey_executor.execution.local._collect import collect
 from osprey_executor.execution.local._interpreter import Interpreter
-from osprey_executor.execution.local._jail import JailSandbox
 from osprey_executor.execution.local._patience import uninterrupted
-from osprey_executor.execution.local._sandbox import Job, LaunchError
+from osprey_executor.execution.local._sandbox import Job, LaunchError, Sandbox
 from osprey_executor.execution.local._script import let_go
 from osprey_executor.execution.local._staging import stage_program
 from osprey_executor.models import Limits, Program
@@ -30,10 +30,16 @@ _MIB = 1 << 20
 _LIMITS = Limits(timeout=60.0, folder=4 * _MIB, files=16)
 
 
+class FontedSandbox(Sandbox, Protocol):
+    """A sandbox that gives each job the list at `fonts`, if there is one."""
+
+    fonts: Path | None
+
+
 class Fonts:
     """The list of one sandbox: used where it is there, made in the background once a program has plotted."""
 
-    def __init__(self, sandbox: JailSandbox, interpreter: Interpreter, root: Path) -> None:
+    def __init__(self, sandbox: FontedSandbox, interpreter: Interpreter, root: Path) -> None:
         """Give `sandbox` the list that this user's cache has for its environment, if any."""
         self._sandbox, self._root = sandbox, root
         self._folder = _folder_for(interpreter)
@@ -79,9 +85,9 @@ def _folder_for(interpreter: Interpreter) -> Path | None:
     return None
 
 
-async def _make(sandbox: JailSandbox, temporary: Path, program: Program) -> Path | None:
+async def _make(sandbox: FontedSandbox, temporary: Path, program: Program) -> Path | None:
     staged = stage_program(temporary / "job", program, private_user=True)
-    running = sandbox.start(Job(b"", _LIMITS, staged, ("-I", "-B", str(sandbox.code_path))))
+    running = sandbox.start(Job(b"", _LIMITS, staged, ("-I", "-B", str(sandbox.code_path or staged.code))))
     try:
         async with asyncio.timeout(_LIMITS.timeout):
             ending = await running.ended()

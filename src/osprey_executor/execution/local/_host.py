@@ -21,12 +21,13 @@ class Bait:
     tcp: int
     udp: int
     abstract: str
+    datagrams: Path
     processes: tuple[int, ...]
 
 
 @asynccontextmanager
 async def bait(root: Path) -> AsyncGenerator[Bait]:
-    """Put up a file that anybody may read, a TCP and a UDP port on loopback, and an abstract socket."""
+    """Put up a file that anybody may read, a TCP and a UDP port on loopback, and two unix sockets."""
     loop = asyncio.get_running_loop()
     file = root / "host-file"
     file.write_text("of the host\n", encoding="ascii")
@@ -40,10 +41,15 @@ async def bait(root: Path) -> AsyncGenerator[Bait]:
         abstract = open_sockets.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
         abstract.bind("\0" + name)
         abstract.listen()
+        datagrams = open_sockets.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
+        datagrams.bind(str(root / "datagrams"))
+        (root / "datagrams").chmod(0o666)
         loop.add_reader(udp, _echo, udp)
         open_sockets.callback(loop.remove_reader, udp)
-        yield Bait(file, tcp.getsockname()[1], udp.getsockname()[1], name, (os.getpid(), os.getppid()))
+        processes = tuple(process for process in (os.getpid(), os.getppid()) if process > 0)
+        yield Bait(file, tcp.getsockname()[1], udp.getsockname()[1], name, root / "datagrams", processes)
     file.unlink()
+    (root / "datagrams").unlink()
 
 
 def _echo(udp: socket.socket) -> None:

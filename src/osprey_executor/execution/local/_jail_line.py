@@ -9,6 +9,7 @@ import socket
 import sys
 from abc import ABC, abstractmethod
 
+from osprey_executor.execution.local._collect import is_untouched
 from osprey_executor.execution.local._refusals import explain
 from osprey_executor.execution.local._sandbox import Ending, Exceeded, LaunchError, NeverBegan
 
@@ -74,6 +75,11 @@ class JailLine(ABC):
     def folder(self) -> int | None:
         """Return the descriptor of the working folder, which outlives the jail."""
         return self._folder
+
+    @property
+    def closes_at_once(self) -> bool:
+        """Whether `close` takes no time: it frees the working folder, which is empty."""
+        return self._folder is None or is_untouched(self._folder)
 
     def close(self) -> None:
         """Let go of everything; only after `ended`."""

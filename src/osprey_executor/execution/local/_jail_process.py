@@ -20,7 +20,7 @@ from osprey_executor.text import visible
 if TYPE_CHECKING:
     import asyncio
 
-    from osprey_executor.execution.local.jail.spec import JailSpec
+    from osprey_executor.execution.local.jail.spec import Line
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from jail.{module} import main; main()"
 _ROOM = str(Path(jail.__file__).parent.parent)
@@ -65,7 +65,10 @@ def complaint(process: subprocess.Popen[bytes]) -> str:
 class JailProcess(JailLine):
     """A launcher and all below it."""
 
-    def __init__(self, spec: JailSpec, *, linked: bool) -> None:
+    _module = "launcher"
+    """What of `jail` is launched."""
+
+    def __init__(self, spec: Line, *, linked: bool) -> None:
         """Start it; `spec` lacks only the descriptors. `linked`: the code gets a runtime socket.
 
         Raises:
@@ -79,14 +82,14 @@ class JailProcess(JailLine):
             raise LaunchError(f"the launcher of the jail cannot be started: {error}") from error
         self._loop.add_reader(self._process_fd, self._note_end)
 
-    def _start(self, spec: JailSpec) -> None:
+    def _start(self, spec: Line) -> None:
         names = ("control", "stdout", "stderr", "runtime")
         with contextlib.ExitStack() as undo:
             undo.callback(self._kept.close)
             undo.callback(self._loop.remove_reader, self._control)
             with self.far:
                 told = {**spec, "runtime": -1, **dict(zip(names, self.far_ends, strict=False))}
-                self._process = launch("launcher", told, self.far_ends)
+                self._process = launch(self._module, told, self.far_ends)
             undo.callback(self._process.wait)
             undo.callback(self._process.kill)
             self._process_fd = os.pidfd_open(self._process.pid)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import hashlib
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -19,47 +20,51 @@ from osprey_executor.execution.local._interpreter import find_interpreter
 from osprey_executor.execution.local._jail import JailSandbox, Walls
 from osprey_executor.execution.local._plain import PlainSandbox
 from osprey_executor.execution.local._pool import Pool
-from osprey_executor.execution.local._probes import Prober
+from osprey_executor.execution.local._probes import Expected, Prober
+from osprey_executor.execution.local._restricted import RestrictedSandbox, RestrictedWalls
 from osprey_executor.execution.local._root import temporary_root
 from osprey_executor.execution.local._sandbox import Job
 from osprey_executor.execution.local._script import run_as_program, run_script
 from osprey_executor.execution.local._server import ForkServer
 from osprey_executor.execution.local._spare import Spare
 from osprey_executor.execution.local._staging import stage_guest, stage_room
-from osprey_executor.models import Limits
 
 
 @asynccontextmanager
-async def open_local(config: ExecutionConfig, *, walls: Walls | None = None) -> AsyncGenerator[LocalEngine]:
-    """Open the local engine; see `open_engine`. `walls` is for tests: an engine with a wall missing is not proven."""
+async def open_local(
+    config: ExecutionConfig, *, walls: Walls | None = None, restricted_walls: RestrictedWalls | None = None
+) -> AsyncGenerator[LocalEngine]:
+    """Open the local engine; see `open_engine`. Walls are for tests: an engine that lacks one is not proven."""
     interpreter = find_interpreter(config.python_env_path)
     async with contextlib.AsyncExitStack() as life:
         place = contextlib.ExitStack()
         life.push_async_callback(asyncio.to_thread, place.close)  # removing outputs may take a while
         root = await asyncio.to_thread(place.enter_context, temporary_root())
         library = await asyncio.to_thread(stage_guest, root)
-        room = await asyncio.to_thread(stage_room, root)
         details = {"guest": await asyncio.to_thread(_digest, library)}
         if config.isolation == "none":
-            sandbox = PlainSandbox(interpreter, library)
-            yield LocalEngine(sandbox, interpreter, config.limits, root, None, details, _nothing)
-            return
-        filters = await asyncio.to_thread(_seccomp.programs)
-        jails = JailSandbox(interpreter, library, room, filters, walls)
-        details |= {"seccomp": hashlib.sha256(b"".join(filters.code)).hexdigest(), "visible": jails.visible_paths}
-        prober = Prober(functools.partial(run_script, jails), interpreter, tuple(jails.top), root)
-        fonts = await asyncio.to_thread(Fonts, jails, interpreter, root)
-        served = functools.partial(_prober_of, prober, config.limits)
-        engine = LocalEngine(jails, interpreter, config.limits, root, prober, details, fonts.wanted)
-        if config.fork_server.enabled:
-            engine.pool = jails.pool = Pool(
-                functools.partial(jails.start_server, config.limits, config.fork_server.preload),
-                lambda server: served(server).prove(),
-                config.limits,
-                config.fork_server,
+            yield LocalEngine(
+                PlainSandbox(interpreter, library), interpreter, config.limits, root, None, details, _nothing
             )
-            life.push_async_callback(jails.pool.close)
-        if walls is None:
+            return
+        sandbox: RestrictedSandbox | JailSandbox
+        if config.isolation == "restricted":
+            filters = await asyncio.to_thread(_seccomp.restricted_programs)
+            sandbox = RestrictedSandbox(interpreter, library, root, filters, restricted_walls)
+            expected = Expected(shared=True, other_user=not sandbox.private_user and os.geteuid() == 0)
+        else:
+            both = await asyncio.to_thread(_seccomp.programs)
+            filters = both.code
+            sandbox = JailSandbox(interpreter, library, await asyncio.to_thread(stage_room, root), both, walls)
+            expected = Expected(top=tuple(sandbox.top))
+        details |= {"seccomp": hashlib.sha256(b"".join(filters)).hexdigest(), "visible": sandbox.visible_paths}
+        prober = Prober(functools.partial(run_script, sandbox), interpreter, expected, root, sandbox.library)
+        fonts = await asyncio.to_thread(Fonts, sandbox, interpreter, root)
+        engine = LocalEngine(sandbox, interpreter, config.limits, root, prober, details, fonts.wanted)
+        if isinstance(sandbox, JailSandbox) and config.fork_server.enabled:
+            engine.pool = sandbox.pool = _pool(sandbox, prober, config)
+            life.push_async_callback(engine.pool.close)
+        if walls is None and restricted_walls is None:
             await engine.prove()
         try:
             yield engine
@@ -68,15 +73,17 @@ async def open_local(config: ExecutionConfig, *, walls: Walls | None = None) -> 
             await fonts.stop()
 
 
-def _prober_of(prober: Prober, limits: Limits, server: ForkServer) -> Prober:
-    """Return what probes the jails of a fork server."""
+def _pool(sandbox: JailSandbox, prober: Prober, config: ExecutionConfig) -> Pool:
+    async def prove(server: ForkServer) -> None:
+        def begin(job: Job) -> Spare:
+            spare = server.spawn()
+            spare.begin(job, server.fetch)
+            return spare
 
-    def begin(job: Job) -> Spare:
-        spare = server.spawn()
-        spare.begin(job, server.fetch)
-        return spare
+        await replace(prober, run=functools.partial(run_as_program, begin), small=config.limits).prove()
 
-    return replace(prober, run=functools.partial(run_as_program, begin), small=limits)
+    start = functools.partial(sandbox.start_server, config.limits, config.fork_server.preload)
+    return Pool(start, prove, config.limits, config.fork_server)
 
 
 def _digest(folder: Path) -> str:

@@ -105,17 +105,41 @@ def _of_program(case: Case, error: GuestError) -> Judgement:
 
 
 def _exceeded(case: Case) -> str:
-    exceeded = case.ending.exceeded
+    exceeded, limits = case.ending.exceeded, case.limits
     assert exceeded is not None
-    if exceeded.what == "memory":
-        return (
-            f"memory limit {show_size(case.limits.memory)} exceeded (limits.memory): the program and its children "
-            f"held {show_size(exceeded.amount)} and were ended"
-        )
-    return (
-        f"process limit {case.limits.processes} exceeded (limits.processes): there were {exceeded.amount} processes "
-        "and threads, and all were ended"
-    )
+    match exceeded.what:
+        case "memory":
+            return (
+                f"memory limit {show_size(limits.memory)} exceeded (limits.memory): the program and its children "
+                f"held {show_size(exceeded.amount)} and were ended"
+            )
+        case "processes":
+            return (
+                f"process limit {limits.processes} exceeded (limits.processes): there were {exceeded.amount} processes "
+                "and threads, and all were ended"
+            )
+        case "folder":
+            return (
+                f"folder limit {show_size(limits.folder)} exceeded (limits.folder): the working folder held "
+                f"{show_size(exceeded.amount)}, and the program was ended"
+            )
+        case "files":
+            return (
+                f"file limit {limits.files} exceeded (limits.files): there were {exceeded.amount} files and folders in "
+                "the working folder, and the program was ended"
+            )
+        case "tmp":
+            return (
+                f"limit {show_size(limits.tmp)} for temporary files exceeded (limits.tmp): there were "
+                f"{show_size(exceeded.amount)}, or too many files, and the program was ended"
+            )
+        case "deep":
+            return "folders were nested more than 64 deep, which cannot be watched; the program was ended"
+        case "closed":
+            return (
+                "a folder was closed to its own user, so what is in it cannot be watched; the program was ended: make "
+                "folders that their owner can list"
+            )
 
 
 def _signalled(case: Case, number: int) -> str:

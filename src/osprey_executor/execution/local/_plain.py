@@ -134,6 +134,11 @@ class PlainProcess:
     def forget(self) -> None:
         """Nothing listens in the event loop."""
 
+    @property
+    def closes_at_once(self) -> bool:
+        """Whether `close` takes no time."""
+        return True
+
     def close(self) -> None:
         """Let go of the descriptors."""
         if self._ours is not None:

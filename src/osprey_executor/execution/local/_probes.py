@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,14 +28,28 @@ _FOUND = TypeAdapter(list[Probe])
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What differs between sandboxes. Everything else must be refused by all."""
+
+    top: tuple[str, ...] = ()
+    """What the root folder may show."""
+    shared: bool = False
+    """Paths and process ids are the host's own, so there is more that must be refused."""
+    other_user: bool = False
+    """The code's user is root without power: it must not become anybody else."""
+
+
+@dataclass(frozen=True)
 class Prober:
     """Probes one sandbox."""
 
     run: Callable[..., Awaitable[ScriptEnd]]
     """Runs a script of `inside` by name, with arguments and `limits=`."""
     interpreter: Interpreter
-    top: tuple[str, ...]
+    expected: Expected
     root: Path
+    library: str
+    """Where the guest library is for the code."""
     small: Limits = _SMALL
     """Limits of what is run."""
 
@@ -45,9 +60,14 @@ class Prober:
             LaunchError: the sandbox does not start, or its interpreter does not work.
         """
         async with bait(self.root) as there:
-            known = {
+            known: dict[str, Any] = {
                 "file": str(there.file),
-                "top": list(self.top),
+                "top": list(self.expected.top),
+                "shared": self.expected.shared,
+                "bounded": not self.expected.shared or os.geteuid() == 0,
+                "user": 1 if self.expected.other_user else 0,
+                "closed": [str(self.root), self.library],
+                "datagrams": str(there.datagrams),
                 "tcp": there.tcp,
                 "udp": there.udp,
                 "abstract": there.abstract,
@@ -56,7 +76,11 @@ class Prober:
                 "too_much": self.small.memory + 2048 * _MIB,
                 "open_files": self.small.open_files,
             }
-            end = await self._run("attempts", json.dumps(known))
+            names = ("attempts", "attempts_outside") if self.expected.shared else ("attempts",)
+            ends = [await self._run(name, json.dumps(known)) for name in names]
+        return [probe for end in ends for probe in self._found(end)]
+
+    def _found(self, end: ScriptEnd) -> list[Probe]:
         try:
             return _FOUND.validate_json(end.stdout)
         except ValueError:

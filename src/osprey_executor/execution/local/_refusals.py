@@ -1,4 +1,4 @@
-"""Why this machine forbids a jail, and the exact remedies. Nothing is ever downgraded instead."""
+"""Why this machine forbids a sandbox, and the exact remedies. Nothing is ever downgraded instead."""
 
 from __future__ import annotations
 
@@ -21,6 +21,14 @@ _APPARMOR = (
 )
 _LIMITED = {FOLDER: "limits.folder or limits.files", "/tmp": "limits.tmp", "/dev/shm": "limits.memory"}  # noqa: S108
 """The file systems of the jail that hold what the code writes, and what gives them their size."""
+_OTHER_CHOICE = (
+    "Or write execution.isolation: restricted into the configuration: it needs no namespaces, but Linux 6.12 or newer "
+    "with Landlock, and has neither gateways nor a network of its own."
+)
+_LANDLOCK_OFF = (
+    "Landlock is part of this kernel but not in use: add landlock to the list lsm=... on the kernel's command line "
+    "(the present list is in /sys/kernel/security/lsm) and restart the machine"
+)
 _LAST_RESORT = (
     "If no containment is wanted, write execution.isolation: none into the configuration; it is never taken by itself."
 )
@@ -31,7 +39,42 @@ def explain(number: int, what: str, python: str) -> str:
     seen = f"{what} failed with {errno.errorcode.get(number, number)} ({os.strerror(number)})"
     causes = list(_causes(number, what, python))
     told = "\n".join(f"- {cause}" for cause in causes) or "- no known cause; the kernel's log may tell more"
-    return f"this machine does not allow the jail of the local engine: {seen}\n{told}\n{_LAST_RESORT}"
+    return f"this machine does not allow the jail of the local engine: {seen}\n{told}\n{_OTHER_CHOICE}\n{_LAST_RESORT}"
+
+
+def explain_restricted(number: int, what: str) -> str:
+    """Return cause and remedies for a call `what` of the monitor of a restricted sandbox that failed with `number`."""
+    seen = f"{what} failed with {errno.errorcode.get(number, number)} ({os.strerror(number)})"
+    causes = list(_restricted_causes(number, what))
+    told = "\n".join(f"- {cause}" for cause in causes) or "- no known cause; the kernel's log may tell more"
+    return f"this machine does not allow restricted isolation: {seen}\n{told}\n{_LAST_RESORT}"
+
+
+def _restricted_causes(number: int, what: str) -> Iterator[str]:
+    if what.startswith("exec "):
+        yield from _exec_causes(number, what.removeprefix("exec ").partition(":")[0])
+    elif what == "sched_setscheduler":
+        yield (
+            "programs would run as root, whose processes the kernel does not limit, and their monitor may not come "
+            "first: make this Python, its packages and TMPDIR readable for all (chmod -R a+rX, and all folders above), "
+            "so that programs get a user of their own, or run the service as an ordinary user"
+        )
+    elif what.endswith("/children"):
+        yield f"the kernel {os.uname().release} does not tell the children of a process: it needs CONFIG_PROC_CHILDREN"
+    elif what.startswith("landlock of version"):
+        yield (
+            f"the kernel {os.uname().release} has {what}; version 6 is needed, as it keeps signals of the code inside: "
+            "use Linux 6.12 or newer, or allow namespaces and set execution.isolation: full"
+        )
+    elif what.startswith("landlock") and number == errno.EOPNOTSUPP:
+        yield _LANDLOCK_OFF
+    elif what.startswith("landlock") and _filtered():
+        yield (
+            "this process runs under a seccomp filter, as in a container, that forbids Landlock: use a container "
+            "runtime whose default profile allows it, or start the container with --security-opt seccomp=unconfined"
+        )
+    elif what.startswith("landlock") and number == errno.ENOSYS:
+        yield f"the kernel {os.uname().release} has no Landlock: use Linux 6.12 or newer with CONFIG_SECURITY_LANDLOCK"
 
 
 def _causes(number: int, what: str, python: str) -> Iterator[str]:

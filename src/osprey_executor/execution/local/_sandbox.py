@@ -23,7 +23,8 @@ class NeverBegan(LaunchError):
 class Exceeded:
     """A limit of the whole tree that the monitor saw passed."""
 
-    what: Literal["memory", "processes"]
+    what: Literal["memory", "processes", "folder", "files", "tmp", "deep", "closed"]
+    """The last two: folders that cannot be measured, for how deep they are or who may look into them."""
     amount: int
 
 
@@ -94,6 +95,11 @@ class Running(Protocol):
         """Stop listening; in the event loop's thread, after `ended`."""
         ...
 
+    @property
+    def closes_at_once(self) -> bool:
+        """Whether `close` takes no time."""
+        ...
+
     def close(self) -> None:
         """Let go of every descriptor. May take a moment: it frees the working folder."""
         ...
@@ -104,7 +110,7 @@ class Sandbox(Protocol):
 
     @property
     def level(self) -> str:
-        """Return `full` or `none`."""
+        """Return `full`, `restricted` or `none`."""
         ...
 
     @property

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osprey_executor.execution.guest_link import GuestLink
-from osprey_executor.execution.local._collect import is_untouched
 from osprey_executor.execution.local._environment import CODE
 from osprey_executor.execution.local._output import Capture
 from osprey_executor.execution.local._patience import uninterrupted
@@ -92,8 +91,7 @@ async def let_go(running: Running) -> None:
     with contextlib.suppress(LaunchError):
         await running.ended()
     running.forget()
-    folder = running.folder()
-    if folder is None or is_untouched(folder):
+    if running.closes_at_once:
         running.close()
     else:
         await asyncio.to_thread(running.close)

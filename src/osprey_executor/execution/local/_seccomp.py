@@ -1,4 +1,4 @@
-"""The seccomp programs of a jail, built by libseccomp's binding. The jail only loads the bytes.
+"""The seccomp programs of a sandbox, built by libseccomp's binding. The sandbox only loads the bytes.
 
 Two programs, as the kernel obeys the strictest: one says which calls exist, the other guards arguments of those.
 """
@@ -10,11 +10,21 @@ import functools
 import importlib
 import os
 import socket
+import termios
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from osprey_executor.errors import EngineUnavailableError
-from osprey_executor.execution.local._syscalls import ALLOWED, FORBIDDEN, FORKING
+from osprey_executor.execution.local._syscalls import (
+    ALLOWED,
+    FAKED,
+    FORBIDDEN,
+    FORBIDDEN_OUTSIDE,
+    FORKING,
+    NARROWED,
+    NO_ATTRIBUTES,
+)
 
 _NEW_NAMESPACES = 0x7E020000
 _NAMESPACE_FLAGS = tuple(1 << bit for bit in range(32) if _NEW_NAMESPACES >> bit & 1)
@@ -23,6 +33,15 @@ _LOW_32 = 0xFFFFFFFF
 _MONITOR = 1
 """The monitor's process id inside. It may share the code's user, so calls that would slow or limit it are guarded."""
 _FIRST_ARGUMENT_IS_PROCESS = ("prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler")
+
+
+_TCGETS2 = 0x802C542A
+_REQUESTS = (
+    *(termios.TCGETS, termios.TIOCGWINSZ, termios.FIONREAD, termios.FIONBIO, termios.FIOCLEX, termios.FIONCLEX),
+    _TCGETS2,
+)
+"""What programs ask of pipes and files. Others change files of the same user, whatever the descriptor may do."""
+_PR_SET_DUMPABLE = 4
 
 
 @dataclass(frozen=True)
@@ -36,17 +55,22 @@ class Filters:
 
 
 def programs() -> Filters:
-    """Return the filters.
+    """Return the programs for a jail.
 
     Raises:
         EngineUnavailableError: libseccomp or its binding is missing.
     """
-    code, forker, guards = _programs()
+    code, forker, guards = _programs(_allow_list, _forker_allow_list, _guards)
     return Filters([code, guards], [forker, guards])
 
 
+def restricted_programs() -> list[bytes]:
+    """Return the programs for a process whose paths and process ids are the host's own, see `programs`."""
+    return list(_programs(_restricted_allow_list, _guards, _restricted_guards))
+
+
 @functools.cache
-def _programs() -> tuple[bytes, ...]:
+def _programs(*makers: Callable[[Any], bytes]) -> tuple[bytes, ...]:
     try:
         pyseccomp: Any = importlib.import_module("pyseccomp")  # runs ldconfig: not before it is needed
     except (ImportError, RuntimeError, OSError) as error:
@@ -55,24 +79,53 @@ def _programs() -> tuple[bytes, ...]:
             "(libseccomp2 on Debian and Ubuntu, libseccomp on Fedora and RHEL) and pip install pyseccomp"
         ) from None
     # Where both refuse, the one loaded last names the error.
-    return _allow_list(pyseccomp), _allow_list(pyseccomp, FORKING), _guards(pyseccomp)
+    return tuple(make(pyseccomp) for make in makers)
 
 
-def _allow_list(seccomp: Any, more: tuple[str, ...] = ()) -> bytes:
+def _allow_list(seccomp: Any) -> bytes:
+    return _with_sockets(seccomp, _allowing(seccomp, ALLOWED, FORBIDDEN))
+
+
+def _forker_allow_list(seccomp: Any) -> bytes:
+    forbidden = (name for name in FORBIDDEN if name not in FORKING)
+    return _with_sockets(seccomp, _allowing(seccomp, (*ALLOWED, *FORKING), forbidden))
+
+
+def _with_sockets(seccomp: Any, rules: Any) -> bytes:
+    for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
+        _rule(seccomp, rules, seccomp.ALLOW, "socket", seccomp.Arg(0, seccomp.EQ, family))
+    return _export(rules)
+
+
+def _restricted_allow_list(seccomp: Any) -> bytes:
+    other = {*FAKED, *FORBIDDEN_OUTSIDE, *NO_ATTRIBUTES, *NARROWED}
+    rules = _allowing(seccomp, (name for name in ALLOWED if name not in other), (*FORBIDDEN, *FORBIDDEN_OUTSIDE))
+    for name in FAKED:
+        _rule(seccomp, rules, seccomp.ERRNO(0), name)
+    for name in NO_ATTRIBUTES:
+        _rule(seccomp, rules, seccomp.ERRNO(errno.ENOTSUP), name)
+    for request in _REQUESTS:
+        _rule(seccomp, rules, seccomp.ALLOW, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, _LOW_32, request))
+    # Streams only: a datagram socket of a pair can turn to any other socket of this machine.
+    for flags in (0, socket.SOCK_CLOEXEC, socket.SOCK_NONBLOCK, socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK):
+        pair = (seccomp.Arg(0, seccomp.EQ, socket.AF_UNIX), seccomp.Arg(1, seccomp.EQ, socket.SOCK_STREAM | flags))
+        _rule(seccomp, rules, seccomp.ALLOW, "socketpair", *pair)
+    return _export(rules)
+
+
+def _allowing(seccomp: Any, allowed: Iterable[str], forbidden: Iterable[str]) -> Any:
     rules = seccomp.SyscallFilter(seccomp.ERRNO(errno.ENOSYS))
-    for name in (*ALLOWED, *more):
+    for name in allowed:
         _rule(seccomp, rules, seccomp.ALLOW, name)
-    for name in set(FORBIDDEN) - set(more):
+    for name in forbidden:
         _rule(seccomp, rules, seccomp.ERRNO(errno.EPERM), name)
     # clone3 hides its flags in memory, where no filter sees them; ENOSYS makes libc fall back to clone.
     _rule(seccomp, rules, seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, _NEW_NAMESPACES, 0))
-    for family in (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6):
-        _rule(seccomp, rules, seccomp.ALLOW, "socket", seccomp.Arg(0, seccomp.EQ, family))
     for persona in (0, _LOW_32):
         _rule(seccomp, rules, seccomp.ALLOW, "personality", seccomp.Arg(0, seccomp.EQ, persona))
     _rule(seccomp, rules, seccomp.ALLOW, "setpriority", seccomp.Arg(0, seccomp.EQ, os.PRIO_PROCESS))
     _rule(seccomp, rules, seccomp.ALLOW, "prlimit64")
-    return _export(rules)
+    return rules
 
 
 def _guards(seccomp: Any) -> bytes:
@@ -89,6 +142,17 @@ def _guards(seccomp: Any) -> bytes:
         rules.add_rule(
             seccomp.ERRNO(errno.EAFNOSUPPORT), "socket", seccomp.Arg(0, seccomp.MASKED_EQ, _LOW_32, int(family))
         )
+    return _export(rules)
+
+
+def _restricted_guards(seccomp: Any) -> bytes:
+    rules = seccomp.SyscallFilter(seccomp.ALLOW)
+    refused = seccomp.ERRNO(errno.EPERM)
+    # Every other process of this user is within reach of these: 0 is the caller itself.
+    for name in _FIRST_ARGUMENT_IS_PROCESS:
+        _rule(seccomp, rules, refused, name, seccomp.Arg(0, seccomp.NE, 0))
+    _rule(seccomp, rules, refused, "setpriority", seccomp.Arg(1, seccomp.NE, 0))
+    _rule(seccomp, rules, refused, "prctl", seccomp.Arg(0, seccomp.MASKED_EQ, _LOW_32, _PR_SET_DUMPABLE))
     return _export(rules)
 
 

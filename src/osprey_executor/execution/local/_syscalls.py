@@ -65,3 +65,20 @@ FORKING = ("setns", "capset")
 
 FORBIDDEN = tuple(_POWERS.split())
 """Answered with `EPERM`. `memfd_create` is among them: its files belong to no folder, so no limit would count them."""
+
+FAKED = ("chmod", "fchmod", "fchmodat", "fchmodat2", "futimesat", "utime", "utimensat", "utimes")
+"""Answered as if done where paths are the host's own: Landlock has no say in rights and times, which the owner of a
+file may change; but programs that copy files set them and would fail."""
+
+_NOT_OF_LANDLOCK = """
+chown fchown fchownat inotify_add_watch inotify_init inotify_init1 lchown socket
+"""
+
+FORBIDDEN_OUTSIDE = tuple(_NOT_OF_LANDLOCK.split())
+"""Answered with `EPERM` there: who owns a file, what changes in a folder, any way to another process."""
+
+NO_ATTRIBUTES = tuple(f"{prefix}{verb}xattr" for verb in ("get", "list", "remove", "set") for prefix in ("", "l", "f"))
+"""Answered with `ENOTSUP` there, as by a file system without extended attributes."""
+
+NARROWED = ("ioctl", "socketpair")
+"""Allowed there with some arguments only."""

@@ -55,13 +55,14 @@ def pending_table(cards: Sequence[ApprovalCard], width: int) -> Table:
 
 
 def probes_table(probes: Sequence[Probe]) -> Table:
-    """Return one row a probe, with what was seen."""
+    """Return one row a probe, with what was seen; of several lines, as remedies have them, the first."""
     table = _table()
     table.add_column("", no_wrap=True)
     table.add_column("tried", ratio=2)
     table.add_column("seen", ratio=3, overflow="fold")
     for probe in probes:
-        table.add_row(Text(*_PROBE[probe.outcome]), Text(one_line(probe.name)), Text(one_line(probe.detail, 600)))
+        seen = probe.detail.partition("\n")[0]
+        table.add_row(Text(*_PROBE[probe.outcome]), Text(one_line(probe.name)), Text(one_line(seen, 600)))
     return table
 
 

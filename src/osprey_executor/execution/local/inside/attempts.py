@@ -4,7 +4,7 @@ Standard library only, Python 3.9 and newer. The argument is a JSON object: what
 """
 
 # A script for the interpreter inside: it tries the dangerous things on purpose, and prefers the plainest calls.
-# ruff: noqa: PTH101, PTH108, PTH109, PTH118, PTH120, PTH123, PTH208, S103, S108, S606
+# ruff: noqa: PTH108, PTH109, PTH118, PTH120, PTH123, PTH208, S606
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import json
 import mmap
 import os
 import socket
+import struct
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,8 @@ NUMBERS["io_uring_setup"] = 425
 LIBC = ctypes.CDLL(None, use_errno=True)
 FOUND: list[dict[str, str]] = []
 Attempt = Callable[[], str]
+# Where process ids are the host's own, the monitor is the parent; else it is the first process.
+MONITOR = os.getppid() if KNOWN["shared"] else 1
 
 
 class Held(Exception):
@@ -84,7 +87,8 @@ def _() -> str:
 def _() -> str:
     refused: list[OSError] = []
     own = (os.path.dirname(sys.executable), os.path.dirname(os.__file__))
-    for folder in ("/", "/etc", "/usr/lib", "/dev", "/sandbox", "/sandbox/lib", "/sandbox/inputs", *own):
+    places = ("/", "/etc", "/usr/lib", "/dev", "/sandbox", "/sandbox/lib", "/sandbox/inputs", "inputs/", "..")
+    for folder in (*places, *own, *KNOWN["closed"]):
         try:
             with open(os.path.join(folder, "written-by-probe"), "w"):
                 return f"{folder} could be written"
@@ -129,8 +133,23 @@ def _() -> str:
         return "it could be opened"
 
 
+def signal_all(processes: tuple[int, ...]) -> str:
+    """Signal each of `processes`, all of which exist."""
+    refused: list[OSError] = []
+    for process in processes:
+        try:
+            os.kill(process, 0)
+        except PermissionError as error:
+            refused.append(error)
+        else:
+            return f"process {process} could be signalled"
+    raise refused[0]
+
+
 @attempt("signal a process of the host")
 def _() -> str:
+    if KNOWN["shared"]:
+        return signal_all((*KNOWN["processes"], MONITOR))
     own = {int(name) for name in os.listdir("/proc") if name.isdigit()}
     for process in KNOWN["processes"]:
         if process not in own:
@@ -152,8 +171,8 @@ def _() -> str:
     refused: list[OSError] = []
     for name in ("environ", "mem"):
         try:
-            with open("/proc/1/" + name, "rb"):
-                return f"/proc/1/{name} could be opened"
+            with open(f"/proc/{MONITOR}/{name}", "rb"):
+                return f"/proc/{MONITOR}/{name} could be opened"
         except OSError as error:
             refused.append(error)
     raise refused[0]
@@ -163,7 +182,7 @@ def _() -> str:
 def _() -> str:
     import resource
 
-    resource.prlimit(1, resource.RLIMIT_CPU)
+    resource.prlimit(MONITOR, resource.RLIMIT_CPU)
     return "the monitor's limits are within reach"
 
 
@@ -184,9 +203,8 @@ def _() -> str:
 def run_file(folder: str) -> str:
     """Write a program into `folder` and execute it."""
     path = os.path.join(folder, "probe-program")
-    with open(path, "w") as stream:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755), "w") as stream:
         stream.write("#!/bin/sh\nexit 0\n")
-    os.chmod(path, 0o755)
 
     def execute() -> int:
         try:
@@ -208,23 +226,26 @@ def _() -> str:
 
 @attempt("execute a file of /tmp")
 def _() -> str:
-    return run_file("/tmp")
+    return run_file(os.environ["TMPDIR"])
 
 
 @attempt("become root")
 def _() -> str:
-    os.setuid(0)
-    return "setuid(0) is allowed"
+    os.setuid(KNOWN["user"])
+    return f"setuid({KNOWN['user']}) is allowed"
 
 
 @attempt("use a capability, or gain one")
 def _() -> str:
-    with open("/proc/self/status") as stream:
-        status = {key: value.strip() for key, _, value in (line.partition(":") for line in stream)}
-    held = {key: status[key] for key in ("CapEff", "CapPrm", "CapBnd", "CapAmb") if int(status[key], 16)}
-    if held or status.get("NoNewPrivs") != "1":
-        return f"{held}, no_new_privs {status.get('NoNewPrivs')}"
-    raise Held("no capability in any set, no_new_privs set")
+    held = ctypes.create_string_buffer(24)
+    call(LIBC.capget(struct.pack("Ii", 0x20080522, 0), held), "capget")
+    # PR_CAPBSET_READ; an ordinary user cannot empty this set, of which no_new_privs lets nothing be used.
+    bounding = [number for number in range(64) if LIBC.prctl(23, number, 0, 0, 0) == 1]
+    ambient = [number for number in range(64) if LIBC.prctl(47, 1, number, 0, 0) == 1]  # PR_CAP_AMBIENT_IS_SET
+    safe = LIBC.prctl(39, 0, 0, 0, 0)  # PR_GET_NO_NEW_PRIVS
+    if any(held.raw) or ambient or safe != 1 or (bounding and KNOWN["bounded"]):
+        return f"held {held.raw.hex()}, bounding {bounding}, ambient {ambient}, no_new_privs {safe}"
+    raise Held("no capability in any set, no_new_privs set" if KNOWN["bounded"] else "none held, no_new_privs set")
 
 
 def raw(name: str, *arguments: Any) -> str:

@@ -12,6 +12,7 @@ try:
             time.sleep(60)
             os._exit(0)
         started += 1
+    time.sleep(1)  # for a watch that looks now and then
 except OSError as error:
     told = f"refused after {started}: {error}"
 sys.stdout.write(told + "\n")

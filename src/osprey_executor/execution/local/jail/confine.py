@@ -10,7 +10,7 @@ from . import kernel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .spec import JailSpec, Power, ServerSpec
+    from .spec import JailSpec, Line, Power, ServerSpec
 
 RUNTIME = 3
 """Descriptor of the runtime socket in the code's process."""
@@ -20,7 +20,7 @@ def become_code(spec: JailSpec, complain: int) -> None:
     """Drop all power and exec the interpreter. Returns never; a failure is written to the descriptor `complain`."""
     try:
         os.setsid()
-        complain = _arrange_descriptors(spec, complain)
+        complain = arrange_descriptors(spec, complain, owner=output_owner(spec))
         give_up_power(spec)
         os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
     except BaseException as error:
@@ -46,7 +46,7 @@ def become_forker(spec: ServerSpec, line: int) -> None:
         if spec["identity_map"]:
             kernel.keep_capabilities()
             change_user(spec["forker_id"])
-        kernel.drop_capabilities(keep=kernel.CAP_SYS_ADMIN, through_exec=True)
+        kernel.drop_capabilities(kernel.CAP_SYS_ADMIN, through_exec=True)
         os.umask(0o022)
         os.chdir("/")
         kernel.default_signals()
@@ -100,20 +100,28 @@ def set_limits(limits: list[tuple[int, int, int]]) -> None:
         resource.setrlimit(which, (soft, hard))
 
 
-def redirect_output(spec: Power, stdout: int, stderr: int) -> None:
-    """Make two pipes the standard output and error of this process."""
-    owner = spec["code_id"]
+def output_owner(spec: Power) -> int:
+    """Return who must own the output, or else could not open /dev/stdout; -1: it may stay as it is."""
+    return spec["code_id"] if spec["identity_map"] else -1
+
+
+def redirect_output(owner: int, stdout: int, stderr: int) -> None:
+    """Make two pipes the standard output and error of this process, and give them to `owner` unless that is -1."""
     for source, target in ((stdout, 1), (stderr, 2)):
-        if spec["identity_map"]:  # else /dev/stdout could not be opened by the code's user
+        if owner >= 0:
             os.fchown(source, owner, owner)
         os.dup2(source, target)
 
 
-def _arrange_descriptors(spec: JailSpec, complain: int) -> int:
+def arrange_descriptors(spec: Line, complain: int, owner: int) -> int:
+    """Give the exec nothing but 0 to 2, and 3 if there is a runtime socket; return where `complain` is now.
+
+    The output becomes the property of `owner`, unless that is -1.
+    """
     complain = fcntl.fcntl(complain, fcntl.F_DUPFD_CLOEXEC, RUNTIME + 1)
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
-    redirect_output(spec, spec["stdout"], spec["stderr"])
+    redirect_output(owner, spec["stdout"], spec["stderr"])
     if spec["runtime"] >= 0:
         if spec["runtime"] != RUNTIME:
             os.dup2(spec["runtime"], RUNTIME)

@@ -31,13 +31,14 @@ NAMESPACES = {
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
-CAP_SYS_PTRACE, CAP_SYS_ADMIN = 19, 21
+CAP_DAC_READ_SEARCH, CAP_KILL, CAP_SYS_PTRACE, CAP_SYS_ADMIN = 2, 5, 19, 21
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
 
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_CLOSE_RANGE, _SYS_MOUNT_SETATTR = 428, 429, 436, 442
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _MNT_DETACH, _CLOSE_RANGE_CLOEXEC = 1, 4, 2, 4
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
+_PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 8, 47, 2, 4
 _PR_GET_TID_ADDRESS = 40
 _CLONE_PARENT, _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID, _SIGCHLD = 0x8000, 0x200000, 0x1000000, 17
@@ -59,7 +60,8 @@ def _done(result: int, what: str) -> int:
     return result
 
 
-def _syscall(number: int, what: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char]) -> int:
+def syscall(number: int, what: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char]) -> int:
+    """Make a call that libc does not wrap, and raise what the kernel says; `what` names it in the error."""
     wide = [ctypes.c_long(item) if isinstance(item, int) else item for item in arguments]
     return _done(_libc.syscall(ctypes.c_long(number), *wide), what)
 
@@ -128,24 +130,24 @@ def clone_tree(source: str, attributes: int) -> int:
     The copy is restricted before it is visible anywhere (Linux 5.12: mount_setattr).
     """
     flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
-    tree = _syscall(_SYS_OPEN_TREE, f"open_tree {source}", _AT_FDCWD, os.fsencode(source), flags)
+    tree = syscall(_SYS_OPEN_TREE, f"open_tree {source}", _AT_FDCWD, os.fsencode(source), flags)
     wanted = ctypes.create_string_buffer(struct.pack("QQQQ", attributes, 0, 0, 0), 32)
     where = _AT_EMPTY_PATH | _AT_RECURSIVE
-    _syscall(_SYS_MOUNT_SETATTR, f"mount_setattr {source}", tree, b"", where, wanted, 32)
+    syscall(_SYS_MOUNT_SETATTR, f"mount_setattr {source}", tree, b"", where, wanted, 32)
     return tree
 
 
 def attach_tree(tree: int, target: str) -> None:
     """Attach the detached mounts of `tree` at `target`, and close the descriptor."""
     what = f"move_mount {target}"
-    _syscall(_SYS_MOVE_MOUNT, what, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH)
+    syscall(_SYS_MOVE_MOUNT, what, tree, b"", _AT_FDCWD, os.fsencode(target), _MOVE_MOUNT_F_EMPTY_PATH)
     os.close(tree)
 
 
 def make_read_only(target: str) -> None:
     """Make the one mount at `target` read-only."""
     wanted = ctypes.create_string_buffer(struct.pack("QQQQ", ATTR_RDONLY, 0, 0, 0), 32)
-    _syscall(_SYS_MOUNT_SETATTR, f"mount_setattr {target}", _AT_FDCWD, os.fsencode(target), 0, wanted, 32)
+    syscall(_SYS_MOUNT_SETATTR, f"mount_setattr {target}", _AT_FDCWD, os.fsencode(target), 0, wanted, 32)
 
 
 def unmount(target: str) -> None:
@@ -166,6 +168,11 @@ def pivot_root_here() -> None:
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent ends. A change of user undoes it."""
     _prctl("die with the parent", _PR_SET_PDEATHSIG, _SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process below this one that loses its own."""
+    _prctl("child subreaper", _PR_SET_CHILD_SUBREAPER, 1)
 
 
 def hide_memory() -> None:
@@ -207,27 +214,28 @@ def keep_capabilities() -> None:
     _prctl("keep capabilities", _PR_SET_KEEPCAPS, 1)
 
 
-def drop_capabilities(keep: int | None = None, *, through_exec: bool = False) -> None:
-    """Give up every capability that this process holds, but the one of number `keep`, below 32.
+def drop_capabilities(*keep: int, through_exec: bool = False) -> None:
+    """Give up every capability that this process holds, but those of the numbers `keep`, below 32.
 
-    `through_exec`: it also outlives the next exec.
+    `through_exec`: those also outlive the next exec.
     """
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
-    kept = 0 if keep is None else 1 << keep
+    kept = sum(1 << number for number in keep)
     inherited = kept if through_exec else 0
     _done(_libc.capset(header, struct.pack("6I", kept, kept, inherited, 0, 0, 0)), "capset")
-    if keep is not None and through_exec:
-        _prctl("ambient set", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, keep)
+    if through_exec:
+        for number in keep:
+            _prctl("ambient set", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
 
 
 def close_on_exec_from(first: int) -> None:
     """Mark every descriptor from `first` on so that the next exec closes it."""
-    _syscall(_SYS_CLOSE_RANGE, "close_range", first, 0x7FFFFFFF, _CLOSE_RANGE_CLOEXEC)
+    syscall(_SYS_CLOSE_RANGE, "close_range", first, 0x7FFFFFFF, _CLOSE_RANGE_CLOEXEC)
 
 
 def close_from(first: int) -> None:
     """Close every descriptor from `first` on."""
-    _syscall(_SYS_CLOSE_RANGE, "close_range", first, 0x7FFFFFFF, 0)
+    syscall(_SYS_CLOSE_RANGE, "close_range", first, 0x7FFFFFFF, 0)
 
 
 def collapse_memory() -> None:

@@ -177,7 +177,7 @@ def _give_up_power(spec: JailSpec) -> None:
         kernel.keep_capabilities()
         change_user(spec["monitor_id"])
     # Enough to see how much memory a process of another user shares, and one that hides from its own.
-    kernel.drop_capabilities(keep=kernel.CAP_SYS_PTRACE)
+    kernel.drop_capabilities(kernel.CAP_SYS_PTRACE)
     kernel.hide_memory()
     kernel.die_with_parent()
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         filters: list[bytes]
         """Programs for seccomp, in the order in which they are loaded."""
 
-    class JailSpec(Power):
-        """All that the launcher knows. Descriptors are numbers in the launcher; sizes are in bytes."""
+    class Line(TypedDict):
+        """How what is launched speaks with the service. Descriptors are numbers in the launcher."""
 
         parent: int
         """Process id of the service: the launcher dies with it."""
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
         """The code's socket to the service, or -1."""
         stdout: int
         stderr: int
+
+    class JailSpec(Power, Line):
+        """All that the launcher knows. Sizes are in bytes."""
+
         monitor_id: int
         namespaces: int
         """CLONE_NEW* flags beside user and pid."""

@@ -9,7 +9,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _KIB = 1024
 
@@ -19,12 +19,18 @@ def measure() -> tuple[int, int]:
 
     Pages that processes share are counted once for each: cheap, and never too low.
     """
+    memory, tasks = measure_of(_processes())
+    return memory + shared_files(), tasks
+
+
+def measure_of(processes: Iterable[str]) -> tuple[int, int]:
+    """Return the same of `processes`, without the files of /dev/shm."""
     memory = tasks = 0
-    for process in _processes():
+    for process in processes:
         fields = _fields(f"/proc/{process}/status", (b"RssAnon", b"RssShmem", b"VmSwap", b"Threads"))
         tasks += fields.pop(b"Threads", 1)
         memory += sum(fields.values()) * _KIB
-    return memory + shared_files(), tasks
+    return memory, tasks
 
 
 def measure_exactly() -> int:
@@ -32,14 +38,20 @@ def measure_exactly() -> int:
 
     A process that hides from this look (not dumpable) is counted as in `measure`.
     """
+    private, shared = measure_exactly_of(_processes())
+    return private + max(shared, shared_files())
+
+
+def measure_exactly_of(processes: Iterable[str]) -> tuple[int, int]:
+    """Return the private and the shared memory of `processes` (bytes), see `measure_exactly`."""
     private = shared = 0
-    for process in _processes():
+    for process in processes:
         found = _fields(f"/proc/{process}/smaps_rollup", (b"Pss_Anon", b"Pss_Shmem", b"SwapPss"))
         if b"Pss_Anon" not in found:
             found = _fields(f"/proc/{process}/status", (b"RssAnon", b"RssShmem", b"VmSwap"))
         shared += found.pop(b"Pss_Shmem", 0) + found.pop(b"RssShmem", 0)
         private += sum(found.values())
-    return private * _KIB + max(shared * _KIB, shared_files())
+    return private * _KIB, shared * _KIB
 
 
 def shared_files() -> int:

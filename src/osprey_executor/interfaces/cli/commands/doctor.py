@@ -10,11 +10,14 @@ def doctor(config: ConfigFile = None, as_json: Json = False) -> int:
 
     Exit 6 if a layer is off.
     """
+    from rich.text import Text
+
     from osprey_executor.interfaces.cli.exits import Exit
     from osprey_executor.interfaces.cli.lists import probes_table
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.streams import write_json
     from osprey_executor.interfaces.cli.work import Work, with_service
+    from osprey_executor.text import one_line, visible
 
     screen = Screen.open(as_json=as_json)
 
@@ -27,6 +30,9 @@ def doctor(config: ConfigFile = None, as_json: Json = False) -> int:
             write_json([probe.model_dump(mode="json") for probe in probes])
         else:
             screen.show(probes_table(probes))
+            for probe in failed:
+                if "\n" in probe.detail:  # remedies hold commands to copy, which a table would break
+                    screen.tell(Text(f"\n{one_line(probe.name)}: {visible(probe.detail)}\n"))
             if failed:
                 screen.tell(f"{len(failed)} of {len(probes)} checks failed.", style="bold red")
             else:

@@ -19,7 +19,7 @@ class LaunchError(Exception):
 class Exceeded:
     """A limit of the whole tree that the monitor saw passed."""
 
-    what: Literal["memory", "processes"]
+    what: Literal["memory", "processes", "cpu_time"]
     amount: int
 
 

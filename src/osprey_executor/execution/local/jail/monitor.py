@@ -127,7 +127,7 @@ def _reap(code: int) -> int | None:
 
 
 def _exceeded(spec: JailSpec) -> str | None:
-    if not spec["memory"] and not spec["tasks"]:
+    if not spec["memory"] and not spec["tasks"] and not spec["cpu"]:
         return None
     memory, tasks = tree.measure()
     if spec["memory"] and memory > spec["memory"]:
@@ -136,4 +136,6 @@ def _exceeded(spec: JailSpec) -> str | None:
             return f"limit memory {memory}"
     if spec["tasks"] and tasks > spec["tasks"]:
         return f"limit processes {tasks}"
+    if spec["cpu"] and (seconds := tree.cpu_seconds()) > spec["cpu"]:
+        return f"limit cpu_time {seconds:.0f}"
     return None

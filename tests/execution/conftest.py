@@ -33,7 +33,7 @@ def limits() -> Limits:
 def as_user(tmp_path: Path) -> Callable[..., str]:
     """Run a script under an ordinary user id, with this interpreter and this package; return what it prints."""
 
-    def run(script: str, *arguments: str) -> str:
+    def run(script: str, *arguments: str, patience: float = 100) -> str:
         path = tmp_path / "as_user.py"
         path.write_text(script, encoding="utf-8")
         path.chmod(0o644)
@@ -42,7 +42,7 @@ def as_user(tmp_path: Path) -> Callable[..., str]:
             [sys.executable, str(_AS_USER), str(path), str(source), *arguments],
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=patience,
             env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
         )
         assert found.returncode == 0, found.stderr

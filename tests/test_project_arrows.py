@@ -17,9 +17,10 @@ AGAINST = {
         "from osprey_executor import service",
         "import langgraph",
     ],
-    "execution": ["from osprey_executor import guest"],
+    "execution": ["from osprey_executor import guest", "import pytest"],
     "guest": ["from osprey_executor import errors"],
     "interfaces": ["from osprey_executor import pipeline"],
+    "testing": ["from osprey_executor.execution import local"],
 }
 # Which part of which room may import a package, also by name at its first use.
 AT_HOME = {

@@ -42,7 +42,7 @@ def as_user(tmp_path: Path) -> Callable[..., str]:
     With `stay_root`, root stays root, but interpreter and package are where every user can reach them.
     """
 
-    def run(script: str, *arguments: str, stay_root: bool = False) -> str:
+    def run(script: str, *arguments: str, stay_root: bool = False, patience: float = 100) -> str:
         path = tmp_path / "as_user.py"
         path.write_text(script, encoding="utf-8")
         path.chmod(0o644)
@@ -51,7 +51,7 @@ def as_user(tmp_path: Path) -> Callable[..., str]:
             [sys.executable, str(_AS_USER), str(path), str(source), *arguments],
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=patience,
             env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **({"STAY_ROOT": "1"} if stay_root else {})},
         )
         assert found.returncode == 0, found.stderr

@@ -59,6 +59,7 @@ def case(ending: Ending, report: GuestReport, cut: Cut | None = None, control: S
         (Ending(0), FINISHED, Cut.STDOUT, RunStatus.FAILED, "output limit 10 MiB exceeded on standard output"),
         (Ending(None, Exceeded("memory", 2 << 20)), GONE, None, RunStatus.FAILED, "memory limit 1 MiB exceeded"),
         (Ending(None, Exceeded("processes", 300)), GONE, None, RunStatus.FAILED, "process limit 256 exceeded"),
+        (Ending(None, Exceeded("cpu_time", 21)), GONE, None, RunStatus.FAILED, "CPU time limit 20 s exceeded"),
         (Ending(-signal.SIGXCPU), GONE, None, RunStatus.FAILED, "CPU time limit 20 s"),
         (Ending(-signal.SIGSEGV), FINISHED, None, RunStatus.FAILED, "SIGSEGV"),
         (Ending(-60), GONE, None, RunStatus.FAILED, "signal 60"),

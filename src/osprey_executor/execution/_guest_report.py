@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from osprey_executor.execution._exhausted import KINDS, Exhausted
 from osprey_executor.execution._guest_frames import Malformed
 
 _LONGEST = {"type": 200, "message": 10_000, "traceback": 50_000}
@@ -19,6 +20,8 @@ class GuestError:
     traceback: str | None = None
     """Trimmed to the frames of the program."""
     line: int | None = None
+    exhausted: Exhausted | None = None
+    """The limit that it is about."""
 
 
 @dataclass(frozen=True)
@@ -63,4 +66,15 @@ def guest_error(told: Any) -> GuestError:
         texts["message"] or "",
         texts["traceback"],
         line if type(line) is int and 0 < line < 2**31 else None,
+        _exhausted(fields.get("exhausted")),
     )
+
+
+def _exhausted(told: Any) -> Exhausted | None:
+    if told is None:
+        return None
+    fields = cast(dict[str, Any], told) if isinstance(told, dict) else {}
+    limit, of = fields.get("limit"), fields.get("of")
+    if not isinstance(limit, str) or limit not in KINDS or type(of) is not int:
+        raise Malformed("a limit that is not one")
+    return Exhausted(limit, of)

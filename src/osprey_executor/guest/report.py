@@ -10,6 +10,7 @@ from traceback import StackSummary, TracebackException, print_exception
 from types import TracebackType
 from typing import Any
 
+from .exhausted import exhausted
 from .shown import class_name, safe_str
 
 _MOST_MESSAGE = 10_000
@@ -28,7 +29,8 @@ def remember_source(path: str, source: bytes) -> None:
 
 
 def describe(error: BaseException, tb: TracebackType | None, path: str) -> dict[str, Any]:
-    """Return type, message, traceback and line of `error`, trimmed to the frames of the program at `path`.
+    """Return type, message, traceback and line of `error`, trimmed to the frames of the program at `path`, and the
+    limit that it is about.
 
     Never raises, whatever the exception does when it is looked at.
     """
@@ -44,7 +46,9 @@ def describe(error: BaseException, tb: TracebackType | None, path: str) -> dict[
     if len(text) > _MOST_TRACEBACK:
         half = _MOST_TRACEBACK // 2
         text = text[:half] + "\n  [...]\n" + text[-half:]
-    return {"type": class_name(error), "message": message, "traceback": text, "line": line}
+    told: dict[str, Any] = {"type": class_name(error), "message": message, "traceback": text, "line": line}
+    told["exhausted"] = exhausted(error)
+    return told
 
 
 def print_error(error: BaseException, tb: TracebackType | None, path: str) -> None:

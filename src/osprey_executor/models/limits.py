@@ -49,7 +49,7 @@ class Limits(BaseModel):
     timeout: Seconds = 600.0
     """Wall time of the whole run."""
     cpu_time: Seconds | None = None
-    """CPU time of one process; by default four times the wall time."""
+    """CPU time of all processes together; by default four times the wall time."""
     memory: Size = 2 * 2**30
     """Memory of the whole tree of processes."""
     processes: Count = 256

@@ -14,10 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from osprey_executor.models import show_size
 from osprey_executor.text import one_line, visible
 
 _DEEPEST = 32
 _PIECE = 1 << 20
+_PAGE = 1 << 16
+"""File systems round up to a page, of this size at most."""
 _LONGEST_NAME, _CUT_NAME = 255, 240
 _MOST_NOTES = 20
 _KINDS = {
@@ -35,6 +38,8 @@ class Collected:
 
     paths: list[Path] = field(default_factory=list[Path])
     notes: list[str] = field(default_factory=list[str])
+    partial: bool = False
+    """A limit was reached, so something may be missing."""
 
 
 @dataclass
@@ -64,6 +69,7 @@ def collect(folder: int, destination: Path, *, most_bytes: int, most_files: int)
     if len(found.notes) > _MOST_NOTES:
         more = len(found.notes) - _MOST_NOTES
         found.notes[_MOST_NOTES:] = [f"{more} more artifacts were left out or renamed"]
+    _note_full(folder, most_bytes, most_files, found)
     return found
 
 
@@ -79,10 +85,16 @@ def is_untouched(folder: int) -> bool:
     return os.listdir(folder) == ["inputs"]
 
 
-def is_full(folder: int) -> bool:
-    """Return whether the file system of `folder` has no room left for bytes or files."""
+def _note_full(folder: int, most_bytes: int, most_files: int, found: Collected) -> None:
+    """Tell which limit the folder has reached. Where it is no file system of its own, its size shows that."""
     room = os.fstatvfs(folder)
-    return room.f_bfree == 0 or room.f_ffree == 0
+    own = most_bytes <= room.f_blocks * room.f_frsize <= most_bytes + _PAGE
+    if own and room.f_bfree == 0:
+        found.notes.append(f"the working folder is full: folder limit {show_size(most_bytes)} reached (limits.folder)")
+        found.partial = True
+    if own and room.f_ffree == 0:
+        found.notes.append(f"the working folder is full: file limit {most_files} reached (limits.files)")
+        found.partial = True
 
 
 def _collect(folder: int, destination: Path, shown: str, depth: int, room: _Room, found: Collected) -> None:
@@ -104,7 +116,8 @@ def _collect(folder: int, destination: Path, shown: str, depth: int, room: _Room
             found.notes.append(f"artifact left out: {one_line(path)} is {_KINDS.get(kind, 'no regular file')}")
             continue
         if room.files <= 0:
-            found.notes.append(f"artifact left out: {one_line(path)} and what follows: too many files")
+            found.notes.append(f"artifact left out: {one_line(path)} and what follows: too many files (limits.files)")
+            found.partial = True
             return
         room.files -= 1
         safe = _safe_name(name, taken)
@@ -129,9 +142,9 @@ def _take(
         elif not stat.S_ISREG(status.st_mode):
             found.notes.append(f"artifact left out: {one_line(path)} changed while it was read")
         elif status.st_size > room.bytes:
-            found.notes.append(
-                f"artifact left out: {one_line(path)}: {status.st_size} bytes pass the limit of the folder"
-            )
+            what = f"{status.st_size} bytes pass the limit of the folder (limits.folder)"
+            found.notes.append(f"artifact left out: {one_line(path)}: {what}")
+            found.partial = True
         else:
             room.bytes -= status.st_size
             try:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from osprey_executor.execution.local import _environment as place
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._jail_process import JailProcess
-from osprey_executor.execution.local._limits import resource_limits
+from osprey_executor.execution.local._limits import cpu_limit, resource_limits
 from osprey_executor.execution.local._paths import SYSTEM, Mounts
 from osprey_executor.execution.local._pool import Pool
 from osprey_executor.execution.local._sandbox import Job
@@ -196,6 +196,7 @@ class JailSandbox:
             "filters": self._filters,
             "memory": limits.memory if walls.watch else 0,
             "tasks": limits.processes if walls.watch else 0,
+            "cpu": cpu_limit(limits) if walls.watch else 0,
             "tick": _TICK,
         }
 

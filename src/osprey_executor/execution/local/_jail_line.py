@@ -133,7 +133,8 @@ class JailLine(ABC):
                 self._code = int(rest)
             case "limit":
                 what, _, amount = rest.partition(" ")
-                self._exceeded = Exceeded("memory" if what == "memory" else "processes", int(amount))
+                if what in ("memory", "processes", "cpu_time"):
+                    self._exceeded = Exceeded(what, int(amount))
             case "gone":
                 seconds, _, memory = rest.partition(" ")
                 self._usage = (float(seconds), int(memory))

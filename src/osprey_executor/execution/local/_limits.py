@@ -13,6 +13,8 @@ _SLACK = 512 << 20
 """Room above `limits.memory` before one process alone is refused memory: programs reserve more than they use."""
 _OWN_TASKS = 2
 """Launcher and monitor, which count against the code's user where that is the service's own."""
+_ONE_TOO_MANY = 1
+"""The kernel grants one task above the limit, so that the watch sees it passed, ends the run and says why."""
 _COUNTED_PER_NAMESPACE = (5, 14)
 """Since this kernel RLIMIT_NPROC counts the processes of one user namespace, not all that the user has."""
 
@@ -25,7 +27,7 @@ def resource_limits(limits: Limits, *, own_processes: bool, own_user: bool = Fal
         own_processes: the code is counted in a user namespace of its own.
         own_user: in it, it has a user of its own.
     """
-    seconds = math.ceil(limits.cpu_time or 4 * limits.timeout)
+    seconds = math.ceil(cpu_limit(limits))
     largest = max(limits.folder, limits.tmp)
     data = limits.memory + _SLACK
     space = 2 * data + (4 << 30)
@@ -41,13 +43,18 @@ def resource_limits(limits: Limits, *, own_processes: bool, own_user: bool = Fal
         ("NICE", 0, 0),
     ]
     if own_processes and _kernel_version() >= _COUNTED_PER_NAMESPACE:
-        tasks = limits.processes + (0 if own_user else _OWN_TASKS)
+        tasks = limits.processes + _ONE_TOO_MANY + (0 if own_user else _OWN_TASKS)
         wanted.append(("NPROC", tasks, tasks))
     return [
         (getattr(resource, f"RLIMIT_{name}"), soft, hard)
         for name, soft, hard in wanted
         if hasattr(resource, f"RLIMIT_{name}")
     ]
+
+
+def cpu_limit(limits: Limits) -> float:
+    """Return the processor time that a run may take in all its processes (s)."""
+    return limits.cpu_time or 4 * limits.timeout
 
 
 def _kernel_version() -> tuple[int, int]:

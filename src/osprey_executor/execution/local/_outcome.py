@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from osprey_executor.errors import ErrorCategory
+from osprey_executor.execution._exhausted import name_exhausted, name_limit
 from osprey_executor.execution.guest_link import GuestError, GuestReport
+from osprey_executor.execution.local._limits import cpu_limit
 from osprey_executor.execution.local._sandbox import Ending
 from osprey_executor.models import (
     ControlSession,
@@ -92,16 +94,14 @@ def _judge(case: Case) -> Judgement:
 
 
 def _of_program(case: Case, error: GuestError) -> Judgement:
-    message = error.message
-    if error.type == "MemoryError":
-        limit = f"the memory limit is {show_size(case.limits.memory)} (limits.memory)"
-        message = f"{message}; {limit}" if message else limit
+    limit = name_exhausted(error.exhausted, case.limits)
+    message = "; ".join(part for part in (error.message, limit) if part)
     refused = error.type in _REFUSALS and case.control is not None and len(case.control.refusals) > 0
     category = ErrorCategory.WORKFLOW if refused else ErrorCategory.CODE_RELATED
     source = _line(case.code, error.line)
     report = _report(case, error.type, message, category, error.line if source is not None else None, source)
     report = report.model_copy(update={"traceback": error.traceback})
-    return Judgement(RunStatus.REFUSED if refused else RunStatus.FAILED, report)
+    return Judgement(RunStatus.REFUSED if refused else RunStatus.FAILED, report, partial=limit is not None)
 
 
 def _exceeded(case: Case) -> str:
@@ -109,15 +109,13 @@ def _exceeded(case: Case) -> str:
     assert exceeded is not None
     match exceeded.what:
         case "memory":
-            return (
-                f"memory limit {show_size(limits.memory)} exceeded (limits.memory): the program and its children "
-                f"held {show_size(exceeded.amount)} and were ended"
-            )
+            held = show_size(exceeded.amount)
+            return f"{name_limit('memory', limits)}: the program and its children held {held} and were ended"
+        case "cpu_time":
+            return f"{_cpu_time(case)}: the program and its children took {exceeded.amount} s and were ended"
         case "processes":
-            return (
-                f"process limit {limits.processes} exceeded (limits.processes): there were {exceeded.amount} processes "
-                "and threads, and all were ended"
-            )
+            passed = name_limit("processes", limits)
+            return f"{passed}: there were {exceeded.amount} processes and threads, and all were ended"
         case "folder":
             return (
                 f"folder limit {show_size(limits.folder)} exceeded (limits.folder): the working folder held "
@@ -142,13 +140,16 @@ def _exceeded(case: Case) -> str:
             )
 
 
+def _cpu_time(case: Case) -> str:
+    return f"CPU time limit {cpu_limit(case.limits):g} s exceeded (limits.cpu_time)"
+
+
 def _signalled(case: Case, number: int) -> str:
     if number == 0:
         return "the program was ended from outside"
     name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
     if number == signal.SIGXCPU:
-        seconds = case.limits.cpu_time or 4 * case.limits.timeout
-        return f"CPU time limit {seconds:g} s exceeded (limits.cpu_time); the program was ended by {name}"
+        return f"{_cpu_time(case)}; the program was ended by {name}"
     return f"the program was ended by {name} ({signal.strsignal(number) or 'unknown signal'})"
 
 

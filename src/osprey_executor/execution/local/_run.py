@@ -14,14 +14,14 @@ from pathlib import Path
 from osprey_executor.errors import EngineError, InvalidRequestError, ResultsError
 from osprey_executor.execution._events import EngineEvent, OutputChunk
 from osprey_executor.execution.guest_link import GuestLink, GuestReport
-from osprey_executor.execution.local._collect import Collected, collect, is_full, is_untouched, why_not
+from osprey_executor.execution.local._collect import Collected, collect, is_untouched, why_not
 from osprey_executor.execution.local._outcome import Case, Cut, judge
 from osprey_executor.execution.local._output import Capture
 from osprey_executor.execution.local._patience import uninterrupted
 from osprey_executor.execution.local._sandbox import Ending, Job, LaunchError, NeverBegan, Running, Sandbox
 from osprey_executor.execution.local._script import let_go
 from osprey_executor.execution.local._staging import Staged, source_of
-from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Program, Usage, show_size
+from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Program, Usage
 from osprey_executor.text import one_line
 
 _DRAIN = 5.0
@@ -124,7 +124,7 @@ class Run:
             artifacts=tuple(collected.paths),
             error=judgement.error,
             notes=(*report.problems, *collected.notes, *figures.notes),
-            partial=judgement.partial,
+            partial=judgement.partial or collected.partial,
             usage=Usage(wall_seconds=wall, cpu_seconds=ending.cpu_seconds, max_memory=ending.max_memory),
             isolation=self.isolation,
         )
@@ -167,13 +167,9 @@ class Run:
             return Collected()
         limits = self.limits
         # Never cut short: its thread would go on with a descriptor that is closed, or somebody else's by then.
-        found = await uninterrupted(
+        return await uninterrupted(
             asyncio.to_thread(collect, source, folder / "artifacts", most_bytes=limits.folder, most_files=limits.files)
         )
-        if is_full(source):
-            what = f"{show_size(limits.folder)} (limits.folder) or {limits.files} files (limits.files)"
-            found.notes.append(f"the working folder is full: its limit is {what}")
-        return found
 
     def _told(self, stream: str) -> Callable[[str], None]:
         name = "stdout" if stream == "stdout" else "stderr"

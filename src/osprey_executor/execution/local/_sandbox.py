@@ -23,7 +23,7 @@ class NeverBegan(LaunchError):
 class Exceeded:
     """A limit of the whole tree that the monitor saw passed."""
 
-    what: Literal["memory", "processes", "folder", "files", "tmp", "deep", "closed"]
+    what: Literal["memory", "processes", "cpu_time", "folder", "files", "tmp", "deep", "closed"]
     """The last two: folders that cannot be measured, for how deep they are or who may look into them."""
     amount: int
 

@@ -214,7 +214,7 @@ def _reap(code: int | None) -> int | None:
 
 
 def _exceeded(spec: JailSpec) -> str | None:
-    if not spec["memory"] and not spec["tasks"]:
+    if not spec["memory"] and not spec["tasks"] and not spec["cpu"]:
         return None
     memory, tasks = tree.measure()
     if spec["memory"] and memory > spec["memory"]:
@@ -223,4 +223,6 @@ def _exceeded(spec: JailSpec) -> str | None:
             return f"limit memory {memory}"
     if spec["tasks"] and tasks > spec["tasks"]:
         return f"limit processes {tasks}"
+    if spec["cpu"] and (seconds := tree.cpu_seconds()) > spec["cpu"]:
+        return f"limit cpu_time {seconds:.0f}"
     return None

@@ -66,6 +66,8 @@ if TYPE_CHECKING:
         """Most memory of the whole tree; 0: not watched."""
         tasks: int
         """Most processes and threads; 0: not watched."""
+        cpu: float
+        """Most processor time of the whole tree (s); 0: not watched."""
         tick: float
         """Seconds between two looks at the tree."""
 

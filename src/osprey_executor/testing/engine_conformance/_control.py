@@ -1,0 +1,65 @@
+"""The one route from the code to channels: the control session that `run` was given."""
+
+from __future__ import annotations
+
+from osprey_executor.models import RunStatus
+from osprey_executor.testing.engine_conformance._bench import Bench, message
+from osprey_executor.testing.engine_conformance._session import Session
+
+
+class TestControl:
+    """Calls of `osprey_executor.runtime` arrive, with their line, and come back."""
+
+    def test_values_are_read(self, bench: Bench) -> None:
+        code = "from osprey_executor import runtime\nresults = runtime.read_channels(['NAME', 'CURRENT'])"
+        assert bench.results(code, control=Session()) == {"NAME": "beam é", "CURRENT": 1.5}
+
+    def test_the_name_of_the_older_service_works_too(self, bench: Bench) -> None:
+        code = "from osprey.runtime import read_channel\nresults = {'read': read_channel('CURRENT')}"
+        assert bench.results(code, control=Session()) == {"read": 1.5}
+
+    def test_a_write_arrives_with_its_line(self, bench: Bench) -> None:
+        session = Session()
+        code = """from osprey_executor import runtime
+runtime.declare_writes({'CURRENT': (0, 5)})
+runtime.write_channel('CURRENT', 2.5)
+results = {'read': runtime.read_channel('CURRENT')}"""
+        assert bench.results(code, control=session) == {"read": 2.5}
+        assert (session.declared, session.lines) == ({"CURRENT": (0.0, 5.0)}, [3])
+
+    def test_an_uncaught_refusal_is_a_refused_run(self, bench: Bench) -> None:
+        code = "from osprey_executor import runtime\nruntime.write_channel('GO', 2)"
+        outcome = bench.run(code, control=Session())
+        assert outcome.status is RunStatus.REFUSED
+        assert outcome.error is not None
+        assert (outcome.error.type, outcome.error.line) == ("WriteRefused", 2)
+
+    def test_a_caught_refusal_is_no_failure(self, bench: Bench) -> None:
+        code = """
+from osprey_executor import runtime
+try: runtime.write_channel("GO", 2)
+except runtime.WriteRefused as error: results = {"why": str(error)}
+"""
+        assert bench.results(code, control=Session()) == {"why": "GO is not approved"}
+
+    def test_a_refusal_that_never_was_is_a_failure(self, bench: Bench) -> None:
+        code = "from osprey_executor import runtime\nraise runtime.WriteRefused('I say so')"
+        assert bench.run(code, control=Session()).status is RunStatus.FAILED
+
+    def test_an_unknown_channel_is_an_error_of_the_control_system(self, bench: Bench) -> None:
+        code = "from osprey_executor import runtime\nruntime.read_channel('NOWHERE')"
+        assert "ControlSystemError: there is no channel NOWHERE" in message(bench.run(code, control=Session()))
+
+    def test_without_a_session_there_are_no_channels(self, bench: Bench) -> None:
+        code = "from osprey_executor import runtime\nruntime.write_channel('CURRENT', 2)"
+        outcome = bench.run(code)
+        assert outcome.status is RunStatus.FAILED
+        assert "ControlSystemError" in message(outcome)
+
+    def test_threads_call_at_once(self, bench: Bench) -> None:
+        code = """
+from concurrent.futures import ThreadPoolExecutor
+from osprey_executor import runtime
+with ThreadPoolExecutor(8) as pool: results = {"read": list(pool.map(runtime.read_channel, ["CURRENT"] * 100))}
+"""
+        assert bench.results(code, control=Session()) == {"read": [1.5] * 100}

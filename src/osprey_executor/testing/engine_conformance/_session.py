@@ -1,0 +1,51 @@
+"""A machine for the tests: three channels, of which one may be written."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from osprey_executor.errors import ControlSystemError, WriteRefused
+from osprey_executor.models import MachineEffects, Reading, Refusal, Write
+
+
+class Session:
+    """A control session that keeps what came; it reads `GO` only after the test has said so."""
+
+    def __init__(self) -> None:
+        """Start with nothing written."""
+        self.values: dict[str, Any] = {"CURRENT": 1.5, "NAME": "beam é", "GO": 1}
+        self.go = asyncio.Event()
+        self.effects = MachineEffects.NONE
+        self.declared: dict[str, tuple[float, float]] = {}
+        self.lines: list[int | None] = []
+        self.writes: list[Write] = []
+        self.refusals: list[Refusal] = []
+        self.reads: list[Reading] = []
+        self.notes: Sequence[str] = ()
+
+    async def read(self, channels: Sequence[str]) -> Mapping[str, Reading]:
+        """Return one reading a channel."""
+        for name in channels:
+            if name not in self.values:
+                raise ControlSystemError(f"there is no channel {name}")
+            if name == "GO":
+                await self.go.wait()
+            self.reads.append(Reading(channel=name, value=self.values[name]))
+        return {name: Reading(channel=name, value=self.values[name]) for name in channels}
+
+    async def write(self, values: Mapping[str, Any], line: int | None = None) -> None:
+        """Write `CURRENT`, refuse the others."""
+        for name, value in values.items():
+            self.lines.append(line)
+            if name != "CURRENT":
+                self.refusals.append(Refusal(channel=name, value=str(value), reason="not approved", line=line))
+                raise WriteRefused(f"{name} is not approved")
+            self.values[name] = value
+            self.effects = MachineEffects.WRITTEN
+            self.writes.append(Write(channel=name, value=str(value), confirmed=True, line=line))
+
+    async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
+        """Note what the program says it will write."""
+        self.declared.update(ranges)

@@ -68,11 +68,17 @@ def interleave(subjects: Mapping[str, Subject], rounds: int) -> dict[str, list[C
         subject()
     costs: dict[str, list[Cost]] = {name: [] for name in subjects}
     for number in range(rounds):
-        print(f"\r  round {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
+        tell(f"round {number + 1} of {rounds}")
         for name, subject in subjects.items():
             costs[name].append(subject())
-    print("\r" + " " * 24 + "\r", end="", file=sys.stderr, flush=True)
+    tell("")
     return costs
+
+
+def tell(progress: str) -> None:
+    """Show how far it is where a person watches, in place of what was shown before."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{progress and '  ' + progress}", end="", file=sys.stderr, flush=True)
 
 
 def median(costs: Sequence[Cost], what: str) -> float:

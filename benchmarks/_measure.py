@@ -24,6 +24,10 @@ class Cost:
 Subject = Callable[[], Cost]
 
 
+class NotMeasured(Exception):
+    """Something cannot be measured here; the message says why."""
+
+
 def command(arguments: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Subject:
     """Return a subject that runs a command to its end.
 

@@ -6,10 +6,10 @@ STAMP := .venv/.made-by-setup
 DECIDED := 3 | 4 | 8 | 130
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs bench pins clean
+.PHONY: help setup demo test lint docs bench bench-peers pins clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with all that tests and demo use (PYTHON=... chooses the interpreter)
 
@@ -33,8 +33,11 @@ lint: setup ## style, types and the arrows between the rooms
 docs: setup ## build the documentation into docs/_build/html; a warning is an error
 	@$(BIN)/sphinx-build -W --keep-going -q -b html docs docs/_build/html
 
-bench: setup ## measure: import, --help, install, request to result (ARGS="--only import,help")
+bench: setup ## measure what users wait for, beside its goals (ARGS="--only engine,request")
 	@$(BIN)/python benchmarks/bench.py $(ARGS)
+
+bench-peers: setup ## measure Osprey, Jupyter, bubblewrap and podman beside us; installs 1 GB once
+	@$(BIN)/python benchmarks/peers.py $(ARGS)
 
 # The extras by name: `all` would refer to this project itself, and the pins must not contain it.
 # Known pins stay as they are; `make pins ARGS=--upgrade` moves them.
@@ -44,6 +47,6 @@ pins: setup ## write requirements/dev.txt anew from pyproject.toml
 	    --extra science --extra epics --extra simulator --extra anthropic --extra openai --extra dev \
 	    $(ARGS) --output-file requirements/dev.txt pyproject.toml
 
-clean: ## remove what tests, docs and benchmarks left; .venv stays
+clean: ## remove what tests, docs and benchmarks left; .venv and benchmarks/.peers stay
 	@rm -rf build dist docs/_build benchmarks/results .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	@find src tests benchmarks docs -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests benchmarks docs -path benchmarks/.peers -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -32,13 +32,13 @@ def install() -> list[Line]:
         venv.create(folder / "venv", with_pip=True)
         python = folder / "venv" / "bin" / "python"
         packages = next((folder / "venv" / "lib").glob("python3.*")) / "site-packages"
-        empty, bare = _size(packages), _names(packages)
+        empty, bare = size(packages), names(packages)
         _run(python, "-m", "pip", "install", "-qq", "--no-compile", "-c", constraints, wheel)
         _run(python, "-c", "from osprey_executor import PythonExecutorService, PythonExecutionRequest")
         _run(folder / "venv" / "bin" / "osprey-executor", "--help")
         return [
-            Line("install", "packages of the core", len(_names(packages) - bare), "packages", goal=80),
-            Line("install", "size of the core", (_size(packages) - empty) / 1e6, "MB", goal=300),
+            Line("install", "packages of the core", len(names(packages) - bare), "packages", goal=80),
+            Line("install", "size of the core", (size(packages) - empty) / 1e6, "MB", goal=300),
         ]
 
 
@@ -46,9 +46,11 @@ def _run(*arguments: str | Path) -> None:
     subprocess.run([str(part) for part in arguments], check=True, stdout=subprocess.DEVNULL)
 
 
-def _names(packages: Path) -> set[str]:
+def names(packages: Path) -> set[str]:
+    """Return the distributions in a folder of packages, each with its version."""
     return {folder.name for folder in packages.glob("*.dist-info")}
 
 
-def _size(packages: Path) -> int:
+def size(packages: Path) -> int:
+    """Return the bytes of a folder of packages without what Python compiled."""
     return sum(file.stat().st_size for file in packages.rglob("*") if file.is_file() and file.suffix != ".pyc")

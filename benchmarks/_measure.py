@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import subprocess
@@ -21,6 +22,10 @@ class Cost:
 
 
 Subject = Callable[[], Cost]
+
+
+class NotMeasured(Exception):
+    """Something cannot be measured here; the message says why."""
 
 
 def command(arguments: Sequence[str | Path], environment: Mapping[str, str] | None = None) -> Subject:
@@ -51,33 +56,29 @@ def command(arguments: Sequence[str | Path], environment: Mapping[str, str] | No
     return run
 
 
-def call(function: Callable[[], object]) -> Subject:
-    """Return a subject that calls a function in this process."""
-
-    def run() -> Cost:
-        wall, cpu = time.perf_counter(), time.process_time()
-        function()
-        return Cost(time.perf_counter() - wall, time.process_time() - cpu)
-
-    return run
-
-
 def interleave(subjects: Mapping[str, Subject], rounds: int) -> dict[str, list[Cost]]:
     """Run every subject once to warm up, then all of them in turn, `rounds` times."""
     for subject in subjects.values():
         subject()
     costs: dict[str, list[Cost]] = {name: [] for name in subjects}
     for number in range(rounds):
-        print(f"\r  round {number + 1} of {rounds}", end="", file=sys.stderr, flush=True)
+        tell(f"round {number + 1} of {rounds}")
         for name, subject in subjects.items():
             costs[name].append(subject())
-    print("\r" + " " * 24 + "\r", end="", file=sys.stderr, flush=True)
+    tell("")
     return costs
 
 
-def median(costs: Sequence[Cost], what: str) -> float:
-    """Return the median of `wall` or `cpu`, in seconds."""
-    return statistics.median(getattr(cost, what) for cost in costs)
+def tell(progress: str) -> None:
+    """Show how far it is where a person watches, in place of what was shown before."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{progress and '  ' + progress}", end="", file=sys.stderr, flush=True)
+
+
+def percentile(costs: Sequence[Cost], what: str, share: float) -> float:
+    """Return the `wall` or `cpu` time that `share` of the tries keep, in seconds; 0.5 is the median."""
+    values = sorted(getattr(cost, what) for cost in costs)
+    return statistics.median(values) if share == 0.5 else values[math.ceil(share * len(values)) - 1]
 
 
 def spread(costs: Sequence[Cost], what: str, scale: float = 1.0) -> tuple[float, float]:

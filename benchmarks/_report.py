@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from _measure import Cost, percentile, spread
 
 
 @dataclass(frozen=True)
@@ -20,27 +22,57 @@ class Line:
     value: float | None
     unit: str
     goal: float | None = None
+    at_least: bool = False
+    """Whether the goal is met by more; else by less."""
     ratio: float | None = None
     """Against the topic's baseline, measured in the same rounds."""
     spread: tuple[float, float] | None = None
     note: str = ""
 
 
+def cost(topic: str, costs: Mapping[str, Sequence[Cost]], *, baseline: str, clock: str = "wall") -> list[Line]:
+    """Return for each subject its median time, in milliseconds, and the ratio to that of the baseline."""
+    base = percentile(costs[baseline], clock, 0.5)
+    return [
+        Line(
+            topic,
+            what,
+            percentile(tries, clock, 0.5) * 1e3,
+            "ms",
+            ratio=percentile(tries, clock, 0.5) / base,
+            spread=spread(tries, clock, 1e3),
+        )
+        for what, tries in costs.items()
+    ]
+
+
+def against(
+    topic: str, what: str, costs: Mapping[str, Sequence[Cost]], base: str, share: float, *, goal: float | None = None
+) -> Line:
+    """Return how the wall time that `share` of the tries keep compares with the same of `base`."""
+    value, same = (percentile(costs[name], "wall", share) for name in (what, base))
+    note = f"{_show(value * 1e3, 'ms')} against {_show(same * 1e3, 'ms')}, {len(costs[what])} rounds"
+    if share != 0.5:
+        note += f"; {value / percentile(costs[base], 'wall', 0.5):.3g} x its median"
+    return Line(topic, f"{what}, against {base}, p{100 * share:.0f}", value / same, "x", goal, note=note)
+
+
 def table(lines: Sequence[Line]) -> str:
     """Return the lines as text in columns."""
-    rows = [("topic", "what", "median", "min..max", "ratio", "goal", "")]
+    rows = [("topic", "what", "seen", "min..max", "ratio", "goal", "")]
     for line in lines:
         verdict = ""
         if line.goal is not None and line.value is not None:
-            verdict = "met" if line.value <= line.goal else "MISSED"
+            met = line.value >= line.goal if line.at_least else line.value <= line.goal
+            verdict = "met" if met else "NOT MET"
         rows.append(
             (
                 line.topic,
                 line.what,
                 "not measured" if line.value is None else _show(line.value, line.unit),
                 "" if line.spread is None else "..".join(_show(value, "") for value in line.spread),
-                "" if line.ratio is None else f"{line.ratio:.1f} x",
-                "" if line.goal is None else f"{line.goal:g} {line.unit}",
+                "" if line.ratio is None else f"{line.ratio:.3g} x",
+                "" if line.goal is None else f"{'>=' if line.at_least else '<='} {line.goal:g} {line.unit}",
                 "; ".join(part for part in (verdict, line.note) if part),
             )
         )
@@ -51,11 +83,11 @@ def table(lines: Sequence[Line]) -> str:
     )
 
 
-def write(lines: Sequence[Line], folder: Path) -> Path:
+def write(lines: Sequence[Line], folder: Path, kind: str = "bench") -> Path:
     """Write the lines, and the machine that they were measured on, as JSON."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
-    file = folder / f"bench-{now:%Y%m%d-%H%M%S}.json"
+    file = folder / f"{kind}-{now:%Y%m%d-%H%M%S}.json"
     machine = {"python": platform.python_version(), "system": platform.platform(), "cores": os.cpu_count()}
     record = {"at": now.isoformat(), "machine": machine, "lines": [asdict(line) for line in lines]}
     file.write_text(json.dumps(record, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""What a user waits for and what a site installs: `make bench`, or `python benchmarks/bench.py --only import,help`.
+"""What a user waits for and what a site needs: `make bench`, or `python benchmarks/bench.py --only import,help`.
 
 Costs are medians of rounds in which all subjects take turns; ratios hold, seconds are of this machine at this hour.
 Goals are printed beside what was seen. Nothing fails because a clock was slow.
@@ -11,8 +11,11 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from _crowd import concurrent
+from _engine import engine, figure, throughput
 from _install import install
-from _measure import Cost, command, interleave, median, spread
+from _measure import Cost, command, interleave, percentile, spread
+from _memory import EARLY, memory
 from _report import Line, table, write
 from _request import request
 
@@ -49,44 +52,65 @@ def help_(rounds: int) -> list[Line]:
 def _lines(
     topic: str, clock: str, costs: Mapping[str, Sequence[Cost]], judged: Collection[str], goal: float
 ) -> list[Line]:
-    base = median(next(iter(costs.values())), clock)
+    base = percentile(next(iter(costs.values())), clock, 0.5)
     return [
         Line(
             topic,
             what,
-            median(tries, clock),
+            percentile(tries, clock, 0.5),
             "s",
             goal=goal if what in judged else None,
-            ratio=median(tries, clock) / base,
+            ratio=percentile(tries, clock, 0.5) / base,
             spread=spread(tries, clock),
         )
         for what, tries in costs.items()
     ]
 
 
-TOPICS: dict[str, Callable[[int], list[Line]]] = {
-    "import": imports,
-    "help": help_,
-    "install": lambda rounds: install(),
-    "request": request,
+TOPICS: dict[str, tuple[Callable[[int], list[Line]], int]] = {
+    "import": (imports, 15),
+    "help": (help_, 15),
+    "install": (lambda rounds: install(), 1),
+    "engine": (engine, 200),
+    "figure": (figure, 15),
+    "throughput": (throughput, 5),
+    "request": (request, 200),
+    "concurrent": (concurrent, 3),
+    "memory": (memory, 10_000),
 }
+"""What is measured, and in how many rounds unless --rounds says so. A round of `memory` is one run of the service."""
+LONG = ("memory",)
+"""Measured only when named."""
 
 
 def main() -> int:
     """Measure the topics asked for, print the table, write the file."""
-    parser = argparse.ArgumentParser(description="What a user waits for and what a site installs.")
-    parser.add_argument("--only", default=",".join(TOPICS), help="topics, by comma: " + ", ".join(TOPICS))
-    parser.add_argument("--rounds", type=int, default=15, help="how often each subject runs (default: 15)")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "--only",
+        metavar="TOPIC,...",
+        default=",".join(name for name in TOPICS if name not in LONG),
+        help=f"of {', '.join(TOPICS)} (default: all but {', '.join(LONG)}, which takes several minutes more)",
+    )
+    rounds = ", ".join(f"{name} {count}" for name, (_, count) in TOPICS.items())
+    parser.add_argument("--rounds", type=int, metavar="N", help=f"in how many rounds (default: {rounds})")
     chosen = parser.parse_args()
     topics = [name.strip() for name in chosen.only.split(",") if name.strip()]
     unknown = [name for name in topics if name not in TOPICS]
-    if unknown or chosen.rounds < 1:
-        parser.error(f"no such topic: {', '.join(unknown)}" if unknown else "--rounds needs a number from 1")
+    if unknown:
+        parser.error(f"no such topic: {', '.join(unknown)}; there are {', '.join(TOPICS)}")
+    least = EARLY + 1 if "memory" in topics else 1
+    if chosen.rounds is not None and chosen.rounds < least:
+        parser.error(f"--rounds needs a number from {least}")
     lines: list[Line] = []
     for name in topics:
+        measure, usually = TOPICS[name]
         print(f"measuring {name} ...", file=sys.stderr)
-        lines += TOPICS[name](chosen.rounds)
+        lines += measure(chosen.rounds or usually)
     print(table(lines))
+    left_out = [name for name in TOPICS if name not in topics]
+    if left_out:
+        print(f"\nnot measured this time: {', '.join(left_out)} (--only chooses)")
     print(f"\nwritten to {write(lines, RESULTS)}")
     return 0
 

@@ -310,6 +310,8 @@ async def test_figures_come_in_order_and_the_last_of_an_index_counts(guest):
     frames = [frame({"op": "figure", "index": n}, png(size=size)) for n, size in ((3, 0), (1, 0), (3, 5), (2, 1))]
     report = await reported(guest, HELLO, *frames)
     assert report.figures == (png(), png(size=1), png(size=5))
+    drawn = [(event.number, bytes(event.png)) for event in guest.events]
+    assert drawn == [(3, png()), (1, png()), (3, png(size=5)), (2, png(size=1))]
 
 
 async def test_figures_and_results_share_one_limit(guest):

@@ -93,7 +93,7 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def write(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True) -> Kept:
+def write(path: Path, data: bytes | bytearray, *, mode: int = 0o600, durable: bool = True) -> Kept:
     """Write a file whole, and in one step for whoever reads it; `durable`: it survives a loss of power.
 
     Raises:

@@ -184,7 +184,7 @@ def short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     try:
-        return one_line(repr(value), 120)
+        return one_line(repr(value[:200] if type(value) in (str, bytes) else value), 120)
     except Exception as error:  # the value is a claim of the code; its repr must not spoil the summary
         return f"{type(value).__name__} that cannot be shown ({type(error).__name__})"
 

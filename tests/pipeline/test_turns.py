@@ -104,6 +104,18 @@ async def test_first_come_first_served(open_service: OpenService) -> None:
     assert order == list("abcd")
 
 
+async def test_runs_begun_at_once_have_names_of_their_own(
+    open_service: OpenService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The four digits of an id are few: among a hundred runs of one second two take the same ones."""
+    tokens = iter(["aaaa", "aaaa", "aaaa", "bbbb", "cccc"])
+    monkeypatch.setattr("osprey_executor.pipeline.executor._new_run_id", lambda: f"20261123-151200-{next(tokens)}")
+    async with open_service() as service:
+        results = await asyncio.gather(*(service.run(own("pass")) for _ in range(3)))
+    assert {result.run_id[-4:] for result in results} == {"aaaa", "bbbb", "cccc"}
+    assert {result.status for result in results} == {RunStatus.SUCCEEDED}
+
+
 async def test_a_queued_run_can_be_cancelled(one: PythonExecutorService) -> None:
     first = Follower(one, HOLD)
     await first.until(Output)

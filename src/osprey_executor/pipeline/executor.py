@@ -126,8 +126,7 @@ class Executor:
             ConfigurationError: no generator is configured, or the configuration cannot be used.
             InvalidRequestError: an input cannot be read, or there is a run of that id.
         """
-        run_id = run_id or _new_run_id()
-        if not _RUN_ID.fullmatch(run_id):
+        if run_id and not _RUN_ID.fullmatch(run_id):
             raise InvalidRequestError(
                 f"{run_id!r:.120} cannot be a run id (LangGraph: thread_id): use letters, digits, '.', '-' and '_'"
             )
@@ -136,7 +135,11 @@ class Executor:
         label = "user" if generator is None or request.code is not None else generator_label(config, generator)
         await self.equipment.of(config)
         driver = await self._driver()
-        folder = await asyncio.to_thread(RunFolder.create, self.store.home, run_id)
+        if run_id:
+            folder = await asyncio.to_thread(RunFolder.create, self.store.home, run_id)
+        else:
+            folder = await asyncio.to_thread(RunFolder.create_new, self.store.home, _new_run_id)
+            run_id = folder.run_id
         lock = RunLock(folder.path)
         if not lock.acquire():
             raise InvalidRequestError(f"run {run_id} is going on already; take another id (LangGraph: thread_id)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from osprey_executor.errors import StorageError
@@ -44,6 +45,24 @@ class RunFolder:
         for name in ("inputs", "attempts"):
             _files.make_folder(folder.path / name)
         return folder
+
+    @classmethod
+    def create_new(cls, home: Path, names: Callable[[], str]) -> RunFolder:
+        """Make the folder of a run under the first of `names` that no other run has, in any process.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        _files.make_folder(home.absolute() / "runs")
+        while True:
+            folder = cls(home, names())
+            try:
+                folder.path.mkdir(mode=0o700)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise _files.storage_error(folder.path, "made", error) from error
+            return cls.create(home, folder.run_id)
 
     @property
     def journal(self) -> Path:

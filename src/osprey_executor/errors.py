@@ -5,6 +5,7 @@ PythonExecutorException
 │   ├── EngineUnavailableError        the engine cannot give what the configuration demands
 │   │   └── ContainerConnectivityError
 │   ├── EngineError                   the engine broke while it ran the code
+│   ├── ServiceBusyError              as many runs as the configuration allows are on their way
 │   ├── StorageError                  state folder unreadable, unwritable or full
 │   ├── GeneratorUnavailableError     no route to the provider, or it refused the key or the model
 │   └── ControlSystemError            a channel cannot be read
@@ -65,6 +66,12 @@ class ContainerConnectivityError(EngineUnavailableError):
 
 class EngineError(PythonExecutorException):
     """The engine broke while it ran the code; the code is not to blame."""
+
+    category = ErrorCategory.INFRASTRUCTURE
+
+
+class ServiceBusyError(PythonExecutorException):
+    """As many runs as the configuration allows are on their way in this service; nothing was started."""
 
     category = ErrorCategory.INFRASTRUCTURE
 

@@ -108,7 +108,7 @@ class PythonExecutorService:
         from osprey_executor.pipeline import Executor
 
         async with AsyncExitStack() as stack:
-            self._opened = await stack.enter_async_context(Executor.open(self.home))
+            self._opened = await stack.enter_async_context(Executor.open(self.home, self.config.execution))
             self._stack = stack.pop_all()
         return self
 
@@ -131,6 +131,7 @@ class PythonExecutorService:
 
         Raises:
             EngineUnavailableError: the engine cannot give what the configuration demands.
+            ServiceBusyError: as many runs as the configuration allows are on their way.
             ConfigurationError: no generator, or the configuration cannot be used.
             StorageError: the state folder cannot be used.
         """
@@ -189,6 +190,7 @@ class PythonExecutorService:
         Raises:
             RunNotFoundError: no such run.
             InvalidDecision: nothing waits, somebody was first, or the digest is another card's.
+            ServiceBusyError: it cannot be executed now; nothing is decided, and the run still waits.
         """
         return await self._executor.decide(
             run_id, parse_decision(decision), approver=approver or system_user(), generator=self._generator

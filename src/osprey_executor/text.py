@@ -26,7 +26,8 @@ def visible(text: str) -> str:
 
 def one_line(text: str, most: int = 200) -> str:
     """Return `text` visible, on one line, and cut to `most` characters with an ellipsis."""
-    flat = visible(text.replace("\r\n", "\n")).replace("\n", "\\n").replace("\t", "\\t")
+    # No more than can be shown, and one beyond: a result may be a text of many megabytes.
+    flat = visible(text[: 2 * most + 2].replace("\r\n", "\n")).replace("\n", "\\n").replace("\t", "\\t")
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 

@@ -308,8 +308,11 @@ async def test_results_that_are_a_lie_are_an_error_of_the_code(guest):
 
 async def test_figures_come_in_order_and_the_last_of_an_index_counts(guest):
     frames = [frame({"op": "figure", "index": n}, png(size=size)) for n, size in ((3, 0), (1, 0), (3, 5), (2, 1))]
-    report = await reported(guest, HELLO, *frames)
+    seen = []
+    report = await reported(guest, HELLO, *frames, on_event=seen.append)
     assert report.figures == (png(), png(size=1), png(size=5))
+    drawn = [(event.number, bytes(event.png)) for event in seen]
+    assert drawn == [(3, png()), (1, png()), (3, png(size=5)), (2, png(size=1))]
 
 
 async def test_figures_and_results_share_one_limit(guest):

@@ -120,6 +120,10 @@ class ExecutionConfig(Section):
     """A Python, or a virtual environment, whose packages the code finds."""
     limits: Limits = Limits()
     fork_server: ForkServerConfig = ForkServerConfig()
+    max_concurrent_runs: Count = 32
+    """How many programs one service runs at once."""
+    max_queued_runs: Annotated[int, Field(ge=0, le=1_000_000)] = 256
+    """How many more runs may be on their way to it; one beyond is refused at once."""
     max_generation_retries: Retries = 3
     max_execution_retries: Retries = 3
     generators: dict[str, Sealed] = Field(default_factory=dict[str, dict[str, Any]])

@@ -34,7 +34,7 @@ class Engine(Protocol):
         Args:
             program: what runs. An engine never changes it.
             control: the only route from the code to channels; None: the code has none.
-            on_event: called in the event loop for output and progress, in their order; it must not block.
+            on_event: called in the event loop for output, progress and figures, in their order; it must not block.
 
         Raises:
             EngineError: the engine broke; the code is not to blame.

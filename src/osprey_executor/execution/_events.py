@@ -22,4 +22,14 @@ class ProgressReport:
     message: str = ""
 
 
-EngineEvent = OutputChunk | ProgressReport
+@dataclass(frozen=True)
+class FigureDrawn:
+    """A figure that the code has closed, or holds at its end; one of the same number comes in place of the earlier."""
+
+    number: int
+    """Counted in the order in which the code made its figures."""
+    png: bytearray
+    """A PNG file; hostile bytes, of which signature and size alone were checked. Never changed."""
+
+
+EngineEvent = OutputChunk | ProgressReport | FigureDrawn

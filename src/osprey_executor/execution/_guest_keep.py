@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from osprey_executor.errors import ResultsError
+from osprey_executor.execution._events import FigureDrawn
 from osprey_executor.execution._guest_frames import Frame, Malformed
 from osprey_executor.models import Limits, show_size
 from osprey_executor.results.decoder import decode_results
@@ -42,8 +43,11 @@ class GuestKeep:
         self._left_out = 0
         self._gave_way = False
 
-    def figure(self, index: Any, frame: Frame) -> None:
-        """Keep one figure; a second one of the same index takes the place of the first.
+    def figure(self, index: Any, frame: Frame) -> FigureDrawn | None:
+        """Keep one figure and return it; a second one of the same index takes the place of the first.
+
+        Returns:
+            None where the limit leaves no room for it.
 
         Raises:
             Malformed: it is not a PNG file of a sane size, or one too many.
@@ -55,10 +59,11 @@ class GuestKeep:
         others = sum(len(kept) for at, kept in self._figures.items() if at != index)
         if others + len(png) > self._limits.results:
             self._left_out += 1
-            return
+            return None
         if index not in self._figures and len(self._figures) >= MOST_FIGURES:
             raise Malformed(f"more than {MOST_FIGURES} figures")
         self._figures[index] = png
+        return FigureDrawn(index, png)
 
     def make_room(self, size: int) -> None:
         """Let go of early results where they and `size` bytes that are to come would pass the limit together."""

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from osprey_executor.execution._events import ProgressReport
+from osprey_executor.execution._events import EngineEvent, ProgressReport
 from osprey_executor.execution._guest_frames import Malformed
 
 _GAP = 0.05
@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 class ProgressRelay:
     """Hands on the first report at once, of a flood only the latest, and always the last."""
 
-    def __init__(self, on_event: Callable[[ProgressReport], None] | None) -> None:
+    def __init__(self, on_event: Callable[[EngineEvent], None] | None) -> None:
         self._on_event = on_event
         self._waiting: ProgressReport | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -55,9 +55,15 @@ class ProgressRelay:
 
     def _flush(self) -> None:
         report, self._waiting = self._waiting, None
-        if report is None or self._on_event is None:
-            return
-        try:
-            self._on_event(report)
-        except Exception:
-            _log.exception("whoever watches the run failed to take a report of progress")
+        if report is not None:
+            tell(self._on_event, report)
+
+
+def tell(on_event: Callable[[EngineEvent], None] | None, event: EngineEvent) -> None:
+    """Hand an event to whoever watches; what they make of it is logged, and costs the program nothing."""
+    if on_event is None:
+        return
+    try:
+        on_event(event)
+    except Exception:
+        _log.exception("whoever watches the run failed to take a %s", type(event).__name__)

@@ -11,11 +11,11 @@ from pathlib import PurePath
 from typing import Any
 
 from osprey_executor import errors
-from osprey_executor.execution._events import ProgressReport
+from osprey_executor.execution._events import EngineEvent
 from osprey_executor.execution._guest_calls import MOST_CALL, GuestCalls
 from osprey_executor.execution._guest_frames import Frame, FrameSocket, Malformed
 from osprey_executor.execution._guest_keep import GuestKeep
-from osprey_executor.execution._guest_progress import ProgressRelay
+from osprey_executor.execution._guest_progress import ProgressRelay, tell
 from osprey_executor.execution._guest_report import GuestError, GuestReport, guest_error
 from osprey_executor.models import ControlSession, Limits, show_size
 from osprey_executor.results.decoder import MOST_DOCUMENT
@@ -44,7 +44,7 @@ class GuestLink:
         context: Mapping[str, Any],
         nonce: str,
         control: ControlSession | None = None,
-        on_event: Callable[[ProgressReport], None] | None = None,
+        on_event: Callable[[EngineEvent], None] | None = None,
         limits: Limits | None = None,
     ) -> None:
         """Take over our end of the socket pair whose other end the guest inherits.
@@ -55,7 +55,8 @@ class GuestLink:
             context: what the program finds at `context`.
             nonce: what only the guest's own code shall know; fresh for each run, hard to guess.
             control: answers reads and writes; None: each of them fails with ControlSystemError.
-            on_event: called in the event loop for progress, at most 20 times a second; what it raises is logged.
+            on_event: called in the event loop for progress, at most 20 times a second, and for each figure that is
+                kept; what it raises is logged.
             limits: `results` bounds all that is kept.
 
         Raises:
@@ -67,7 +68,7 @@ class GuestLink:
         self._frames = FrameSocket(sock, max(self._limits.results, MOST_CALL), self._admit)
         self._calls = GuestCalls(control)
         self._keep = GuestKeep(self._limits)
-        self._progress = ProgressRelay(on_event)
+        self._on_event, self._progress = on_event, ProgressRelay(on_event)
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots, self._large = asyncio.Semaphore(_AT_ONCE), asyncio.Semaphore(1)
         self._started = self._finished = False
@@ -140,7 +141,8 @@ class GuestLink:
             case "progress":
                 self._progress.take(header.get("fraction"), header.get("message"))
             case "figure":
-                self._keep.figure(header.get("index"), frame)
+                if drawn := self._keep.figure(header.get("index"), frame):
+                    tell(self._on_event, drawn)
             case "publish":
                 self._keep.publish(header.get("problems"), frame)
                 await self._dispatch(header, _nothing, 0)

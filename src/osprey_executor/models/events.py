@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -59,6 +60,13 @@ class ApprovalRequested(_Event):
     card: ApprovalCard
 
 
+class Queued(_Event):
+    """The program waits for its turn: the service runs as many at once as it may. Its time limit has not begun."""
+
+    kind: Literal["queued"] = "queued"
+    attempt: int
+
+
 class Output(_Event):
     """A piece of output of the code; hostile text."""
 
@@ -75,6 +83,19 @@ class Progress(_Event):
     message: str = ""
 
 
+class Figure(_Event):
+    """A figure was closed and can be looked at; a later one of the same number takes its place.
+
+    The figures of the result are counted anew at the end, without those that stayed empty.
+    """
+
+    kind: Literal["figure"] = "figure"
+    number: int
+    """Counted in the order in which the program made its figures, from 1."""
+    path: Path
+    """A PNG file in the run folder, whole at any moment; a claim of the code, like every figure."""
+
+
 class Finished(_Event):
     """The last event of a stream: an end, or a wait for a person."""
 
@@ -83,6 +104,15 @@ class Finished(_Event):
 
 
 Event = Annotated[
-    StageStarted | CodeGenerated | Analysed | AttemptFailed | ApprovalRequested | Output | Progress | Finished,
+    StageStarted
+    | CodeGenerated
+    | Analysed
+    | AttemptFailed
+    | ApprovalRequested
+    | Queued
+    | Output
+    | Progress
+    | Figure
+    | Finished,
     Field(discriminator="kind"),
 ]

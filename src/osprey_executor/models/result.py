@@ -41,7 +41,7 @@ class Attempt(BaseModel):
 
 
 class Timings(BaseModel):
-    """Seconds spent in each room, waiting for a person apart."""
+    """Seconds spent in each room; waiting for a person, or for a turn at the engine, apart."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -24,7 +25,7 @@ async def open_checkpoints(home: Path) -> AsyncGenerator[AsyncSqliteSaver]:
     Raises:
         StorageError: the file cannot be opened.
     """
-    path = make_private(home, "checkpoints.sqlite")
+    path = await asyncio.to_thread(make_private, home, "checkpoints.sqlite")
     serde = JsonPlusSerializer(pickle_fallback=False, allowed_json_modules=None, allowed_msgpack_modules=None)
     try:
         db = await open_database(path)

@@ -110,7 +110,11 @@ class Driver:
                 await self._end(rooms, RunStatus.FAILED, _report(error))
             raise
         finally:
-            lock.release()
+            try:
+                with suppress(StorageError):  # whoever watches sees the end at the lock, and in the record
+                    await rooms.flush()
+            finally:
+                lock.release()
 
     async def _advance(self, rooms: Rooms, step: Step) -> None:
         values: dict[Step, State | Command[Any] | None] = {
@@ -128,7 +132,8 @@ class Driver:
         asked = asyncio.create_task(_ask(decide, card))
         elsewhere = asyncio.create_task(_decided_elsewhere(rooms))
         try:
-            await _unless_cancelled(rooms, asyncio.create_task(_first_of(asked, elsewhere)))
+            with rooms.turns.outside():
+                await _unless_cancelled(rooms, asyncio.create_task(_first_of(asked, elsewhere)))
             if elsewhere.done():
                 asked.cancel(f"{elsewhere.result()} has decided in another process")
                 return True

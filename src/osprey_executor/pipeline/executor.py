@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import secrets
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from osprey_executor.approval import approval_key
-from osprey_executor.config import Config
+from osprey_executor.config import Config, ExecutionConfig
 from osprey_executor.errors import InvalidDecision, InvalidRequestError, StorageError
 from osprey_executor.generation import CodeGenerator, create_code_generator, generator_label
 from osprey_executor.models import (
@@ -34,6 +35,7 @@ from osprey_executor.pipeline.probe import probe
 from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover, settle
 from osprey_executor.pipeline.rooms import Rooms
+from osprey_executor.pipeline.turns import Turns
 from osprey_executor.results import ReplaySession, RunFolder
 from osprey_executor.storage import RUNNING, EventLog, RunLock, RunStore, follow, is_driven
 
@@ -44,14 +46,32 @@ _POLL_SECONDS = 0.1
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Listener = Callable[[Event], None]
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
+
+
+def _admitted(
+    method: Callable[Concatenate[Executor, _P], Awaitable[_T]],
+) -> Callable[Concatenate[Executor, _P], Coroutine[Any, Any, _T]]:
+    """Let what executes code in where there is room, else refuse it before anything is begun."""
+
+    @functools.wraps(method)
+    async def admitted(executor: Executor, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        with executor.turns.admitted():
+            return await method(executor, *args, **kwargs)
+
+    return admitted
 
 
 class Executor:
     """Everything that the service does with runs."""
 
-    def __init__(self, store: RunStore, equipment: EquipmentPool, stack: AsyncExitStack, key: bytes) -> None:
+    def __init__(
+        self, store: RunStore, equipment: EquipmentPool, stack: AsyncExitStack, key: bytes, turns: Turns
+    ) -> None:
         self.store = store
         self.equipment = equipment
+        self.turns = turns
         self._stack = stack
         self._key = key
         self._opened: Driver | None = None
@@ -59,8 +79,8 @@ class Executor:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, home: Path) -> AsyncGenerator[Executor]:
-        """Open the state folder and set right what a crash left there.
+    async def open(cls, home: Path, config: ExecutionConfig) -> AsyncGenerator[Executor]:
+        """Open the state folder and set right what a crash left there; `config` says how much is done at once.
 
         Raises:
             StorageError: the folder cannot be used.
@@ -68,7 +88,8 @@ class Executor:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(RunStore.open(home))
             inner = await stack.enter_async_context(AsyncExitStack())
-            executor = cls(store, EquipmentPool(inner), inner, approval_key(home))
+            key = await asyncio.to_thread(approval_key, home)
+            executor = cls(store, EquipmentPool(inner), inner, key, Turns(config))
             with suppress(StorageError):  # a full disk must not keep anyone from looking
                 await executor.recover()
             yield executor
@@ -85,6 +106,7 @@ class Executor:
                 self._opened = Driver(build_graph(checkpoints))
             return self._opened
 
+    @_admitted
     async def start(
         self,
         request: PythonExecutionRequest,
@@ -100,11 +122,11 @@ class Executor:
 
         Raises:
             EngineUnavailableError: the engine cannot give what the configuration demands.
+            ServiceBusyError: as many runs as the configuration allows are on their way.
             ConfigurationError: no generator is configured, or the configuration cannot be used.
             InvalidRequestError: an input cannot be read, or there is a run of that id.
         """
-        run_id = run_id or _new_run_id()
-        if not _RUN_ID.fullmatch(run_id):
+        if run_id and not _RUN_ID.fullmatch(run_id):
             raise InvalidRequestError(
                 f"{run_id!r:.120} cannot be a run id (LangGraph: thread_id): use letters, digits, '.', '-' and '_'"
             )
@@ -113,7 +135,11 @@ class Executor:
         label = "user" if generator is None or request.code is not None else generator_label(config, generator)
         await self.equipment.of(config)
         driver = await self._driver()
-        folder = await asyncio.to_thread(RunFolder.create, self.store.home, run_id)
+        if run_id:
+            folder = await asyncio.to_thread(RunFolder.create, self.store.home, run_id)
+        else:
+            folder = await asyncio.to_thread(RunFolder.create_new, self.store.home, _new_run_id)
+            run_id = folder.run_id
         lock = RunLock(folder.path)
         if not lock.acquire():
             raise InvalidRequestError(f"run {run_id} is going on already; take another id (LangGraph: thread_id)")
@@ -145,8 +171,20 @@ class Executor:
         Raises:
             RunNotFoundError: no such run.
             InvalidDecision: nothing waits, another decision was first, or the digest is another card's.
+            ServiceBusyError: an approval, and as many runs as the configuration allows are on their way.
         """
-        run_id = await self.store.find(prefix)
+        # Only an approval needs the engine at once; a person can always say no.
+        with self.turns.admitted(always=not isinstance(decision, Approve)):
+            return await self._decide(await self.store.find(prefix), decision, approver, generator, listener)
+
+    async def _decide(
+        self,
+        run_id: str,
+        decision: Decision,
+        approver: str,
+        generator: CodeGenerator | None,
+        listener: Listener | None,
+    ) -> RunResult:
         lock = RunLock(self.store.folder(run_id))
         earlier = await self.store.decided(run_id)
         waits = (await self.store.summary(run_id)).state == RunStatus.AWAITING_APPROVAL
@@ -253,6 +291,7 @@ class Executor:
         await self.recover()
         yield Finished(run_id=run_id, result=await self.result(run_id))
 
+    @_admitted
     async def replay(self, prefix: str) -> Outcome:
         """Execute the last program of a run again, against its record; the machine is not touched.
 
@@ -268,8 +307,10 @@ class Executor:
         request = await asyncio.to_thread(folder.load_request)
         equipment = await self.equipment.of(Config.from_record(await self.store.config(run_id)))
         session = await asyncio.to_thread(ReplaySession.of, folder)
-        program = Program(code=result.code, inputs=dict(folder.inputs()), context=request.capability_context_data)
-        return with_notes(await equipment.engine.run(program, control=session), session)
+        inputs = await asyncio.to_thread(folder.inputs)
+        program = Program(code=result.code, inputs=inputs, context=request.capability_context_data)
+        async with self.turns.turn(lambda: None):
+            return with_notes(await equipment.engine.run(program, control=session), session)
 
     async def probe(self, config: Config) -> list[Probe]:
         """Try, with the engine and the broker of `config`, what must be refused and what is needed."""
@@ -315,13 +356,7 @@ class Executor:
         listener: Listener | None,
     ) -> Rooms:
         equipment = await self.equipment.of(config)
-        log = EventLog(folder.path)
-
-        def emit(event: Event) -> None:
-            log.append(event)
-            if listener:
-                listener(event)
-
+        log = EventLog(folder.path, listener)
         return Rooms(
             run_id=folder.run_id,
             config=config,
@@ -333,7 +368,9 @@ class Executor:
             generator=lambda: generator or create_code_generator(config),
             generator_label=label,
             key=self._key,
-            emit=emit,
+            emit=log.append,
+            flush=log.flush,
+            turns=self.turns,
         )
 
     def _folder(self, run_id: str) -> RunFolder:

@@ -51,6 +51,7 @@ async def keep_interrupted(
         status=status,
         stdout=stdout,
         stderr=stderr,
+        figures=tuple(await asyncio.to_thread(folder.shown_figures)),
         error=error,
         notes=("the run was interrupted: results, figures and files that it had not handed over are lost",),
         partial=True,

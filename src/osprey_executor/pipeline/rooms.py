@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from osprey_executor.config import Config
@@ -11,6 +11,7 @@ from osprey_executor.execution import Engine
 from osprey_executor.generation import CodeGenerator
 from osprey_executor.models import ControlSession, PythonExecutionRequest
 from osprey_executor.models.events import Event
+from osprey_executor.pipeline.turns import Turns
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RunStore
 
@@ -32,5 +33,8 @@ class Rooms:
     key: bytes = field(repr=False)
     """Signs grants."""
     emit: Callable[[Event], None]
+    flush: Callable[[], Awaitable[None]]
+    """Waits until all events are written."""
+    turns: Turns
     session: ControlSession | None = None
     """The broker's side of the execution that goes on, or was the last."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -93,7 +94,7 @@ def make_folder(path: Path) -> Path:
     return path
 
 
-def write(path: Path, data: bytes, *, mode: int = 0o600, durable: bool = True) -> Kept:
+def write(path: Path, data: bytes | bytearray, *, mode: int = 0o600, durable: bool = True) -> Kept:
     """Write a file whole, and in one step for whoever reads it; `durable`: it survives a loss of power.
 
     Raises:
@@ -121,7 +122,13 @@ def write_json(path: Path, document: Any, *, mode: int = 0o600) -> Kept:
     Raises:
         StorageError: it cannot be written.
     """
-    return write(path, json.dumps(document, indent=1, allow_nan=False).encode("ascii") + b"\n", mode=mode)
+    with _fresh(path, mode) as descriptor:
+        # In pieces: as one text a large document would be in memory two or three times.
+        raw = _Hashing(descriptor)
+        with io.TextIOWrapper(io.BufferedWriter(raw, _PIECE), encoding="ascii", newline="") as file:
+            json.dump(document, file, indent=1, allow_nan=False)
+            file.write("\n")
+    return Kept(raw.size, raw.digest.hexdigest())
 
 
 def copy(source: Path, target: Path, *, most_bytes: int, follow: bool = False, mode: int = 0o400) -> Kept:
@@ -210,12 +217,24 @@ def read(path: Path, *, most_bytes: int) -> bytes:
     Raises:
         StorageError: missing, unreadable, not a regular file, or larger than `most_bytes`.
     """
+    return bytes(read_blob(path, most_bytes=most_bytes))
+
+
+def read_blob(path: Path, *, most_bytes: int) -> bytearray:
+    """Return what `read` does, as a bytearray: arrays live on in it without a copy.
+
+    Raises:
+        StorageError: as `read`.
+    """
     try:
         descriptor = open_regular(path)
         with os.fdopen(descriptor, "rb") as file:
-            if os.fstat(file.fileno()).st_size > most_bytes:
+            size = os.fstat(file.fileno()).st_size
+            if size > most_bytes:
                 raise _too_large(most_bytes)
-            return file.read(most_bytes)
+            data = bytearray(size)
+            del data[file.readinto(data) :]
+            return data
     except OSError as error:
         raise storage_error(path, "read", error) from error
 
@@ -226,7 +245,7 @@ def read_text(path: Path, *, most_bytes: int) -> str:
     Raises:
         StorageError: it cannot be read.
     """
-    return read(path, most_bytes=most_bytes).decode("utf-8", "backslashreplace")
+    return read_blob(path, most_bytes=most_bytes).decode("utf-8", "backslashreplace")
 
 
 def read_json(path: Path, *, most_bytes: int) -> Any:
@@ -236,7 +255,7 @@ def read_json(path: Path, *, most_bytes: int) -> Any:
         StorageError: it cannot be read, or is not JSON.
     """
     try:
-        return json.loads(read(path, most_bytes=most_bytes))
+        return json.loads(read_blob(path, most_bytes=most_bytes))
     except (ValueError, RecursionError) as error:
         raise damaged(path, f"it is not JSON ({one_line(str(error))})") from error
 
@@ -309,6 +328,23 @@ def open_regular(path: Path, *, follow: bool = False) -> int:
         os.close(descriptor)
         raise NotARegularFile(errno.EINVAL, "not a regular file", str(path))
     return descriptor
+
+
+class _Hashing(io.RawIOBase):
+    """Writes to a descriptor, which stays open, and sums up what it wrote."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.digest, self.size = hashlib.sha256(), 0
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        written = os.write(self._descriptor, data)
+        self.digest.update(memoryview(data)[:written])
+        self.size += written
+        return written
 
 
 class _SourceFailed(Exception):

@@ -51,9 +51,10 @@ def _summary(np: Any, array: Any, inner: Callable[[Any], Any]) -> dict[str, Any]
     told: dict[str, Any] = {"dtype": str(array.dtype)[:200], "shape": list(array.shape)}
     told["first"] = [inner(item) for item in array.reshape(-1)[:_FIRST]]
     if array.dtype.kind in "iuf" and array.size:
-        finite = array[np.isfinite(array)]
+        is_finite = np.isfinite(array)
+        finite = array if is_finite.all() else array[is_finite]
         if finite.size:
-            least, largest, mean = finite.min(), finite.max(), finite.astype(float).mean()
+            least, largest, mean = finite.min(), finite.max(), finite.astype(float, copy=False).mean()
             told["summary"] = {"min": inner(least), "max": inner(largest), "mean": inner(mean)}
         if finite.size != array.size:
             told["not_finite"] = int(array.size - finite.size)

@@ -74,12 +74,12 @@ def load_values(path: Path, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
         stored = _Stored.model_validate(_files.read_json(path, most_bytes=most_bytes))
     except ValidationError as error:
         raise _files.damaged(path, "it is not a record of values") from error
-    blobs: list[bytes] = []
+    blobs: list[bytearray] = []
     for blob in stored.blobs:
         file = path.with_suffix(".blobs") / blob.file
         if not _BLOB_NAME.fullmatch(blob.file):
             raise _files.damaged(path, "it names a blob outside its folder")
-        data = _files.read(file, most_bytes=most_bytes)
+        data = _files.read_blob(file, most_bytes=most_bytes)
         if hashlib.sha256(data).hexdigest() != blob.sha256:
             raise _files.damaged(file, "it is not what was written")
         blobs.append(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -164,8 +164,8 @@ class AttemptFolder:
         except ValidationError as error:
             raise _files.damaged(path, "it is not the record of an outcome") from error
 
-    def outcome(self) -> Outcome:
-        """Return the outcome with its results decoded and its files in this folder.
+    def outcome(self, results: dict[str, Any] | None = None) -> Outcome:
+        """Return the outcome with its results decoded, or those given, and its files in this folder.
 
         Raises:
             StorageError: a file cannot be read or is damaged; the message names it.
@@ -173,7 +173,7 @@ class AttemptFolder:
         record = self.record()
         return Outcome(
             status=record.status,
-            results=load_values(self.path / "results.json") if record.has_results else {},
+            results=results if results is not None else self._results(record),
             has_results=record.has_results,
             stdout=_files.read_text(self.path / "stdout.txt", most_bytes=MOST_TEXT),
             stderr=_files.read_text(self.path / "stderr.txt", most_bytes=MOST_TEXT),
@@ -185,6 +185,9 @@ class AttemptFolder:
             usage=record.usage,
             isolation=record.isolation,
         )
+
+    def _results(self, record: OutcomeRecord) -> dict[str, Any]:
+        return load_values(self.path / "results.json") if record.has_results else {}
 
     def reads(self) -> tuple[Reading, ...]:
         """Return what the program read, in order.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from array import array
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
@@ -26,6 +27,9 @@ from osprey_executor.results._zones import zone_name
 _EXACT_INT = 2**53
 _DEEPEST = 60
 _BULK = 64
+_LONG_TEXT = 2**16
+"""Characters beyond which text is a blob: outside ASCII one takes six bytes or more of a document."""
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def encode(value: Any) -> tuple[Any, list[bytes]]:
@@ -102,7 +106,7 @@ def _float(encoder: Encoder, value: float, where: str) -> Any:
 
 def _str(encoder: Encoder, value: str, where: str) -> Any:
     text = str.__str__(value)
-    if text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text):
+    if len(text) <= _LONG_TEXT and (text.isascii() or not _SURROGATE.search(text)):
         return text
     return {"$type": "str", "blob": encoder.blob(text.encode("utf-8", "surrogatepass"))}
 

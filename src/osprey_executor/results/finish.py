@@ -35,7 +35,9 @@ def finish(folder: Path, result: RunResult, *, control_system: ControlSystemRepo
         result = _promote(folder, final, result)
         write_helper(folder, result)
         for number in numbers:
-            write_notebook(folder / "attempts" / str(number) / "notebook.ipynb", _shown(folder, number, result))
+            results = result.results if number == final else None
+            shown = _shown(folder, number, result, results)
+            write_notebook(folder / "attempts" / str(number) / "notebook.ipynb", shown)
         shown = Shown(run=result, code=result.code or "", attempt=final, of_attempts=len(numbers), final=True)
         write_notebook(folder / "notebook.ipynb", shown)
         result = result.model_copy(update={"notebook_path": folder / "notebook.ipynb"})
@@ -115,7 +117,8 @@ def _promote(folder: Path, number: int, result: RunResult) -> RunResult:
     )
 
 
-def _shown(folder: Path, number: int, result: RunResult) -> Shown:
+def _shown(folder: Path, number: int, result: RunResult, results: dict[str, Any] | None) -> Shown:
+    """Return what the notebook of an attempt shows; its results are read where they are not at hand already."""
     kept = AttemptFolder(folder / "attempts" / str(number))
     attempt = next(each for each in result.attempts if each.number == number)
     update: dict[str, Any] = {
@@ -133,7 +136,7 @@ def _shown(folder: Path, number: int, result: RunResult) -> Shown:
         "usage": Usage(),
     }
     if kept.has_outcome:
-        record, outcome = kept.record(), kept.outcome()
+        record, outcome = kept.record(), kept.outcome(results)
         update |= {
             "results": outcome.results,
             "stdout": outcome.stdout,

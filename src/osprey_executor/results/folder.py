@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from osprey_executor.errors import StorageError
@@ -45,6 +46,24 @@ class RunFolder:
             _files.make_folder(folder.path / name)
         return folder
 
+    @classmethod
+    def create_new(cls, home: Path, names: Callable[[], str]) -> RunFolder:
+        """Make the folder of a run under the first of `names` that no other run has, in any process.
+
+        Raises:
+            StorageError: it cannot be made.
+        """
+        _files.make_folder(home.absolute() / "runs")
+        while True:
+            folder = cls(home, names())
+            try:
+                folder.path.mkdir(mode=0o700)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise _files.storage_error(folder.path, "made", error) from error
+            return cls.create(home, folder.run_id)
+
     @property
     def journal(self) -> Path:
         """Where the broker journals writes."""
@@ -87,12 +106,29 @@ class RunFolder:
     def execution_folder(self, number: int) -> Path:
         """Return a new, empty folder for what execution `number` leaves; `AttemptFolder.save_outcome` takes it over.
 
+        Figures that an earlier execution showed are removed.
+
         Raises:
             StorageError: it cannot be made.
         """
+        _files.remove_tree(self.path / "figures")
         path = self.path / "executions" / str(number)
         _files.remove_tree(path)
         return _files.make_folder(path)
+
+    def save_figure(self, number: int, png: bytes | bytearray) -> Path:
+        """Keep a figure of the execution that goes on, in place of an earlier one, for whoever watches; not durable.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        path = self.path / "figures" / f"figure-{number:03d}.png"
+        _files.write(path, png, durable=False)
+        return path
+
+    def shown_figures(self) -> list[Path]:
+        """Return the figures of the execution that goes on, or did when its process died."""
+        return sorted((self.path / "figures").glob("figure-*.png"), key=lambda path: (len(path.name), path.name))
 
     def attempt(self, number: int) -> AttemptFolder:
         """Return the folder of an attempt, counted from 1."""

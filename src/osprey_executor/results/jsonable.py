@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -20,6 +21,7 @@ MOST_ITEMS = 1000
 """Elements of an array, cells of a table or bytes that are written out; beyond that they are summarised."""
 _DEEPEST = 200
 _MOST_BITS = 10_000
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def to_json(value: Any) -> Any:
@@ -58,7 +60,9 @@ _Inner = Callable[[Any], Any]
 
 
 def _text(value: str) -> str:
-    return str.__str__(value).encode("utf-8", "backslashreplace").decode()
+    text = str.__str__(value)
+    # Only a lone surrogate needs it, and a text may be large.
+    return text.encode("utf-8", "backslashreplace").decode() if _SURROGATE.search(text) else text
 
 
 def _opaque(kind: str, text: str) -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -20,32 +20,68 @@ _MOST_BYTES = 64 * 2**20
 
 
 class EventLog:
-    """Appends events of one run. The last one, `Finished`, is not written: the result is in the manifest."""
+    """Appends events of one run. The last one, `Finished`, is not written: the result is in the manifest.
 
-    def __init__(self, folder: Path) -> None:
+    The event loop never waits for the disk: a thread writes, and `listener` hears what is written.
+    """
+
+    def __init__(self, folder: Path, listener: Callable[[Event], None] | None = None) -> None:
         self._path = folder / "events.jsonl"
-        self._written = self._path.stat().st_size if self._path.exists() else 0
+        self._listener = listener
+        self._written: int | None = None
+        self._waiting: list[Event] = []
+        self._task: asyncio.Task[None] | None = None
+        self._failed: StorageError | None = None
 
     def append(self, event: Event) -> None:
-        """Write one event; output beyond 64 MiB a run is left out, the run goes on.
+        """Let one event be written; output beyond 64 MiB a run is left out, the run goes on.
 
         Raises:
-            StorageError: the file cannot be written.
+            StorageError: an earlier one could not be written.
         """
-        if isinstance(event, Finished) or self._written > _MOST_BYTES:
-            return
-        line = _EVENT.dump_json(event) + b"\n"
-        try:
-            descriptor = os.open(
-                self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-            )
+        if self._failed is not None:
+            raise self._failed
+        self._waiting.append(event)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._write())
+
+    async def flush(self) -> None:
+        """Wait until all events are written.
+
+        Raises:
+            StorageError: one could not be written.
+        """
+        if self._task is not None:
+            await asyncio.shield(self._task)
+        if self._failed is not None:
+            raise self._failed
+
+    async def _write(self) -> None:
+        while self._waiting:
+            batch, self._waiting = self._waiting, []
             try:
-                os.write(descriptor, line)
+                await asyncio.to_thread(self._append, batch)
+            except StorageError as error:
+                self._failed = error
+                return
+            for event in batch:
+                if self._listener:
+                    self._listener(event)
+
+    def _append(self, batch: list[Event]) -> None:
+        kept = [_EVENT.dump_json(event) + b"\n" for event in batch if not isinstance(event, Finished)]
+        try:
+            descriptor = os.open(self._path, _APPEND, 0o600)
+            try:
+                if self._written is None:
+                    self._written = os.fstat(descriptor).st_size
+                for line in kept:
+                    if self._written <= _MOST_BYTES:
+                        self._written += os.write(descriptor, line)
             finally:
                 os.close(descriptor)
         except OSError as error:
             raise StorageError(f"events of the run cannot be written to {self._path}: {error}") from error
-        self._written += len(line)
 
 
 async def follow(folder: Path, ended: asyncio.Event) -> AsyncIterator[Event]:
@@ -55,7 +91,7 @@ async def follow(folder: Path, ended: asyncio.Event) -> AsyncIterator[Event]:
     position = 0
     while True:
         last_look = ended.is_set()
-        piece = _read_from(path, position)
+        piece = await asyncio.to_thread(_read_from, path, position)
         position += len(piece)
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:

@@ -95,7 +95,7 @@ async def connect(home: Path) -> aiosqlite.Connection:
     Raises:
         StorageError: the file cannot be opened, or belongs to a newer version.
     """
-    path = make_private(home, "index.sqlite")
+    path = await asyncio.to_thread(make_private, home, "index.sqlite")
     try:
         db = await open_database(path)
         try:

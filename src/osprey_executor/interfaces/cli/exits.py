@@ -42,6 +42,7 @@ _OF_STATUS: Final = {
 _OF_ERROR: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (errors.EngineUnavailableError, Exit.UNAVAILABLE),
     (errors.EngineError, Exit.UNAVAILABLE),
+    (errors.ServiceBusyError, Exit.UNAVAILABLE),
     (errors.GeneratorUnavailableError, Exit.UNAVAILABLE),
     (errors.ControlSystemError, Exit.UNAVAILABLE),
     (errors.StorageError, Exit.USAGE),

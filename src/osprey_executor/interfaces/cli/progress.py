@@ -70,6 +70,10 @@ class Display:
             case "progress":
                 fraction = 0.0 if math.isnan(event.fraction) else min(max(event.fraction, 0.0), 1.0)
                 self._indicator.progress(fraction, one_line(event.message, 60))
+            case "queued":
+                self._indicator.stage("waiting for a turn: as many programs run as may at once", waits=False)
+            case "figure":
+                self._tell([Text(f"figure {event.number}: {one_line(str(event.path), 500)}")])
             case "attempt_failed":
                 # Told when another attempt follows; else the summary tells it better.
                 self._failed = f"attempt {event.attempt} failed: {one_line(str(event.error), 300)}"

@@ -14,6 +14,8 @@ from typing import Any, TextIO
 from osprey_executor.errors import StorageError
 from osprey_executor.interfaces.cli.early import leaving
 
+_PIECE = 2**20
+
 
 class Unbreakable(io.TextIOWrapper):
     """Standard error whose reader may go away: a run must not end because nobody listens to its progress."""
@@ -46,9 +48,17 @@ def prepare_streams() -> None:
 
 def write_json(document: Any) -> None:
     """Print one JSON document on standard output, in ASCII, so that no locale and no terminal can spoil it."""
-    text = json.dumps(document, indent=2, allow_nan=False) + "\n"
+    pieces = json.JSONEncoder(indent=2, allow_nan=False).iterencode(document)
     leaving.answered = True
-    write_out(lambda: sys.stdout.write(text))
+
+    def write() -> None:
+        # In pieces: as one text a large result would be in memory three or four times.
+        for piece in pieces:
+            for at in range(0, len(piece), _PIECE):
+                sys.stdout.write(piece[at : at + _PIECE])
+        sys.stdout.write("\n")
+
+    write_out(write)
 
 
 def write_out(write: Callable[[], object]) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from osprey_executor.models import ErrorReport, Outcome, Refusal, RunResult, Timings
+    from osprey_executor.models import ErrorReport, Outcome, Refusal, RunResult
 
 WORDS: Final = {
     RunStatus.SUCCEEDED: ("Succeeded", "bold green"),
@@ -53,7 +53,7 @@ def run_summary(result: RunResult) -> RenderableType:
     _add_notes(facts, result.notes)
     return Group(
         Text(),
-        Text.assemble((words, style), _took(result.timings)),
+        Text.assemble((words, style), _took(result)),
         *_error(result.error),
         facts,
         *_results(result.results),
@@ -78,15 +78,16 @@ def _facts() -> Table:
     return table
 
 
-def _took(timings: Timings) -> str:
-    """Return how long the work took; the wait for a person is no work and is told apart."""
+def _took(result: RunResult) -> str:
+    """Return how long the work took; the wait for a person or for a turn is no work and is told apart."""
+    timings = result.timings
     if not timings.total:
         return ""
     told = f" after {max(timings.total - timings.waiting, 0.0):.1f} s"
     if timings.execution >= _WORTH_TELLING:
         told += f", {timings.execution:.1f} s of them running"
     if timings.waiting >= _WORTH_TELLING:
-        told += f"; waited {_span(timings.waiting)} for a decision"
+        told += f"; waited {_span(timings.waiting)} for a {'decision' if result.digest else 'turn'}"
     return told
 
 
@@ -183,7 +184,7 @@ def short(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     try:
-        return one_line(repr(value), 120)
+        return one_line(repr(value[:200] if type(value) in (str, bytes) else value), 120)
     except Exception as error:  # the value is a claim of the code; its repr must not spoil the summary
         return f"{type(value).__name__} that cannot be shown ({type(error).__name__})"
 

@@ -24,8 +24,8 @@ async def collect(state: State, runtime: Runtime[Rooms]) -> State:
     with timed(state, "collection") as timings:
         update: State = {"next": "end"}
         if state.get("outcome_status") and not state.get("status"):
-            outcome = await asyncio.to_thread(rooms.folder.attempt(attempt).outcome)
-            update = _judge(state, rooms, outcome)
+            # Without a name: large results would be in memory until the record, which reads them, is written.
+            update = _judge(state, rooms, await asyncio.to_thread(rooms.folder.attempt(attempt).outcome))
             if update.get("next") != "end":
                 return update | {"timings": timings()}
         ended: State = {**state, **update, "timings": timings()}

@@ -9,7 +9,7 @@ from langgraph.runtime import Runtime
 
 from osprey_executor.approval import issue_grant
 from osprey_executor.errors import EngineError, EngineUnavailableError, ErrorCategory
-from osprey_executor.execution import EngineEvent, OutputChunk
+from osprey_executor.execution import EngineEvent, FigureDrawn, OutputChunk
 from osprey_executor.models import (
     AnalysisReport,
     ApprovalCard,
@@ -21,19 +21,27 @@ from osprey_executor.models import (
     RunStatus,
     Stage,
 )
-from osprey_executor.models.events import Event, Output, Progress, StageStarted
+from osprey_executor.models.events import Output, Progress, Queued, StageStarted
 from osprey_executor.pipeline.binding import card_of
+from osprey_executor.pipeline.figures import LiveFigures, live_figures
 from osprey_executor.pipeline.permit import permit_for
 from osprey_executor.pipeline.record import with_notes
 from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
-from osprey_executor.pipeline.timing import timed
+from osprey_executor.pipeline.timing import timed, with_time
 
 
 async def execute(state: State, runtime: Runtime[Rooms]) -> State:
-    """Run the program in the engine, under the grant of its approval if it has one."""
-    rooms, code, attempt = runtime.context, state.get("code", ""), state.get("attempt", 1)
+    """Run the program in the engine when its turn comes, under the grant of its approval if it has one."""
+    rooms = runtime.context
+    queued = Queued(run_id=rooms.run_id, attempt=state.get("attempt", 1))
+    async with rooms.turns.turn(lambda: rooms.emit(queued)) as waited:
+        return await _execute(with_time(state, "waiting", waited), rooms)
+
+
+async def _execute(state: State, rooms: Rooms) -> State:
+    code, attempt = state.get("code", ""), state.get("attempt", 1)
     shown = state.get("card")
     card = ApprovalCard.model_validate_json(shown) if shown else None
     if card and (changed := await _changed_since(card, rooms, state)):
@@ -49,13 +57,16 @@ async def execute(state: State, runtime: Runtime[Rooms]) -> State:
     rooms.session = session = rooms.broker.session(run_id=rooms.run_id, permit=permit, journal=rooms.folder.journal)
     program = Program(
         code=code,
-        inputs=dict(rooms.folder.inputs()),
+        inputs=await asyncio.to_thread(rooms.folder.inputs),
         context=rooms.request.capability_context_data,
-        folder=rooms.folder.execution_folder(number),
+        folder=await asyncio.to_thread(rooms.folder.execution_folder, number),
     )
     with timed(state, "execution") as timings:
         try:
-            outcome = await rooms.engine.run(program, control=session, on_event=lambda event: _tell(event, rooms))
+            async with live_figures(rooms) as figures:
+                outcome = await rooms.engine.run(
+                    program, control=session, on_event=lambda event: _tell(event, rooms, figures)
+                )
         except (EngineError, EngineUnavailableError) as error:
             outcome = _broken(error, session, rooms, code)
         outcome = with_notes(outcome, session)
@@ -121,10 +132,10 @@ def _difference(before: ApprovalCard, now: ApprovalCard) -> str:
     return "the interpreter, its packages, the limits, the context or the approval mode"
 
 
-def _tell(event: EngineEvent, rooms: Rooms) -> None:
-    told: Event
-    if isinstance(event, OutputChunk):
-        told = Output(run_id=rooms.run_id, stream=event.stream, text=event.text)
+def _tell(event: EngineEvent, rooms: Rooms, figures: LiveFigures) -> None:
+    if isinstance(event, FigureDrawn):
+        figures.take(event)
+    elif isinstance(event, OutputChunk):
+        rooms.emit(Output(run_id=rooms.run_id, stream=event.stream, text=event.text))
     else:
-        told = Progress(run_id=rooms.run_id, fraction=event.fraction, message=event.message)
-    rooms.emit(told)
+        rooms.emit(Progress(run_id=rooms.run_id, fraction=event.fraction, message=event.message))

@@ -27,12 +27,18 @@ def run(
         ),
     ] = None,
     config: ConfigFile = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Print the id of the run and leave; it goes on by itself.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Run a task, or a program of your own.
 
     Code is generated (or yours is taken), analysed, shown to you where somebody must be asked, run in isolation and
     recorded. At a terminal you decide there; elsewhere the run waits, and this leaves with exit code 3.
+
+    With --detach the run goes on in a process of its own, which no terminal ends: follow it with `watch`, end it with
+    `cancel`. Where somebody must be asked, it waits.
     """
     from osprey_executor.errors import InvalidRequestError
     from osprey_executor.interfaces.cli import sources
@@ -49,6 +55,11 @@ def run(
         raise InvalidRequestError(f"the task {one_line(task)!r} names a file: did you mean --code {one_line(task)}?")
     text = sources.read_code(code) if code is not None else None
     files = sources.input_files(inputs or [])
+
+    if detach:
+        from osprey_executor.interfaces.cli.detach import Order, detached
+
+        return detached(Order(task or sources.task_of(code or ""), text, files, config), as_json=as_json)
 
     from osprey_executor.interfaces.cli.commands.config.available import examined
     from osprey_executor.interfaces.cli.deciding import Person

@@ -118,6 +118,8 @@ class ExecutionConfig(Section):
     """Wall time of a run; it overrides `limits.timeout`, and the two always agree after loading."""
     python_env_path: Path | None = None
     """A Python, or a virtual environment, whose packages the code finds."""
+    data_folders: tuple[Path, ...] = ()
+    """Folders of the host that every program may read, each at its own path; absolute."""
     limits: Limits = Limits()
     fork_server: ForkServerConfig = ForkServerConfig()
     max_concurrent_runs: Count = 32

@@ -74,6 +74,7 @@ class JailSandbox:
         room: Path,
         filters: Filters,
         walls: Walls | None = None,
+        data: Sequence[Path] = (),
     ) -> None:
         """Prepare what all jails of this interpreter share.
 
@@ -83,6 +84,10 @@ class JailSandbox:
             room: host folder with a copy of the package `jail`, for the process that forks.
             filters: seccomp programs.
             walls: None: all.
+            data: folders of the host that the code may read.
+
+        Raises:
+            ConfigurationError: such a folder cannot be shown.
         """
         self._interpreter = interpreter
         self._library = library
@@ -92,6 +97,7 @@ class JailSandbox:
         self._server_filters = filters.forker if self._walls.seccomp else []
         self._mounts = Mounts()
         self._mounts.show((*SYSTEM, *interpreter.folders()))
+        self._mounts.show_data(data)
         self.pool: Pool | None = None
         """Jails of a fork server, once there is one."""
         self.fonts: Path | None = None

@@ -50,12 +50,13 @@ async def open_local(
         sandbox: RestrictedSandbox | JailSandbox
         if config.isolation == "restricted":
             filters = await asyncio.to_thread(_seccomp.restricted_programs)
-            sandbox = RestrictedSandbox(interpreter, library, root, filters, restricted_walls)
+            sandbox = RestrictedSandbox(interpreter, library, root, filters, restricted_walls, config.data_folders)
             expected = Expected(shared=True, other_user=not sandbox.private_user and os.geteuid() == 0)
         else:
             both = await asyncio.to_thread(_seccomp.programs)
             filters = both.code
-            sandbox = JailSandbox(interpreter, library, await asyncio.to_thread(stage_room, root), both, walls)
+            room = await asyncio.to_thread(stage_room, root)
+            sandbox = JailSandbox(interpreter, library, room, both, walls, config.data_folders)
             expected = Expected(top=tuple(sandbox.top))
         details |= {"seccomp": hashlib.sha256(b"".join(filters)).hexdigest(), "visible": sandbox.visible_paths}
         prober = Prober(functools.partial(run_script, sandbox), interpreter, expected, root, sandbox.library)

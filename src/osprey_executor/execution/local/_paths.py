@@ -35,6 +35,8 @@ SYSTEM = (
 )
 """Programs, libraries, fonts and time zones; those that this host has."""
 _MOST_LINKS = 40
+_OURS = tuple(map(Path, ("/proc", "/sys", "/dev", "/sandbox")))
+_TEMPORARY = Path("/tmp")  # noqa: S108 - each jail has its own; a folder in it can be shown
 
 
 @dataclass
@@ -63,6 +65,22 @@ class Mounts:
         if source == "/" or Path(source) == _home():
             raise ConfigurationError(f"{source} cannot be shown to code: choose a folder that holds only what it needs")
         self.binds[target] = source
+
+    def show_data(self, folders: Iterable[Path]) -> None:
+        """Make folders that the configuration names visible at the same place.
+
+        Raises:
+            ConfigurationError: one does not exist, is no folder, or holds more than data.
+        """
+        for folder in folders:
+            if not folder.is_absolute() or not folder.is_dir():
+                raise ConfigurationError(
+                    f"execution.data_folders: {folder} is no folder of this machine: write the absolute path of one"
+                )
+            real = folder.resolve()
+            if real == _TEMPORARY or any(place in (real, *real.parents) for place in _OURS):
+                raise ConfigurationError(f"execution.data_folders: {folder} is a place that every jail has for itself")
+            self.show((folder,))
 
     def ordered(self) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
         """Return binds (source, target) and links (location, target), without those that a bind already covers."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,6 +54,7 @@ class RestrictedSandbox:
         root: Path,
         filters: list[bytes],
         walls: RestrictedWalls | None = None,
+        data: Sequence[Path] = (),
     ) -> None:
         """Prepare what all jobs share.
 
@@ -63,6 +64,7 @@ class RestrictedSandbox:
             root: temporary folder of the engine, below which jobs are staged.
             filters: seccomp programs, in the order of loading.
             walls: None: all.
+            data: folders of the host that the code may read.
         """
         self._interpreter, self._root = interpreter, root
         self.library = str(library)
@@ -70,6 +72,7 @@ class RestrictedSandbox:
         self._filters = filters if self._walls.seccomp else []
         mounts = Mounts()
         mounts.show((*SYSTEM, *interpreter.folders()))
+        mounts.show_data(data)
         self.visible_paths = [source for source, _ in mounts.ordered()[0]]
         """What of the host the code can read and execute."""
         self.private_user = os.geteuid() == 0 and all(map(_open_to_all, (*self.visible_paths, root.parent)))

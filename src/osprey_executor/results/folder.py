@@ -98,6 +98,14 @@ class RunFolder:
         """Return the folder of an attempt, counted from 1."""
         return AttemptFolder(self.path / "attempts" / str(number))
 
+    def make_durable(self) -> None:
+        """Return when everything in the folder would outlive a loss of power, not only the end of this process.
+
+        Raises:
+            StorageError: it cannot be written to the disk.
+        """
+        _files.make_durable(self.path)
+
     def finish(self, result: RunResult, *, control_system: ControlSystemReport | None = None) -> RunResult:
         """Complete the record: promote the last attempt, write notebooks and manifest. Done twice it is the same.
 

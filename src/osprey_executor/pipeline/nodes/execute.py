@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 from langgraph.runtime import Runtime
@@ -47,19 +46,14 @@ async def execute(state: State, runtime: Runtime[Rooms]) -> State:
     await rooms.store.begin_execution(rooms.run_id, number, may_write=permit is not None, digest=digest)
     rooms.emit(StageStarted(run_id=rooms.run_id, stage=Stage.EXECUTION, attempt=attempt))
     rooms.session = session = rooms.broker.session(run_id=rooms.run_id, permit=permit, journal=rooms.folder.journal)
-    program = Program(
-        code=code,
-        inputs=dict(rooms.folder.inputs()),
-        context=rooms.request.capability_context_data,
-        folder=rooms.folder.execution_folder(number),
-    )
+    program = await rooms.in_thread(_program, rooms, code, number)
     with timed(state, "execution") as timings:
         try:
             outcome = await rooms.engine.run(program, control=session, on_event=lambda event: _tell(event, rooms))
         except (EngineError, EngineUnavailableError) as error:
             outcome = _broken(error, session, rooms, code)
         outcome = with_notes(outcome, session)
-        await asyncio.to_thread(
+        await rooms.in_thread(
             rooms.folder.attempt(attempt).save_outcome,
             outcome,
             root=program.folder,
@@ -68,7 +62,7 @@ async def execute(state: State, runtime: Runtime[Rooms]) -> State:
             refusals=session.refusals,
             effects=session.effects,
         )
-    await rooms.store.end_execution(rooms.run_id, number)
+    await rooms.store.end_execution(rooms.run_id, number, session.effects)
     return {
         "execution": number,
         "outcome_status": outcome.status.value,
@@ -76,6 +70,15 @@ async def execute(state: State, runtime: Runtime[Rooms]) -> State:
         "timings": timings(),
         "next": "collect",
     }
+
+
+def _program(rooms: Rooms, code: str, number: int) -> Program:
+    return Program(
+        code=code,
+        inputs=dict(rooms.folder.inputs()),
+        context=rooms.request.capability_context_data,
+        folder=rooms.folder.execution_folder(number),
+    )
 
 
 def _broken(error: EngineError | EngineUnavailableError, session: ControlSession, rooms: Rooms, code: str) -> Outcome:

@@ -107,8 +107,7 @@ class Executor:
             ConfigurationError: no generator is configured, or the configuration cannot be used.
             InvalidRequestError: an input cannot be read, or there is a run of that id.
         """
-        run_id = run_id or _new_run_id()
-        if not _RUN_ID.fullmatch(run_id):
+        if run_id is not None and not _RUN_ID.fullmatch(run_id):
             raise InvalidRequestError(
                 f"{run_id!r:.120} cannot be a run id (LangGraph: thread_id): use letters, digits, '.', '-' and '_'"
             )
@@ -118,19 +117,14 @@ class Executor:
         record = config.to_record()
         equipment = await self.equipment.of(config, record)
         driver = await self._driver()
-        folder = await self._in_thread(RunFolder.create, self.store.home, run_id)
-        lock = RunLock(folder.path)
-        if not lock.acquire():
-            raise InvalidRequestError(f"run {run_id} is going on already; take another id (LangGraph: thread_id)")
+        folder, lock = await self._reserve(run_id)
         try:
-            if await self.store.has(run_id):
-                raise InvalidRequestError(f"there is a run {run_id} already; take another id (LangGraph: thread_id)")
             # Inputs may be large, and must not keep the few threads from other runs.
             await (asyncio.to_thread if request.inputs else self._in_thread)(folder.save_request, request)
             rooms = self._rooms(folder, request, config, equipment, generator, label, listener)
             # Last: from here on the run is in the index, and the driver answers for its end.
             await self.store.add(
-                run_id, task=request.user_query, requester=request.requester, generator=label, config=record
+                folder.run_id, task=request.user_query, requester=request.requester, generator=label, config=record
             )
         except BaseException:
             lock.release()
@@ -311,6 +305,29 @@ class Executor:
             lock.release()
             raise
         return await driver.drive(rooms, lock, step, decide=None, approver=approver)
+
+    async def _reserve(self, run_id: str | None) -> tuple[RunFolder, RunLock]:
+        """Return the folder of a run that begins, and its lock, held; None: an id that is free.
+
+        Raises:
+            InvalidRequestError: there is a run of that id.
+        """
+        while True:
+            folder = await self._in_thread(RunFolder.create, self.store.home, run_id or _new_run_id())
+            lock = RunLock(folder.path)
+            try:
+                if not lock.acquire():
+                    taken = f"run {run_id} is going on already"
+                elif await self.store.has(folder.run_id):
+                    taken = f"there is a run {run_id} already"
+                else:
+                    return folder, lock
+            except BaseException:
+                lock.release()
+                raise
+            lock.release()
+            if run_id:
+                raise InvalidRequestError(f"{taken}; take another id (LangGraph: thread_id)")
 
     def _rooms(
         self,

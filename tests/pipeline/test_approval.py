@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -54,6 +55,25 @@ async def test_a_write_asks_and_happens_after_the_approval(service: PythonExecut
     [card] = shown
     assert result.digest == card.digest
     assert [target.channel for target in card.writes] == ["MAG:1:SP"]
+
+
+async def test_what_waits_for_a_person_is_written_to_the_disk(
+    service: PythonExecutorService, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flushed: set[Path] = set()
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    assert (await service.run(own("results = {}"))).status is RunStatus.SUCCEEDED
+    assert flushed == set()
+    waiting = await service.run(own(WRITE))
+    assert waiting.status is RunStatus.AWAITING_APPROVAL
+    assert home / "checkpoints.sqlite-wal" in flushed
+    assert {waiting.folder / name for name in ("request.json", "attempts/1/code.py", "events.jsonl")} <= flushed
 
 
 async def test_reading_does_not_ask(service: PythonExecutorService) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 
 import pytest
 
-from osprey_executor import PythonExecutionRequest, PythonExecutorService, RunStatus
+from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService, RunStatus
 from osprey_executor.errors import CodeRuntimeError, ConfigurationError, EngineUnavailableError, InvalidRequestError
 from osprey_executor.generation import MockCodeGenerator
 from osprey_executor.models import MachineEffects
@@ -39,6 +40,34 @@ async def test_own_code_runs_and_is_recorded(service: PythonExecutorService) -> 
     assert await service.result(result.run_id) == result
     [row] = await service.runs()
     assert (row.run_id, row.state) == (result.run_id, "succeeded")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        own("1 / 0"),
+        own("1 +"),
+        own("results = {}", expected_results={"value": "float"}),
+        own("from osprey_executor.runtime import write_channel\nwrite_channel('MAG:1:SP', 1.5)\nresults = {}"),
+    ],
+    ids=["failure", "syntax", "unmet", "write"],
+)
+async def test_what_run_returns_is_what_the_record_says(
+    service: PythonExecutorService, request_: PythonExecutionRequest
+) -> None:
+    result = await service.run(request_, decide=lambda card: Approve(card.digest))
+    assert await service.result(result.run_id) == result
+
+
+async def test_runs_that_draw_the_same_id_become_two(
+    service: PythonExecutorService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["same", "same", "other", "same", "third"])
+    monkeypatch.setattr("osprey_executor.pipeline.executor._new_run_id", lambda: next(drawn))
+    at_once = await asyncio.gather(service.run(own("results = {}")), service.run(own("results = {}")))
+    later = await service.run(own("results = {}"))
+    assert sorted(result.run_id for result in at_once) == ["other", "same"]
+    assert later.run_id == "third"
 
 
 async def test_own_code_may_leave_no_results_and_is_not_tried_again(service: PythonExecutorService) -> None:

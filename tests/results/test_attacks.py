@@ -295,7 +295,7 @@ def test_two_processes_writing_leave_one_whole_file(tmp_path: Path) -> None:
     path = tmp_path / "manifest.json"
     code = (
         "import sys; from pathlib import Path; from osprey_executor.results import _files\n"
-        "for _ in range(60): _files.write(Path(sys.argv[1]), sys.argv[2].encode() * 200_000, durable=False)"
+        "for _ in range(60): _files.write(Path(sys.argv[1]), sys.argv[2].encode() * 200_000)"
     )
     writers = [subprocess.Popen([sys.executable, "-c", code, str(path), letter]) for letter in "ab"]
     try:

@@ -129,6 +129,23 @@ def test_the_folder_is_private(make_run: MakeRun) -> None:
         assert path.stat().st_mode & 0o077 == 0, path
 
 
+@pytest.mark.parametrize("moved", [True, False])
+def test_the_record_of_what_touched_the_machine_is_written_to_the_disk(
+    make_run: MakeRun, monkeypatch: pytest.MonkeyPatch, moved: bool
+) -> None:
+    flushed: set[Path] = set()
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.add(Path(f"/proc/self/fd/{descriptor}").readlink())
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    folder = make_run(writes=[Write(channel="X", value="1", confirmed=True)] if moved else ())
+    files = {path for path in folder.path.rglob("*") if not path.name.endswith(".lock")}
+    assert flushed == ({folder.path, *files} if moved else set())
+
+
 @pytest.mark.parametrize(
     "source",
     [

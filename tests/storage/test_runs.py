@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -67,6 +68,31 @@ async def test_a_run_is_found_by_a_unique_prefix(tmp_path: Path) -> None:
         for prefix in ("abc", "nope", "", "%", "abc_1"):
             with pytest.raises(RunNotFoundError):
                 await store.find(prefix)
+
+
+async def test_what_a_power_cut_must_not_take_is_written_to_the_disk(tmp_path: Path) -> None:
+    """Cards, decisions, starts of what may write, and what touched the machine; all else outlives the process only."""
+    async with RunStore.open(tmp_path) as store:
+
+        async def flushed(step: Awaitable[object]) -> bool:
+            seen: list[str] = []
+            await store._db.set_trace_callback(seen.append)  # pyright: ignore[reportPrivateUsage]
+            await step
+            levels = [place for place, sql in enumerate(seen) if sql == "PRAGMA synchronous = FULL"]
+            ends = [place for place, sql in enumerate(seen) if sql == "PRAGMA synchronous = NORMAL"]
+            writes = [place for place, sql in enumerate(seen) if sql.startswith(("INSERT", "UPDATE"))]
+            assert len(levels) == len(ends)
+            return bool(levels) and levels[0] < min(writes) and max(writes) < ends[0]
+
+        assert not await flushed(add(store))
+        assert await flushed(store.add_card(card()))
+        assert await flushed(store.decide("r1", Approve(A), by="ada"))
+        assert await flushed(store.begin_execution("r1", 1, may_write=True, digest=A))
+        assert await flushed(store.end_execution("r1", 1, MachineEffects.WRITTEN))
+        assert await flushed(store.set_state("r1", RunStatus.SUCCEEDED, MachineEffects.WRITTEN))
+        await add(store, "r2")
+        assert not await flushed(store.begin_execution("r2", 1, may_write=False, digest=None))
+        assert not await flushed(store.set_state("r2", RunStatus.SUCCEEDED))
 
 
 async def test_the_first_decision_wins(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 from datetime import UTC, datetime
@@ -31,7 +30,7 @@ async def card_of(
         control=rooms.broker.report,
         engine_identity=await rooms.engine.identity(),
         limits=rooms.config.execution.limits,
-        inputs=await asyncio.to_thread(_input_digests, rooms),
+        inputs=await rooms.in_thread(_input_digests, rooms),
         generator=written_by,
         now=datetime.now(UTC),
         expiry=rooms.config.approval.expiry,

@@ -30,8 +30,9 @@ from osprey_executor.models import (
     RunStatus,
     Stage,
 )
+from osprey_executor.pipeline.checkpoints import Checkpoints
 from osprey_executor.pipeline.decide import Decide
-from osprey_executor.pipeline.graph import RunGraph
+from osprey_executor.pipeline.graph import build_graph
 from osprey_executor.pipeline.interrupted import keep_interrupted
 from osprey_executor.pipeline.record import cancelled, record_end, unrecorded_result, waiting_result
 from osprey_executor.pipeline.rooms import Rooms
@@ -47,8 +48,9 @@ _POLL_SECONDS = 0.1
 class Driver:
     """Takes runs through the graph. Whoever calls it holds the lock of the run."""
 
-    def __init__(self, graph: RunGraph) -> None:
-        self._graph = graph
+    def __init__(self, checkpoints: Checkpoints) -> None:
+        self._checkpoints = checkpoints
+        self._graph = build_graph(checkpoints)
 
     async def snapshot(self, run_id: str) -> StateSnapshot:
         """Return where a run stands, as its last checkpoint tells."""
@@ -83,13 +85,13 @@ class Driver:
         """
         try:
             while True:
-                await self._advance(rooms, step)
-                snapshot = await self.snapshot(rooms.run_id)
-                if snapshot.next != ("approve",):
-                    return await asyncio.to_thread(rooms.folder.load_result)
-                card = ApprovalCard.model_validate_json(snapshot.values["card"])
+                state = await self._advance(rooms, step)
+                if state.get("next") != "approve":
+                    return rooms.result or await rooms.in_thread(rooms.folder.load_result)
+                card = ApprovalCard.model_validate_json(state.get("card", ""))
+                await self._make_durable(rooms)
                 if not await self._decided(rooms, card, decide, approver):
-                    return await asyncio.to_thread(waiting_result, rooms.folder, cast(State, snapshot.values), card)
+                    return await rooms.in_thread(waiting_result, rooms.folder, state, card)
                 step = "resume"
         except asyncio.CancelledError:
             await asyncio.shield(self._end(rooms, RunStatus.CANCELLED, cancelled(rooms.run_id)))
@@ -116,7 +118,8 @@ class Driver:
             finally:
                 lock.release()
 
-    async def _advance(self, rooms: Rooms, step: Step) -> None:
+    async def _advance(self, rooms: Rooms, step: Step) -> State:
+        """Go on to the next card or to the end, and return the state of the run there."""
         values: dict[Step, State | Command[Any] | None] = {
             "begin": {"run_id": rooms.run_id},
             "resume": Command(resume="decided"),
@@ -124,7 +127,14 @@ class Driver:
         }
         # An own context: where a graph of the user calls the service, ours must not become a part of that graph.
         call = self._graph.ainvoke(values[step], _thread(rooms.run_id), context=rooms, durability="sync")
-        await _unless_cancelled(rooms, asyncio.create_task(call, context=contextvars.Context()))
+        task = asyncio.create_task(call, context=contextvars.Context())
+        await _unless_cancelled(rooms, task)
+        return cast(State, task.result())
+
+    async def _make_durable(self, rooms: Rooms) -> None:
+        """Let a run that waits for a person, who may come tomorrow, outlive also a loss of power."""
+        await rooms.in_thread(rooms.folder.make_durable)
+        await self._checkpoints.make_durable()
 
     async def _decided(self, rooms: Rooms, card: ApprovalCard, decide: Decide | None, approver: str) -> bool:
         if decide is None:
@@ -152,7 +162,7 @@ class Driver:
 
     async def _end(self, rooms: Rooms, status: RunStatus, error: ErrorReport) -> RunResult:
         if (await rooms.store.summary(rooms.run_id)).finished_at is not None:
-            return await asyncio.to_thread(rooms.folder.load_result)  # it had ended before it was cancelled
+            return await rooms.in_thread(rooms.folder.load_result)  # it had ended before it was cancelled
         values = await self.state(rooms.run_id)
         effects = rooms.session.effects if rooms.session else MachineEffects(values.get("effects") or "none")
         if effects is MachineEffects.UNKNOWN:
@@ -169,7 +179,15 @@ class Driver:
                 writes=session.writes,
                 refusals=session.refusals,
             )
-        return await record_end(rooms.store, rooms.folder, values, status=status, effects=effects, error=error)
+        return await record_end(
+            rooms.store,
+            rooms.folder,
+            values,
+            status=status,
+            effects=effects,
+            error=error,
+            in_thread=rooms.in_thread,
+        )
 
 
 async def _unless_cancelled(rooms: Rooms, work: asyncio.Task[Any]) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import Any
 
 from osprey_executor.config import Config
 from osprey_executor.control import Broker, open_control
@@ -28,15 +29,19 @@ class EquipmentPool:
         self._opened: dict[str, Equipment] = {}
         self._turn = asyncio.Lock()
 
-    async def of(self, config: Config) -> Equipment:
+    async def of(self, config: Config, record: dict[str, Any] | None = None) -> Equipment:
         """Return the equipment of `config`.
+
+        Args:
+            config: the configuration.
+            record: `config.to_record()`, if it was made already.
 
         Raises:
             EngineUnavailableError: the engine cannot give what the configuration demands.
             ConfigurationError: the configuration of engine or control system cannot be used.
             MissingExtraError: a part is not installed.
         """
-        name = json.dumps(config.to_record(), sort_keys=True)
+        name = json.dumps(record or config.to_record(), sort_keys=True)
         async with self._turn:
             if name not in self._opened:
                 engine = await self._stack.enter_async_context(open_engine(config.execution.execution_method, config))

@@ -30,11 +30,12 @@ from osprey_executor.models import (
 )
 from osprey_executor.models.events import Event, Finished
 from osprey_executor.pipeline.decide import Decide
-from osprey_executor.pipeline.equipment import EquipmentPool
+from osprey_executor.pipeline.equipment import Equipment, EquipmentPool
 from osprey_executor.pipeline.probe import probe
 from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover, settle
 from osprey_executor.pipeline.rooms import Rooms
+from osprey_executor.pipeline.threads import InThread, few_threads
 from osprey_executor.pipeline.turns import Turns
 from osprey_executor.results import ReplaySession, RunFolder
 from osprey_executor.storage import RUNNING, EventLog, RunLock, RunStore, follow, is_driven
@@ -67,11 +68,18 @@ class Executor:
     """Everything that the service does with runs."""
 
     def __init__(
-        self, store: RunStore, equipment: EquipmentPool, stack: AsyncExitStack, key: bytes, turns: Turns
+        self,
+        store: RunStore,
+        equipment: EquipmentPool,
+        stack: AsyncExitStack,
+        key: bytes,
+        turns: Turns,
+        in_thread: InThread,
     ) -> None:
         self.store = store
         self.equipment = equipment
         self.turns = turns
+        self._in_thread = in_thread
         self._stack = stack
         self._key = key
         self._opened: Driver | None = None
@@ -88,8 +96,9 @@ class Executor:
         async with AsyncExitStack() as stack:
             store = await stack.enter_async_context(RunStore.open(home))
             inner = await stack.enter_async_context(AsyncExitStack())
-            key = await asyncio.to_thread(approval_key, home)
-            executor = cls(store, EquipmentPool(inner), inner, key, Turns(config))
+            in_thread = inner.enter_context(few_threads())
+            key = await in_thread(approval_key, home)
+            executor = cls(store, EquipmentPool(inner), inner, key, Turns(config), in_thread)
             with suppress(StorageError):  # a full disk must not keep anyone from looking
                 await executor.recover()
             yield executor
@@ -98,12 +107,11 @@ class Executor:
         # At its first use: who lists or shows runs needs neither the graph nor the time that importing it takes.
         from osprey_executor.pipeline.checkpoints import open_checkpoints
         from osprey_executor.pipeline.driver import Driver
-        from osprey_executor.pipeline.graph import build_graph
 
         async with self._opening:
             if self._opened is None:
                 checkpoints = await self._stack.enter_async_context(open_checkpoints(self.store.home))
-                self._opened = Driver(build_graph(checkpoints))
+                self._opened = Driver(checkpoints)
             return self._opened
 
     @_admitted
@@ -126,31 +134,24 @@ class Executor:
             ConfigurationError: no generator is configured, or the configuration cannot be used.
             InvalidRequestError: an input cannot be read, or there is a run of that id.
         """
-        if run_id and not _RUN_ID.fullmatch(run_id):
+        if run_id is not None and not _RUN_ID.fullmatch(run_id):
             raise InvalidRequestError(
                 f"{run_id!r:.120} cannot be a run id (LangGraph: thread_id): use letters, digits, '.', '-' and '_'"
             )
         if request.code is None and generator is None:
             generator = create_code_generator(config)
         label = "user" if generator is None or request.code is not None else generator_label(config, generator)
-        await self.equipment.of(config)
+        record = config.to_record()
+        equipment = await self.equipment.of(config, record)
         driver = await self._driver()
-        if run_id:
-            folder = await asyncio.to_thread(RunFolder.create, self.store.home, run_id)
-        else:
-            folder = await asyncio.to_thread(RunFolder.create_new, self.store.home, _new_run_id)
-            run_id = folder.run_id
-        lock = RunLock(folder.path)
-        if not lock.acquire():
-            raise InvalidRequestError(f"run {run_id} is going on already; take another id (LangGraph: thread_id)")
+        folder, lock = await self._reserve(run_id)
         try:
-            if await self.store.has(run_id):
-                raise InvalidRequestError(f"there is a run {run_id} already; take another id (LangGraph: thread_id)")
-            await asyncio.to_thread(folder.save_request, request)
-            rooms = await self._rooms(folder, request, config, generator, label, listener)
+            # Inputs may be large, and must not keep the few threads from other runs.
+            await (asyncio.to_thread if request.inputs else self._in_thread)(folder.save_request, request)
+            rooms = self._rooms(folder, request, config, equipment, generator, label, listener)
             # Last: from here on the run is in the index, and the driver answers for its end.
             await self.store.add(
-                run_id, task=request.user_query, requester=request.requester, generator=label, config=config.to_record()
+                folder.run_id, task=request.user_query, requester=request.requester, generator=label, config=record
             )
         except BaseException:
             lock.release()
@@ -335,7 +336,8 @@ class Executor:
             folder = self._folder(run_id)
             request = await asyncio.to_thread(folder.load_request)
             label = (await self.store.summary(run_id)).generator
-            rooms = await self._rooms(folder, request, config, generator, label, listener)
+            equipment = await self.equipment.of(config)
+            rooms = self._rooms(folder, request, config, equipment, generator, label, listener)
             driver = await self._driver()
             place = (await driver.snapshot(run_id)).next
             if place == ("execute",) and not isinstance(decided.decision, Approve):
@@ -346,16 +348,39 @@ class Executor:
             raise
         return await driver.drive(rooms, lock, step, decide=None, approver=approver)
 
-    async def _rooms(
+    async def _reserve(self, run_id: str | None) -> tuple[RunFolder, RunLock]:
+        """Return the folder of a run that begins, and its lock, held; None: an id that is free.
+
+        Raises:
+            InvalidRequestError: there is a run of that id.
+        """
+        while True:
+            folder = await self._in_thread(RunFolder.create, self.store.home, run_id or _new_run_id())
+            lock = RunLock(folder.path)
+            try:
+                if not lock.acquire():
+                    taken = f"run {run_id} is going on already"
+                elif await self.store.has(folder.run_id):
+                    taken = f"there is a run {run_id} already"
+                else:
+                    return folder, lock
+            except BaseException:
+                lock.release()
+                raise
+            lock.release()
+            if run_id:
+                raise InvalidRequestError(f"{taken}; take another id (LangGraph: thread_id)")
+
+    def _rooms(
         self,
         folder: RunFolder,
         request: PythonExecutionRequest,
         config: Config,
+        equipment: Equipment,
         generator: CodeGenerator | None,
         label: str,
         listener: Listener | None,
     ) -> Rooms:
-        equipment = await self.equipment.of(config)
         log = EventLog(folder.path, listener)
         return Rooms(
             run_id=folder.run_id,
@@ -371,6 +396,7 @@ class Executor:
             emit=log.append,
             flush=log.flush,
             turns=self.turns,
+            in_thread=self._in_thread,
         )
 
     def _folder(self, run_id: str) -> RunFolder:

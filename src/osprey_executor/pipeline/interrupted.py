@@ -62,4 +62,4 @@ async def keep_interrupted(
     await asyncio.to_thread(
         attempt.save_outcome, outcome, reads=reads, writes=writes, refusals=refusals, effects=effects
     )
-    await store.end_execution(folder.run_id, left.number)
+    await store.end_execution(folder.run_id, left.number, effects)

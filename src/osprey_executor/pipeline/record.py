@@ -22,6 +22,7 @@ from osprey_executor.models import (
     Timings,
 )
 from osprey_executor.pipeline.state import State
+from osprey_executor.pipeline.threads import InThread
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RunStore
 
@@ -34,6 +35,7 @@ async def record_end(
     status: RunStatus,
     effects: MachineEffects,
     error: ErrorReport | None,
+    in_thread: InThread = asyncio.to_thread,
 ) -> RunResult:
     """Write the record of a run that has ended, then its end in the index; done twice it is the same.
 
@@ -43,15 +45,17 @@ async def record_end(
     summary = await store.summary(folder.run_id)
     if effects is MachineEffects.UNKNOWN:
         status = RunStatus.OUTCOME_UNKNOWN
-    result = await asyncio.to_thread(_result, folder, state, status=status, effects=effects, error=error)
-    result = result.model_copy(
-        update={
+
+    def write() -> RunResult:
+        result = _result(folder, state, status=status, effects=effects, error=error)
+        known = {
             "created_at": summary.created_at,
             "finished_at": datetime.now(UTC),
             "generator": state.get("written_by") or summary.generator,
         }
-    )
-    result = await asyncio.to_thread(folder.finish, result, control_system=result.control_system)
+        return folder.finish(result.model_copy(update=known), control_system=result.control_system)
+
+    result = await in_thread(write)
     await store.set_state(folder.run_id, status, effects)
     return result
 

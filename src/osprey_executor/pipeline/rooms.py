@@ -9,8 +9,9 @@ from osprey_executor.config import Config
 from osprey_executor.control import Broker
 from osprey_executor.execution import Engine
 from osprey_executor.generation import CodeGenerator
-from osprey_executor.models import ControlSession, PythonExecutionRequest
+from osprey_executor.models import ControlSession, PythonExecutionRequest, RunResult
 from osprey_executor.models.events import Event
+from osprey_executor.pipeline.threads import InThread
 from osprey_executor.pipeline.turns import Turns
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RunStore
@@ -36,5 +37,9 @@ class Rooms:
     flush: Callable[[], Awaitable[None]]
     """Waits until all events are written."""
     turns: Turns
+    in_thread: InThread
+    """Where files are written and code is analysed."""
     session: ControlSession | None = None
     """The broker's side of the execution that goes on, or was the last."""
+    result: RunResult | None = None
+    """How the run ended, once its record is written."""

@@ -1,4 +1,7 @@
-"""Files of a run folder: written whole or not at all, never through a link, and every failure one clear sentence."""
+"""Files of a run folder: written whole or not at all, never through a link, and every failure one clear sentence.
+
+What is written outlives this process. Only what `make_durable` was called for outlives a loss of power, too.
+"""
 
 from __future__ import annotations
 
@@ -82,38 +85,54 @@ def make_folder(path: Path) -> Path:
     """
     try:
         if not os.path.lexists(path):
-            for folder in reversed([path, *path.parents]):
-                if not os.path.lexists(folder):
-                    folder.mkdir(mode=0o700, exist_ok=True)
-        if not stat.S_ISDIR(path.lstat().st_mode):
+            if not os.path.lexists(path.parent):
+                make_folder(path.parent)
+            with suppress(FileExistsError):
+                path.mkdir(mode=0o700)
+        if not stat.S_ISDIR(os.lstat(path).st_mode):
             raise NotADirectoryError(errno.ENOTDIR, "not a folder")
-    except FileExistsError as error:
-        raise storage_error(path, "made", NotADirectoryError(errno.ENOTDIR, str(error))) from error
     except OSError as error:
         raise storage_error(path, "made", error) from error
     return path
 
 
-def write(path: Path, data: bytes | bytearray, *, mode: int = 0o600, durable: bool = True) -> Kept:
-    """Write a file whole, and in one step for whoever reads it; `durable`: it survives a loss of power.
+def make_durable(folder: Path) -> None:
+    """Return when everything in a folder would outlive a loss of power.
+
+    Raises:
+        StorageError: it cannot be written to the disk.
+    """
+    try:
+        for place, _, names in os.walk(folder):
+            for name in names:
+                path = Path(place, name)
+                if stat.S_ISREG(path.lstat().st_mode):
+                    _sync(path, os.O_NOFOLLOW)
+            _sync(Path(place), os.O_DIRECTORY)
+    except OSError as error:
+        raise storage_error(folder, "written", error) from error
+
+
+def write(path: Path, data: bytes | bytearray, *, mode: int = 0o600) -> Kept:
+    """Write a file whole, and in one step for whoever reads it.
 
     Raises:
         StorageError: it cannot be written; what was there before is still there.
     """
-    with _fresh(path, mode, durable) as descriptor:
+    with _fresh(path, mode) as descriptor:
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view[:_PIECE]) :]
     return Kept(len(data), hashlib.sha256(data).hexdigest())
 
 
-def write_text(path: Path, text: str, *, durable: bool = True) -> Kept:
+def write_text(path: Path, text: str) -> Kept:
     """Write text as UTF-8 without translating newlines; lone surrogates become escapes, so that anyone can read it.
 
     Raises:
         StorageError: it cannot be written.
     """
-    return write(path, text.encode("utf-8", "backslashreplace"), durable=durable)
+    return write(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_json(path: Path, document: Any, *, mode: int = 0o600) -> Kept:
@@ -384,29 +403,27 @@ def _aside() -> str:
 
 
 @contextmanager
-def _fresh(path: Path, mode: int, durable: bool = True) -> Generator[int]:
+def _fresh(path: Path, mode: int) -> Generator[int]:
     make_folder(path.parent)
     aside = path.with_name(_aside())
     try:
         descriptor = os.open(aside, _NEW, mode)
         try:
-            yield descriptor
-            if durable:
-                os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        aside.replace(path)
-        if durable:
-            _sync_folder(path.parent)
+            try:
+                yield descriptor
+            finally:
+                os.close(descriptor)
+            aside.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                aside.unlink()
+            raise
     except OSError as error:
         raise storage_error(path, "written", error) from error
-    finally:
-        with suppress(OSError):
-            aside.unlink()
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def _sync(path: Path, flags: int) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
     try:
         os.fsync(descriptor)
     except OSError as error:

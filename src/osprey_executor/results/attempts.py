@@ -148,8 +148,12 @@ class AttemptFolder:
             isolation=kept.isolation,
             reads=len(reads) - left_out,
         )
-        # Last: whoever finds it finds all that it names.
+        # Last: whoever finds it finds all that it names, also after a loss of power where the machine was touched.
+        if effects is not MachineEffects.NONE:
+            _files.make_durable(self.path)
         _files.write_json(self.path / "outcome.json", record.model_dump(mode="json"))
+        if effects is not MachineEffects.NONE:
+            _files.make_durable(self.path)
         return kept
 
     def record(self) -> OutcomeRecord:
@@ -164,16 +168,19 @@ class AttemptFolder:
         except ValidationError as error:
             raise _files.damaged(path, "it is not the record of an outcome") from error
 
-    def outcome(self, results: dict[str, Any] | None = None) -> Outcome:
-        """Return the outcome with its results decoded, or those given, and its files in this folder.
+    def outcome(self, record: OutcomeRecord | None = None) -> Outcome:
+        """Return the outcome with its results decoded and its files in this folder.
+
+        Args:
+            record: `outcome.json`, if it was read already.
 
         Raises:
             StorageError: a file cannot be read or is damaged; the message names it.
         """
-        record = self.record()
+        record = record or self.record()
         return Outcome(
             status=record.status,
-            results=results if results is not None else self._results(record),
+            results=self._results(record),
             has_results=record.has_results,
             stdout=_files.read_text(self.path / "stdout.txt", most_bytes=MOST_TEXT),
             stderr=_files.read_text(self.path / "stderr.txt", most_bytes=MOST_TEXT),

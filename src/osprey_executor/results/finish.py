@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from osprey_executor.models import Attempt, ControlSystemReport, MachineEffects, RunResult, RunStatus, Usage
+from osprey_executor.models import (
+    Attempt,
+    ControlSystemReport,
+    MachineEffects,
+    Outcome,
+    RunResult,
+    RunStatus,
+    Usage,
+)
 from osprey_executor.results import _files
 from osprey_executor.results._files import Kept
 from osprey_executor.results._values import share_values
-from osprey_executor.results.attempts import AttemptFolder, without_code
+from osprey_executor.results.attempts import AttemptFolder, OutcomeRecord, without_code
 from osprey_executor.results.banner import Shown
 from osprey_executor.results.helper import write_helper
 from osprey_executor.results.manifest import AttemptEntry, FileEntry, Manifest
@@ -21,29 +30,56 @@ from osprey_executor.results.notebook import write_notebook
 _NOT_LISTED = frozenset({"manifest.json", "events.jsonl", "executions"})
 
 
+@dataclass(frozen=True)
+class _Kept:
+    """What lies in the folder of one attempt, read once."""
+
+    folder: AttemptFolder
+    code: str
+    record: OutcomeRecord | None
+    """None: it never ran, and has no outcome."""
+    outcome: Outcome | None
+
+
 def finish(folder: Path, result: RunResult, *, control_system: ControlSystemReport | None = None) -> RunResult:
     """Complete the record of a run and return its result with everything where it lies now.
+
+    The record of a run that touched the machine outlives a loss of power, too.
 
     Raises:
         StorageError: something cannot be written.
     """
     _files.remove_tree(folder / "executions")
-    numbers = attempt_numbers(folder)
-    final = numbers[-1] if numbers else None
-    result = result.model_copy(update={"folder": folder, "attempts": _attempts(folder, numbers, result)})
+    kept = {number: _read(folder, number) for number in attempt_numbers(folder)}
+    final = max(kept, default=None)
+    result = result.model_copy(update={"folder": folder, "attempts": _attempts(kept, result)})
     if final is not None:
-        result = _promote(folder, final, result)
+        result = _promote(folder, kept[final], result)
         write_helper(folder, result)
-        for number in numbers:
-            results = result.results if number == final else None
-            shown = _shown(folder, number, result, results)
-            write_notebook(folder / "attempts" / str(number) / "notebook.ipynb", shown)
-        shown = Shown(run=result, code=result.code or "", attempt=final, of_attempts=len(numbers), final=True)
+        for number, attempt in kept.items():
+            write_notebook(attempt.folder.path / "notebook.ipynb", _shown(number, attempt, result))
+        shown = Shown(run=result, code=result.code or "", attempt=final, of_attempts=len(kept), final=True)
         write_notebook(folder / "notebook.ipynb", shown)
         result = result.model_copy(update={"notebook_path": folder / "notebook.ipynb"})
     manifest = _manifest(folder, result, final, control_system)
+    durable = result.effects is not MachineEffects.NONE
+    if durable:  # before the manifest, which says that the record is complete
+        _files.make_durable(folder)
     _files.write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
+    if durable:
+        _files.make_durable(folder)
     return result
+
+
+def _read(folder: Path, number: int) -> _Kept:
+    kept = AttemptFolder(folder / "attempts" / str(number))
+    record = kept.record() if kept.has_outcome else None
+    return _Kept(
+        folder=kept,
+        code=kept.code().decode("utf-8", "backslashreplace"),
+        record=record,
+        outcome=kept.outcome(record) if record else None,
+    )
 
 
 def attempt_numbers(folder: Path) -> list[int]:
@@ -58,51 +94,41 @@ def attempt_numbers(folder: Path) -> list[int]:
     return [number for number in numbers if (folder / "attempts" / str(number) / "code.py").is_file()]
 
 
-def _attempts(folder: Path, numbers: list[int], result: RunResult) -> tuple[Attempt, ...]:
+def _attempts(kept: Mapping[int, _Kept], result: RunResult) -> tuple[Attempt, ...]:
     told = {attempt.number: attempt for attempt in result.attempts}
     attempts: list[Attempt] = []
-    for number in numbers:
-        kept = AttemptFolder(folder / "attempts" / str(number))
-        code = kept.code().decode("utf-8", "backslashreplace")
-        attempt = told.get(number) or Attempt(number=number, code=code)
-        if kept.has_outcome:
-            record = kept.record()
+    for number, each in kept.items():
+        attempt = told.get(number) or Attempt(number=number, code=each.code)
+        if each.record:
             # What was judged after the run (a missing result) stands before what the engine said.
             attempt = attempt.model_copy(
-                update={"status": attempt.status or record.status, "error": attempt.error or record.error}
+                update={"status": attempt.status or each.record.status, "error": attempt.error or each.record.error}
             )
-        attempts.append(attempt.model_copy(update={"code": code, "notebook_path": kept.path / "notebook.ipynb"}))
+        notebook = each.folder.path / "notebook.ipynb"
+        attempts.append(attempt.model_copy(update={"code": each.code, "notebook_path": notebook}))
     # Attempts without a program (a generator that failed) have no folder, but are told.
-    attempts += [attempt for number, attempt in told.items() if number not in numbers]
+    attempts += [attempt for number, attempt in told.items() if number not in kept]
     return tuple(sorted(attempts, key=lambda attempt: attempt.number))
 
 
-def _promote(folder: Path, number: int, result: RunResult) -> RunResult:
-    kept = AttemptFolder(folder / "attempts" / str(number))
+def _promote(folder: Path, kept: _Kept, result: RunResult) -> RunResult:
+    place, record, outcome = kept.folder.path, kept.record, kept.outcome
     for name in ("results.json", "code.py"):
         _files.remove_file(folder / name)
     for name in ("results.blobs", "figures", "artifacts"):
         _files.remove_tree(folder / name)
-    _files.share(kept.path / "code.py", folder / "code.py")
-    code = kept.code().decode("utf-8", "backslashreplace")
-    if not kept.has_outcome:
-        empty: dict[str, Any] = {
-            "results": {},
-            "stdout": "",
-            "stderr": "",
-            "figures": (),
-            "artifacts": (),
-            "code": code,
-        }
+    _files.share(place / "code.py", folder / "code.py")
+    error = result.error.model_copy(update={"code": kept.code}) if result.error else None
+    result = result.model_copy(update={"code": kept.code, "error": error})
+    if record is None or outcome is None:
+        empty: dict[str, Any] = {"results": {}, "stdout": "", "stderr": "", "figures": (), "artifacts": ()}
         return result.model_copy(update=empty)
-    record, outcome = kept.record(), kept.outcome()
     if record.has_results:
-        share_values(kept.path / "results.json", folder / "results.json")
+        share_values(place / "results.json", folder / "results.json")
     for name in (*record.figures, *record.artifacts):
-        _files.share(kept.path / name, folder / name)
+        _files.share(place / name, folder / name)
     return result.model_copy(
         update={
-            "code": code,
             "results": outcome.results,
             "stdout": outcome.stdout,
             "stderr": outcome.stderr,
@@ -117,38 +143,23 @@ def _promote(folder: Path, number: int, result: RunResult) -> RunResult:
     )
 
 
-def _shown(folder: Path, number: int, result: RunResult, results: dict[str, Any] | None) -> Shown:
-    """Return what the notebook of an attempt shows; its results are read where they are not at hand already."""
-    kept = AttemptFolder(folder / "attempts" / str(number))
+def _shown(number: int, kept: _Kept, result: RunResult) -> Shown:
     attempt = next(each for each in result.attempts if each.number == number)
+    record, outcome = kept.record, kept.outcome
     update: dict[str, Any] = {
         "status": attempt.status or (RunStatus.FAILED if attempt.error else result.status),
         "error": attempt.error,
-        "results": {},
-        "stdout": "",
-        "stderr": "",
-        "figures": (),
-        "artifacts": (),
-        "writes": (),
-        "refusals": (),
-        "effects": MachineEffects.NONE,
-        "notes": (),
-        "usage": Usage(),
+        "results": outcome.results if outcome else {},
+        "stdout": outcome.stdout if outcome else "",
+        "stderr": outcome.stderr if outcome else "",
+        "figures": outcome.figures if outcome else (),
+        "artifacts": outcome.artifacts if outcome else (),
+        "writes": record.writes if record else (),
+        "refusals": record.refusals if record else (),
+        "effects": record.effects if record else MachineEffects.NONE,
+        "notes": record.notes if record else (),
+        "usage": record.usage if record else Usage(),
     }
-    if kept.has_outcome:
-        record, outcome = kept.record(), kept.outcome(results)
-        update |= {
-            "results": outcome.results,
-            "stdout": outcome.stdout,
-            "stderr": outcome.stderr,
-            "figures": outcome.figures,
-            "artifacts": outcome.artifacts,
-            "writes": record.writes,
-            "refusals": record.refusals,
-            "effects": record.effects,
-            "notes": record.notes,
-            "usage": record.usage,
-        }
     return Shown(
         run=result.model_copy(update=update),
         code=attempt.code,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from osprey_executor.errors import StorageError
@@ -45,24 +44,6 @@ class RunFolder:
         for name in ("inputs", "attempts"):
             _files.make_folder(folder.path / name)
         return folder
-
-    @classmethod
-    def create_new(cls, home: Path, names: Callable[[], str]) -> RunFolder:
-        """Make the folder of a run under the first of `names` that no other run has, in any process.
-
-        Raises:
-            StorageError: it cannot be made.
-        """
-        _files.make_folder(home.absolute() / "runs")
-        while True:
-            folder = cls(home, names())
-            try:
-                folder.path.mkdir(mode=0o700)
-            except FileExistsError:
-                continue
-            except OSError as error:
-                raise _files.storage_error(folder.path, "made", error) from error
-            return cls.create(home, folder.run_id)
 
     @property
     def journal(self) -> Path:
@@ -123,7 +104,7 @@ class RunFolder:
             StorageError: it cannot be written.
         """
         path = self.path / "figures" / f"figure-{number:03d}.png"
-        _files.write(path, png, durable=False)
+        _files.write(path, png)
         return path
 
     def shown_figures(self) -> list[Path]:
@@ -133,6 +114,14 @@ class RunFolder:
     def attempt(self, number: int) -> AttemptFolder:
         """Return the folder of an attempt, counted from 1."""
         return AttemptFolder(self.path / "attempts" / str(number))
+
+    def make_durable(self) -> None:
+        """Return when everything in the folder would outlive a loss of power, not only the end of this process.
+
+        Raises:
+            StorageError: it cannot be written to the disk.
+        """
+        _files.make_durable(self.path)
 
     def finish(self, result: RunResult, *, control_system: ControlSystemReport | None = None) -> RunResult:
         """Complete the record: promote the last attempt, write notebooks and manifest. Done twice it is the same.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+import zipfile
+from functools import cache
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from osprey_executor.models import RunResult
@@ -18,13 +19,8 @@ def write_helper(folder: Path, run: RunResult) -> None:
     Raises:
         StorageError: it cannot be written.
     """
-    package = files("osprey_executor")
     target = folder / "replay"
-    for name, source in _modules(package / "results" / "osprey_replay"):
-        _files.write(target / "osprey_replay" / name, source, durable=False)
-    # Read as files, not imported: in a sandbox they are the package `osprey_executor`, and so they are in a replay.
-    for name, source in _modules(package / "guest"):
-        _files.write(target / "osprey_executor" / name, source, durable=False)
+    _files.write(target / "library.zip", _library())
     _files.write_json(
         target / "facts.json",
         {
@@ -36,7 +32,17 @@ def write_helper(folder: Path, run: RunResult) -> None:
     )
 
 
-def _modules(package: Traversable) -> Iterator[tuple[str, bytes]]:
-    for entry in package.iterdir():
-        if entry.name.endswith(".py") and entry.is_file():
-            yield entry.name, entry.read_bytes()
+@cache
+def _library() -> bytes:
+    """Return the library as Python imports it from one file: thirty small ones would cost a run more than its code."""
+    package = files("osprey_executor")
+    # Read as files, not imported: in a sandbox they are the package `osprey_executor`, and so they are in a replay.
+    packages = {"osprey_replay": package / "results" / "osprey_replay", "osprey_executor": package / "guest"}
+    library = io.BytesIO()
+    with zipfile.ZipFile(library, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, source in packages.items():
+            for entry in sorted(source.iterdir(), key=lambda entry: entry.name):
+                if entry.name.endswith(".py") and entry.is_file():
+                    # A name alone has a constant date: the same library is the same file.
+                    file.writestr(zipfile.ZipInfo(f"{name}/{entry.name}"), entry.read_bytes(), zipfile.ZIP_DEFLATED)
+    return library.getvalue()

@@ -1,9 +1,13 @@
-"""A run as a notebook: banner, replay cell, the source as it ran, its outputs, its results."""
+"""A run as a notebook: banner, replay cell, the source as it ran, its outputs, its results.
+
+The format is nbformat 4.5, written as plain JSON: a library that checks each cell against the schema takes longer than
+a small run, and what is written here has one shape, which the tests check against the schema.
+"""
 
 from __future__ import annotations
 
 import base64
-import importlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +20,7 @@ _MOST_OUTPUT = 200_000
 """Characters of each stream."""
 _MOST_FIGURE = 5 * 2**20
 _MOST_FIGURES = 30 * 2**20
+_Node = dict[str, Any]
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 _REPLAY_CELL = """\
@@ -27,11 +32,11 @@ def _start():
     here = [sys.modules["osprey_replay"].__file__ if "osprey_replay" in sys.modules else "x"]
     here += [os.environ.get("JPY_SESSION_NAME"), globals().get("__vsc_ipynb_file__")]
     folders = [folder for place in here if place for folder in list(Path(place).resolve().parents)[:4]]
-    home = next((folder for folder in folders if (folder / "replay" / "osprey_replay").is_dir()), None)
+    home = next((folder for folder in folders if (folder / "replay" / "library.zip").is_file()), None)
     if home is None:
         raise RuntimeError("this notebook replays run {run_id}: keep it in its run folder, beside `replay/`")
     sys.dont_write_bytecode = True
-    sys.path.insert(0, str(home / "replay"))
+    sys.path.insert(0, str(home / "replay" / "library.zip"))
     import osprey_replay
 
     return osprey_replay.start(home, attempt={attempt})
@@ -49,49 +54,69 @@ def write_notebook(path: Path, shown: Shown) -> None:
     Raises:
         StorageError: it cannot be written, or a figure cannot be read.
     """
-    nbformat: Any = importlib.import_module("nbformat")  # 0.2 s: only when a notebook is written
-    v4 = nbformat.v4
-
     replay = _REPLAY_CELL.format(run_id=shown.run.run_id, attempt=shown.attempt)
-    cells = [
-        v4.new_markdown_cell(id="banner", source=banner(shown)),
-        v4.new_code_cell(id="replay", source=replay),
-        v4.new_code_cell(id="program", source=shown.code, outputs=_outputs(v4, shown), execution_count=1),
-        v4.new_code_cell(id="results", source=_SUMMARY_CELL, outputs=[_result(v4, shown)], execution_count=2),
+    cells: list[_Node] = [
+        {"cell_type": "markdown", "id": "banner", "metadata": {}, "source": _lines(banner(shown))},
+        _code("replay", replay, [], None),
+        _code("program", shown.code, _outputs(shown), 1),
+        _code("results", _SUMMARY_CELL, [_result(shown)], 2),
     ]
-    node = v4.new_notebook(
-        cells=cells,
-        metadata={
+    notebook: _Node = {
+        "nbformat": 4,
+        "nbformat_minor": 5,
+        "metadata": {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
             "language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"},
             "osprey_executor": {"run_id": shown.run.run_id, "attempt": shown.attempt},
         },
-    )
-    _files.write_text(path, nbformat.writes(node), durable=False)
+        "cells": cells,
+    }
+    _files.write_text(path, json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False))
 
 
-def _outputs(v4: Any, shown: Shown) -> list[Any]:
-    make = v4.new_output
+def _code(name: str, source: str, outputs: list[_Node], count: int | None) -> _Node:
+    return {
+        "cell_type": "code",
+        "id": name,
+        "metadata": {},
+        "source": _lines(source),
+        "outputs": outputs,
+        "execution_count": count,
+    }
+
+
+def _lines(text: str) -> list[str]:
+    """Return the text as the format keeps it: a line an item, so that differences are seen line by line."""
+    return text.splitlines(keepends=True)
+
+
+def _outputs(shown: Shown) -> list[_Node]:
     run = shown.run
-    outputs: list[Any] = []
+    outputs: list[_Node] = []
     for name, text in (("stdout", run.stdout), ("stderr", run.stderr)):
         if text:
             where = f"attempts/{shown.attempt}/{name}.txt"
-            outputs.append(make("stream", name=name, text=show_output(text, _MOST_OUTPUT, where)))
+            shortened = show_output(text, _MOST_OUTPUT, where)
+            outputs.append({"output_type": "stream", "name": name, "text": _lines(shortened)})
     left = _MOST_FIGURES
     for number, figure in enumerate(run.figures, 1):
         said = f"Figure {number}: {one_line(str(figure.relative_to(run.folder)))}"
         image = _image(figure, min(left, _MOST_FIGURE))
         if image is None:
-            outputs.append(make("display_data", data={"text/plain": f"{said} (not shown here)"}))
+            data: _Node = {"text/plain": _lines(f"{said} (not shown here)")}
         else:
             left -= len(image)
-            encoded = base64.b64encode(image).decode("ascii")
-            outputs.append(make("display_data", data={"image/png": encoded, "text/plain": said}))
+            data = {"image/png": base64.b64encode(image).decode("ascii"), "text/plain": _lines(said)}
+        outputs.append({"output_type": "display_data", "metadata": {}, "data": data})
     if run.error:
         trace = visible(run.error.traceback or str(run.error)).splitlines()
         outputs.append(
-            make("error", ename=one_line(run.error.type), evalue=one_line(run.error.message, 2000), traceback=trace)
+            {
+                "output_type": "error",
+                "ename": one_line(run.error.type),
+                "evalue": one_line(run.error.message, 2000),
+                "traceback": trace,
+            }
         )
     return outputs
 
@@ -103,5 +128,6 @@ def _image(figure: Path, most_bytes: int) -> bytes | None:
     return image if image.startswith(_PNG) else None
 
 
-def _result(v4: Any, shown: Shown) -> Any:
-    return v4.new_output("execute_result", data={"text/plain": show_results(shown.run.results)}, execution_count=2)
+def _result(shown: Shown) -> _Node:
+    data = {"text/plain": _lines(show_results(shown.run.results))}
+    return {"output_type": "execute_result", "metadata": {}, "data": data, "execution_count": 2}

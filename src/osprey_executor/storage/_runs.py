@@ -144,6 +144,7 @@ class RunStore:
         await self._execute(
             "UPDATE runs SET state = ?, effects = ?, finished_at = ? WHERE run_id = ?",
             (state, effects, _now() if ended else None, run_id),
+            durable=effects is not MachineEffects.NONE,
         )
 
     async def request_cancel(self, run_id: str) -> None:
@@ -163,7 +164,7 @@ class RunStore:
 
         That is an earlier one where the very same attempt was decided already: a process died in between.
         """
-        async with self._transaction():
+        async with self._transaction(durable=True):
             rows = await self._rows(
                 "SELECT card FROM cards WHERE number = (SELECT max(number) FROM cards WHERE run_id = ?) AND digest = ?"
                 " AND redeemed_at IS NULL AND decision IS NOT NULL AND json_extract(card, '$.attempt') = ?",
@@ -212,7 +213,7 @@ class RunStore:
         Raises:
             InvalidDecision: nothing waits, another was first, the digest is another card's, or it has expired.
         """
-        async with self._transaction():
+        async with self._transaction(durable=True):
             rows = await self._rows(
                 "SELECT cards.*, state FROM cards JOIN runs USING (run_id) WHERE run_id = ?"
                 " ORDER BY number DESC LIMIT 1",
@@ -260,7 +261,7 @@ class RunStore:
         Raises:
             OutcomeUnknownError: this execution was begun before, or its approval was used before.
         """
-        async with self._transaction():
+        async with self._transaction(durable=may_write or digest is not None):
             if digest is not None:
                 redeemed = await self._db.execute(
                     "UPDATE cards SET redeemed_at = ? WHERE number = (SELECT max(number) FROM cards WHERE run_id = ?)"
@@ -279,10 +280,12 @@ class RunStore:
                 raise OutcomeUnknownError(f"execution {number} of run {run_id} was begun before and is not begun twice")
             await self._db.execute("UPDATE runs SET state = ? WHERE run_id = ?", (RUNNING, run_id))
 
-    async def end_execution(self, run_id: str, number: int) -> None:
+    async def end_execution(self, run_id: str, number: int, effects: MachineEffects = MachineEffects.NONE) -> None:
         """Record that the execution has ended and its outcome is in the run folder."""
         await self._execute(
-            "UPDATE executions SET finished_at = ? WHERE run_id = ? AND number = ?", (_now(), run_id, number)
+            "UPDATE executions SET finished_at = ? WHERE run_id = ? AND number = ?",
+            (_now(), run_id, number),
+            durable=effects is not MachineEffects.NONE,
         )
 
     async def unfinished_execution(self, run_id: str) -> UnfinishedExecution | None:
@@ -316,21 +319,33 @@ class RunStore:
         except sqlite3.Error as error:
             raise storage_error(self.home, error) from error
 
-    async def _execute(self, sql: str, values: tuple[object, ...]) -> int:
-        async with self._transaction():
+    async def _execute(self, sql: str, values: tuple[object, ...], *, durable: bool = False) -> int:
+        async with self._writing(durable):  # one statement is a transaction by itself
             return (await self._db.execute(sql, values)).rowcount
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncGenerator[None]:
-        # One connection serves every task of this process, so they take turns; other processes wait in BEGIN.
+    async def _transaction(self, *, durable: bool) -> AsyncGenerator[None]:
+        async with self._writing(durable):
+            await self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                await self._db.execute("ROLLBACK")
+                raise
+            await self._db.execute("COMMIT")
+
+    @asynccontextmanager
+    async def _writing(self, durable: bool) -> AsyncGenerator[None]:
+        """Give the caller its turn at the connection; `durable`: what it commits outlives a power cut, too."""
+        # One connection serves every task of this process, so they take turns; other processes wait in SQLite.
         async with self._turn:
             try:
-                await self._db.execute("BEGIN IMMEDIATE")
                 try:
+                    if durable:
+                        await self._db.execute("PRAGMA synchronous = FULL")
                     yield
-                except BaseException:
-                    await self._db.execute("ROLLBACK")
-                    raise
-                await self._db.execute("COMMIT")
+                finally:
+                    if durable:
+                        await self._db.execute("PRAGMA synchronous = NORMAL")
             except sqlite3.Error as error:
                 raise storage_error(self.home, error) from error

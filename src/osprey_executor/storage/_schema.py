@@ -90,7 +90,9 @@ async def _connected(path: Path) -> aiosqlite.Connection:
 
 
 async def connect(home: Path) -> aiosqlite.Connection:
-    """Open `index.sqlite` in the state folder, safe against a kill of the process (WAL, synchronous=FULL).
+    """Open `index.sqlite` in the state folder, safe against a kill of the process (WAL, synchronous=NORMAL).
+
+    What must outlive a power cut, too, is written with synchronous=FULL.
 
     Raises:
         StorageError: the file cannot be opened, or belongs to a newer version.
@@ -100,8 +102,7 @@ async def connect(home: Path) -> aiosqlite.Connection:
         db = await open_database(path)
         try:
             db.row_factory = sqlite3.Row
-            # FULL: a decision and the start of an execution must outlive a power cut, too.
-            await db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;")
+            await db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
             version = await (await db.execute("PRAGMA user_version")).fetchone()
             if version and version[0] > _VERSION:
                 raise StorageError(

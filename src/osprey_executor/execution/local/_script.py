@@ -41,10 +41,15 @@ async def run_script(sandbox: Sandbox, root: Path, name: str, *arguments: str, l
     Raises:
         LaunchError: the sandbox cannot start it.
     """
-    source = importlib.resources.files(__package__ or "").joinpath("inside", f"{name}.py").read_bytes()
-    with tempfile.TemporaryDirectory(dir=root) as folder:
-        staged = stage_program(Path(folder) / "job", Program(code=source), private_user=True)
+    program = Program(code=await asyncio.to_thread(_source, name))
+    folder = await asyncio.to_thread(tempfile.TemporaryDirectory[str], dir=root)
+    try:
+        staged = await uninterrupted(
+            asyncio.to_thread(stage_program, Path(folder.name) / "job", program, private_user=True)
+        )
         return await run_staged(sandbox, staged, *arguments, limits=limits)
+    finally:
+        await uninterrupted(asyncio.to_thread(folder.cleanup))
 
 
 async def run_as_program(
@@ -55,7 +60,7 @@ async def run_as_program(
     Raises:
         LaunchError: it cannot be started.
     """
-    source = importlib.resources.files(__package__ or "").joinpath("inside", f"{name}.py").read_bytes()
+    source = await asyncio.to_thread(_source, name)
     given = f"import sys; sys.argv[1:] = {list(arguments)!r}; del sys\n".encode()
     running = start(Job(_after_future_imports(source, given), limits))
     try:
@@ -67,6 +72,10 @@ async def run_as_program(
         return end
     finally:
         await uninterrupted(let_go(running))
+
+
+def _source(name: str) -> bytes:
+    return importlib.resources.files(__package__ or "").joinpath("inside", f"{name}.py").read_bytes()
 
 
 def _after_future_imports(source: bytes, line: bytes) -> bytes:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from langgraph.runtime import Runtime
 
 from osprey_executor.analysis import analyze
@@ -23,8 +21,7 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
     rooms, code, attempt = runtime.context, state.get("code", ""), state.get("attempt", 1)
     rooms.emit(StageStarted(run_id=rooms.run_id, stage=Stage.ANALYSIS, attempt=attempt))
     with timed(state, "analysis") as timings:
-        report = await asyncio.to_thread(analyze, code)
-        await asyncio.to_thread(rooms.folder.attempt(attempt).save_code, code, report)
+        report = await rooms.in_thread(_analysed, rooms, code, attempt)
         rooms.emit(Analysed(run_id=rooms.run_id, report=report, attempt=attempt))
         analysed: State = {
             "report": report.model_dump_json(),
@@ -54,6 +51,12 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
         card = await rooms.store.add_card(card)
     rooms.emit(ApprovalRequested(run_id=rooms.run_id, card=card))
     return analysed | {"card": card.model_dump_json(), "timings": timings(), "next": "approve"}
+
+
+def _analysed(rooms: Rooms, code: str, attempt: int) -> AnalysisReport:
+    report = analyze(code)
+    rooms.folder.attempt(attempt).save_code(code, report)
+    return report
 
 
 def _syntax_error(report: AnalysisReport, code: str) -> ErrorReport | None:

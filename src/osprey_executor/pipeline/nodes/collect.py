@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from langgraph.runtime import Runtime
 
 from osprey_executor.models import ErrorReport, MachineEffects, Outcome, RunStatus, Stage
@@ -25,18 +23,19 @@ async def collect(state: State, runtime: Runtime[Rooms]) -> State:
         update: State = {"next": "end"}
         if state.get("outcome_status") and not state.get("status"):
             # Without a name: large results would be in memory until the record, which reads them, is written.
-            update = _judge(state, rooms, await asyncio.to_thread(rooms.folder.attempt(attempt).outcome))
+            update = _judge(state, rooms, await rooms.in_thread(rooms.folder.attempt(attempt).outcome))
             if update.get("next") != "end":
                 return update | {"timings": timings()}
         ended: State = {**state, **update, "timings": timings()}
         error = ended.get("error")
-        await record_end(
+        rooms.result = await record_end(
             rooms.store,
             rooms.folder,
             ended,
             status=RunStatus(ended.get("status") or RunStatus.FAILED),
             effects=MachineEffects(ended.get("effects") or MachineEffects.NONE),
             error=ErrorReport.model_validate_json(error) if error else None,
+            in_thread=rooms.in_thread,
         )
     return update | {"timings": timings()}
 

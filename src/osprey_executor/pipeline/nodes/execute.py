@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 from langgraph.runtime import Runtime
@@ -55,12 +54,7 @@ async def _execute(state: State, rooms: Rooms) -> State:
     await rooms.store.begin_execution(rooms.run_id, number, may_write=permit is not None, digest=digest)
     rooms.emit(StageStarted(run_id=rooms.run_id, stage=Stage.EXECUTION, attempt=attempt))
     rooms.session = session = rooms.broker.session(run_id=rooms.run_id, permit=permit, journal=rooms.folder.journal)
-    program = Program(
-        code=code,
-        inputs=await asyncio.to_thread(rooms.folder.inputs),
-        context=rooms.request.capability_context_data,
-        folder=await asyncio.to_thread(rooms.folder.execution_folder, number),
-    )
+    program = await rooms.in_thread(_program, rooms, code, number)
     with timed(state, "execution") as timings:
         try:
             async with live_figures(rooms) as figures:
@@ -70,7 +64,7 @@ async def _execute(state: State, rooms: Rooms) -> State:
         except (EngineError, EngineUnavailableError) as error:
             outcome = _broken(error, session, rooms, code)
         outcome = with_notes(outcome, session)
-        await asyncio.to_thread(
+        await rooms.in_thread(
             rooms.folder.attempt(attempt).save_outcome,
             outcome,
             root=program.folder,
@@ -79,7 +73,7 @@ async def _execute(state: State, rooms: Rooms) -> State:
             refusals=session.refusals,
             effects=session.effects,
         )
-    await rooms.store.end_execution(rooms.run_id, number)
+    await rooms.store.end_execution(rooms.run_id, number, session.effects)
     return {
         "execution": number,
         "outcome_status": outcome.status.value,
@@ -87,6 +81,15 @@ async def _execute(state: State, rooms: Rooms) -> State:
         "timings": timings(),
         "next": "collect",
     }
+
+
+def _program(rooms: Rooms, code: str, number: int) -> Program:
+    return Program(
+        code=code,
+        inputs=dict(rooms.folder.inputs()),
+        context=rooms.request.capability_context_data,
+        folder=rooms.folder.execution_folder(number),
+    )
 
 
 def _broken(error: EngineError | EngineUnavailableError, session: ControlSession, rooms: Rooms, code: str) -> Outcome:

@@ -43,7 +43,7 @@ def start(home: str | os.PathLike[str], attempt: int) -> Any:
     if not (_Now.attempt / "code.py").is_file():
         raise FileNotFoundError(f"no attempt {attempt} in the run folder {_Now.home}")
     _cut_off()
-    _take_over_imports(_Now.home / "replay")
+    _take_over_imports(_Now.home / "replay" / "library.zip")
     _Now.link = ReplayLink(Recording((), ()), _codec())
     _Now.keeper = importlib.import_module(_WORLD + ".figures").FigureKeeper(_Now.link)
     given = _fresh_world()

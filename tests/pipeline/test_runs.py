@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.metadata
 import json
+import platform
 from pathlib import Path
 
 import pytest
@@ -228,3 +230,20 @@ async def test_a_replay_gives_the_same_and_touches_nothing(service: PythonExecut
     again = await service.replay(result.run_id)
     assert again.status is RunStatus.SUCCEEDED
     assert again.results == result.results
+
+
+async def test_a_generator_is_told_the_packages_of_the_target_environment(open_service: OpenService) -> None:
+    seen: list[PythonExecutionRequest] = []
+
+    class Curious:
+        async def generate_code(self, request: PythonExecutionRequest, error_chain: list[str]) -> str:
+            seen.append(request)
+            return "results = {}"
+
+    async with open_service(generator=Curious()) as service:
+        result = await service.run(PythonExecutionRequest(user_query="a task", capability_prompts=("first",)))
+    assert result.status is RunStatus.SUCCEEDED, result.error
+    first, told = seen[0].capability_prompts
+    assert first == "first"
+    assert f"Python {platform.python_version()}" in told
+    assert f"numpy {importlib.metadata.version('numpy')}" in told

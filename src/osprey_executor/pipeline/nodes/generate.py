@@ -7,6 +7,7 @@ from langgraph.runtime import Runtime
 from osprey_executor.errors import ErrorCategory, PythonExecutorException
 from osprey_executor.models import ErrorReport, Stage
 from osprey_executor.models.events import CodeGenerated, StageStarted
+from osprey_executor.pipeline.environment import with_environment
 from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
@@ -31,7 +32,8 @@ async def generate(state: State, runtime: Runtime[Rooms]) -> State:
         else:
             written_by = rooms.generator_label
             try:
-                code = await rooms.generator().generate_code(rooms.request, list(state.get("error_chain", [])))
+                asked = await with_environment(rooms.request, rooms.engine)
+                code = await rooms.generator().generate_code(asked, list(state.get("error_chain", [])))
             except PythonExecutorException as error:
                 report = _report(error, error.category)
                 return after_failure(begun, rooms, report) | world | {"timings": timings()}

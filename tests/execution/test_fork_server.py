@@ -167,6 +167,10 @@ async def test_a_thread_that_the_environment_leaves_is_not_forked(tmp_path: Path
     thread = "import threading, time; threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
     problem, outcomes = await first_and_second(environment(tmp_path / "e", {"sitecustomize.py": thread}))
     assert "1 threads are left after the imports" in str(problem)
+    async with open_local(ExecutionConfig(python_env_path=tmp_path / "e")) as engine:
+        [told] = [probe for probe in await engine.probe() if probe.name == "fork programs from a prepared Python"]
+    assert told.outcome == "unavailable"
+    assert "threads are left" in told.detail
     assert [outcome.results for outcome in outcomes] == [{"forked": False}] * 2
 
 

@@ -25,7 +25,5 @@ async def with_environment(request: PythonExecutionRequest, engine: Engine) -> P
     if not interpreter.get("version"):
         return request
     listed = ", ".join(f"{name} {version}" for name, version in packages.items()) or "none beside the standard library"
-    told = (
-        f"The program runs under Python {interpreter['version']}. Its packages, and no others: {listed}."
-    )
+    told = f"The program runs under Python {interpreter['version']}. Its packages, and no others: {listed}."
     return request.model_copy(update={"capability_prompts": (*request.capability_prompts, one_line(told, _LONGEST))})

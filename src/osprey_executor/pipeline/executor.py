@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import re
 import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
@@ -110,6 +111,8 @@ class Executor:
 
         async with self._opening:
             if self._opened is None:
+                # What was imported stays: a collector that looked at it again and again would stall the event loop.
+                gc.freeze()
                 checkpoints = await self._stack.enter_async_context(open_checkpoints(self.store.home))
                 self._opened = Driver(checkpoints)
             return self._opened

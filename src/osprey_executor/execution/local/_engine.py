@@ -127,7 +127,17 @@ class LocalEngine:
         except LaunchError as error:
             return [Probe(name="start a jail", outcome="failed", detail=str(error))]
         started = Probe(name="start a jail", outcome="ok", detail=f"{self._interpreter.executable} works inside")
-        return [started, *seen, *await self._prober.limits()]
+        return [started, *seen, *await self._prober.limits(), *await self._forking()]
+
+    async def _forking(self) -> list[Probe]:
+        """Tell whether runs can be forked; each new server has been looked at from inside before it serves."""
+        if self.pool is None:
+            return []
+        name = "fork programs from a prepared Python"
+        if await self.pool.ready():
+            return [Probe(name=name, outcome="ok", detail="the same was refused inside a jail of the fork server")]
+        why = f"each run starts an interpreter of its own: {self.pool.problem}"
+        return [Probe(name=name, outcome="unavailable", detail=why)]
 
     async def identity(self) -> dict[str, Any]:
         """Return interpreter, packages, isolation, what is visible, and limits."""

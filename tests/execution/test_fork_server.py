@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import venv
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -105,6 +106,38 @@ except OSError as error: results['refused'] = error.errno
         told = await results(engine, code + FORKED, inputs={"a": tmp_path / "given", "b b": b"bytes"})
     assert told.pop("refused") in (1, 13, 30)
     assert told == {"a": "from the host", "b b": "bytes", "forked": True}
+
+
+def processes_of(engine: LocalEngine, word: str) -> list[int]:
+    """The processes of this engine's fork server whose command line has `word`; a fork keeps that of its parent."""
+    server = pool_of(engine)._server
+    assert server is not None
+    found = [server._process.pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").iterdir():
+            found += map(int, (task / "children").read_text().split())
+    return [process for process in found if word in Path(f"/proc/{process}/cmdline").read_bytes().decode()]
+
+
+async def test_a_forker_that_hangs_costs_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("osprey_executor.execution.local._spare._BIRTH_PATIENCE", 0.5)
+    async with forking() as engine:
+        os.kill(processes_of(engine, "jail.forker")[0], signal.SIGSTOP)  # the first child of the keeper; then come jails
+        told = await asyncio.gather(*(results(engine, "results = {}" + FORKED, limits=None) for _ in range(6)))
+    assert {"forked": False} in told
+
+
+async def test_a_keeper_that_hangs_delays_no_end() -> None:
+    async with forking(timeout=1.0) as engine:
+        up = asyncio.Event()
+        code = "import time\nprint('up', flush=True)\ntime.sleep(600)"
+        run = asyncio.create_task(engine.run(Program(code=code), on_event=lambda event: up.set()))
+        await up.wait()
+        for process in processes_of(engine, "jail.server"):
+            if process != pool_of(engine)._server._process.pid:  # type: ignore[union-attr]
+                os.kill(process, signal.SIGSTOP)
+        outcome = await run
+    assert outcome.status is RunStatus.TIMED_OUT
 
 
 async def test_other_limits_are_kept_by_an_interpreter_of_its_own() -> None:

@@ -73,7 +73,7 @@ class ForkServer:
         Raises:
             LaunchError: the server is gone, or no descriptors are to be had.
         """
-        spare = Spare(lambda ends: _send(self._control, ends), self._one_gone)
+        spare = Spare(lambda ends: _send(self._control, ends), self._one_gone, self._kill)
         self.runs += 1
         self.alive += 1
         return spare
@@ -118,6 +118,7 @@ class ForkServer:
         self._loop.call_later(_PATIENCE, self._kill)
 
     def _kill(self) -> None:
+        """End the launcher, and with it all below it."""
         if not self.ended.done():
             self._process.kill()
 

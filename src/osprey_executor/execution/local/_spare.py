@@ -19,6 +19,10 @@ Fetch = Callable[[str], Awaitable[int]]
 MOST_INPUTS = 32
 """As many descriptors fit into one message, with some room."""
 _MOST_NAMES = 3000
+_BIRTH_PATIENCE = 10.0
+"""Seconds in which the server must have made a jail."""
+_END_PATIENCE = 2.0
+"""Seconds in which the server must have noticed the end of one; its own end is the end of all of them."""
 
 
 def fits(job: Job) -> bool:
@@ -34,12 +38,15 @@ def _inputs(job: Job) -> Mapping[str, Path]:
 class Spare(JailLine):
     """A jail in which a forked process waits for its program."""
 
-    def __init__(self, request: Callable[[list[int]], None], on_gone: Callable[[], None]) -> None:
+    def __init__(
+        self, request: Callable[[list[int]], None], on_gone: Callable[[], None], on_stuck: Callable[[], None]
+    ) -> None:
         """Ask the server for a jail.
 
         Args:
             request: sends the far ends to the server.
             on_gone: called when nothing of the jail is left.
+            on_stuck: called when the server does not do its part in time; it must end the server.
 
         Raises:
             LaunchError: no descriptors are to be had, or the server is gone.
@@ -49,7 +56,8 @@ class Spare(JailLine):
             self._ask(request)
         except OSError as error:
             raise LaunchError(f"the fork server gives no jail: {error}") from error
-        self._on_gone = on_gone
+        self._on_gone, self._on_stuck = on_gone, on_stuck
+        self._last_resort: asyncio.TimerHandle | None = None
         self._monitor: int | None = None
         self._giving: asyncio.Task[None] | None = None
         self.ready: asyncio.Future[bool] = self._loop.create_future()
@@ -60,13 +68,13 @@ class Spare(JailLine):
             with self.far:
                 request(self.far_ends)
         except OSError:
-            self.forget()
+            super().forget()
             super().close()
             raise
 
     def begin(self, job: Job, fetch: Fetch) -> None:
         """Hand over the program; it starts when the jail is ready and its inputs are in place."""
-        if _inputs(job):
+        if _inputs(job) or not self.ready.done():
             self._giving = asyncio.create_task(self._give(job, fetch))
         else:
             self._send(job, [])
@@ -79,6 +87,14 @@ class Spare(JailLine):
         if self._giving is not None:
             self._giving.cancel()
         self._kill()
+        if self._last_resort is None:
+            self._last_resort = self._loop.call_later(_END_PATIENCE, self._on_stuck)
+
+    def forget(self) -> None:
+        """Stop listening; in the event loop's thread, before `close`."""
+        super().forget()
+        if self._last_resort is not None:
+            self._last_resort.cancel()
 
     def _kill(self) -> None:
         with contextlib.suppress(OSError):
@@ -97,9 +113,13 @@ class Spare(JailLine):
     async def _give(self, job: Job, fetch: Fetch) -> None:
         trees: list[int] = []
         try:
+            async with asyncio.timeout(_BIRTH_PATIENCE):
+                await asyncio.shield(self.ready)
             for source in _inputs(job).values():
                 trees.append(await fetch(str(source)))  # noqa: PERF401 - those before a failure must be closed
             self._send(job, trees)
+        except TimeoutError:
+            self._on_stuck()
         except LaunchError as error:
             self._refusal = str(error)
             self.end()

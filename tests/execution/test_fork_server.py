@@ -122,7 +122,7 @@ def processes_of(engine: LocalEngine, word: str) -> list[int]:
 async def test_a_forker_that_hangs_costs_no_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("osprey_executor.execution.local._spare._BIRTH_PATIENCE", 0.5)
     async with forking() as engine:
-        os.kill(processes_of(engine, "jail.forker")[0], signal.SIGSTOP)  # the first child of the keeper; then come jails
+        os.kill(processes_of(engine, "jail.forker")[0], signal.SIGSTOP)  # it comes before the jails
         told = await asyncio.gather(*(results(engine, "results = {}" + FORKED, limits=None) for _ in range(6)))
     assert {"forked": False} in told
 

@@ -77,7 +77,6 @@ def test_a_key_in_place_of_its_variable_is_refused(cli: Cli, folder: Path) -> No
         ("execution: {code_generator: basci}", "execution.code_generator: there is no 'basci'; did you mean basic?"),
         ("execution: {code_generator: zzz}", "there is no 'zzz'; available: basic, mock"),
         ("execution: {execution_method: container}", "set execution.execution_method to local"),
-        ("execution: {isolation: restricted}", "use full"),
     ],
 )
 def test_what_cannot_be_is_found_before_a_run_is(cli: Cli, folder: Path, text: str, told: str) -> None:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
+import subprocess
+import sys
 import venv
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -177,6 +180,28 @@ async def test_a_server_whose_wall_is_missing_is_not_used(walls: Walls, noticed:
     async with open_local(ExecutionConfig(), walls=walls) as engine:
         assert not await pool_of(engine).ready()
         assert noticed in str(pool_of(engine).problem)
+
+
+def other_pythons() -> list[str]:
+    """Pythons of this machine that are not this one; where there is none, the bare one below this environment."""
+    named = [shutil.which(f"python3.{minor}") for minor in range(9, 16)]
+    beside = [str(path) for path in Path(sys.base_prefix).parent.glob("3.*/bin/python3")]
+    found = {os.path.realpath(path): path for path in (*named, *beside, "/usr/bin/python3") if path and works(path)}
+    found.pop(os.path.realpath(sys.executable), None)
+    return list(found.values()) or [str(Path(sys.base_prefix) / "bin" / "python3")]
+
+
+def works(path: str) -> bool:
+    check = "import sys; sys.exit(sys.version_info < (3, 9))"
+    return Path(path).exists() and subprocess.run([path, "-c", check], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("python", other_pythons())
+async def test_programs_of_other_pythons_are_forked(python: str) -> None:
+    async with forking(python_env_path=python) as engine:
+        told = await results(engine, "import sys\nresults = {'version': sys.version_info[:2]}" + FORKED)
+    version = subprocess.check_output([python, "-c", "import sys; print(*sys.version_info[:2])"], text=True)
+    assert told == {"version": tuple(map(int, version.split())), "forked": True}
 
 
 def environment(folder: Path, files: dict[str, str]) -> Path:

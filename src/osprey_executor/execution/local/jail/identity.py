@@ -46,11 +46,12 @@ def _enter_as_root(proc: str) -> None:
     target = os.getpid()
     writer = os.fork()
     if writer == 0:  # stays outside: only there is the power to map more than one id
-        status = 0
+        status = 1
         try:
             os.close(tell)
             if os.read(ready, 1):
                 map_all(f"{proc}/{target}", "/proc/self")
+                status = 0
         except OSError as error:
             status = error.errno or 1
         finally:
@@ -65,8 +66,9 @@ def _enter_as_root(proc: str) -> None:
 
 
 def _identity(path: str) -> str:
-    with open(path, encoding="ascii") as stream:
-        ranges = [line.split() for line in stream]
+    # Bytes: inside, a codec may be missing that this Python has not loaded yet.
+    with open(path, "rb") as stream:
+        ranges = [line.decode().split() for line in stream]
     return "".join(f"{inside} {inside} {count}\n" for inside, _, count in ranges)
 
 

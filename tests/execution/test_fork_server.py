@@ -186,14 +186,20 @@ def other_pythons() -> list[str]:
     """Pythons of this machine that are not this one; where there is none, the bare one below this environment."""
     named = [shutil.which(f"python3.{minor}") for minor in range(9, 16)]
     beside = [str(path) for path in Path(sys.base_prefix).parent.glob("3.*/bin/python3")]
-    found = {os.path.realpath(path): path for path in (*named, *beside, "/usr/bin/python3") if path and works(path)}
-    found.pop(os.path.realpath(sys.executable), None)
-    return list(found.values()) or [str(Path(sys.base_prefix) / "bin" / "python3")]
+    # As they name themselves: what is on the path may be a script that looks for one.
+    found = {told for path in (*named, *beside, "/usr/bin/python3") if path and (told := executable_of(path))}
+    others = {os.path.realpath(path): path for path in sorted(found)}
+    others.pop(os.path.realpath(sys.executable), None)
+    return list(others.values()) or [str(Path(sys.base_prefix) / "bin" / "python3")]
 
 
-def works(path: str) -> bool:
-    check = "import sys; sys.exit(sys.version_info < (3, 9))"
-    return Path(path).exists() and subprocess.run([path, "-c", check], check=False).returncode == 0
+def executable_of(path: str) -> str | None:
+    """Where this Python is, if there is one and it is new enough."""
+    told = "import sys; print(sys.executable if sys.version_info >= (3, 9) else '')"
+    try:
+        return subprocess.run([path, "-c", told], capture_output=True, text=True, check=True).stdout.strip() or None
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 @pytest.mark.parametrize("python", other_pythons())

@@ -284,6 +284,49 @@ async def test_code_of_a_hostile_environment_runs_inside_only(tmp_path: Path, mo
     assert secret.read_text() == "of the host"
 
 
+LIES = {
+    "the keeper": "lambda *given: 1",
+    "no number": "lambda *given: 'abc'",
+    "nobody": "lambda *given: 30000",
+    "one outside the jail": "lambda *given: sys.modules['jail.kernel'].clone(as_sibling=True) or time.sleep(600)",
+    "an empty word": "lambda kinds, descriptors, line, orders: line.send(b'')",
+    "a word of another": "lambda kinds, descriptors, line, orders: line.send(b'broken by me')",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+async def test_a_forker_that_lies_tells_nothing_and_holds_nobody_up(tmp_path: Path, lie: str) -> None:
+    hostile = f"import sys, time\nsys.modules['jail.forker']._fork = {LIES[lie]}\n"
+    place = environment(tmp_path / "e", {"hostile.py": f"import sys\nif sys.flags.no_site:\n    exec({hostile!r})\n"})
+    (next(place.glob("lib/python3*/site-packages")) / "a.pth").write_text("import hostile\n")
+    problem, outcomes = await first_and_second(place)
+    assert problem is not None
+    assert [(outcome.status, outcome.results) for outcome in outcomes] == [(RunStatus.SUCCEEDED, {"forked": False})] * 2
+
+
+async def test_the_forker_has_limits_too(tmp_path: Path) -> None:
+    hostile = "import sys, resource\nsys.limits = [resource.getrlimit(kind)[1] for kind in (2, 4, 7, 9)]\n"
+    place = environment(tmp_path / "e", {"hostile.py": hostile, "a.pth": "import hostile\n"})
+    async with forking(python_env_path=place) as engine:
+        told = await results(engine, "import sys\nresults = {'limits': sys.limits}" + FORKED)
+    assert told["forked"]
+    assert all(0 < limit < 1 << 50 for limit in told["limits"])
+
+
+async def test_a_child_of_the_keeper_cannot_be_made() -> None:
+    code = """
+import ctypes, os
+libc = ctypes.PyDLL(None, use_errno=True)
+clone = {'x86_64': 56, 'aarch64': 220}[os.uname().machine]
+child = libc.syscall(ctypes.c_long(clone), ctypes.c_long(0x8000 | 17), 0, 0, 0, 0)
+if child == 0: libc._exit(0)
+results = {'child': child}
+"""
+    async with forking(timeout=5.0) as engine:
+        told = await results(engine, code + FORKED)
+    assert told == {"child": -1, "forked": True}
+
+
 AS_USER = """
 import asyncio, json, os
 from osprey_executor.execution import Program, open_engine

@@ -67,10 +67,15 @@ class JailLine(ABC):
         await asyncio.shield(self._gone)
         if self._refusal is not None:
             raise LaunchError(self._refusal)
-        if self._usage is None and not self._ordered:
+        if not self._ordered and (self._usage is None or not self._started):
             kind = LaunchError if self._started else NeverBegan
             raise kind(self._unexplained())
         return Ending(self._code, self._exceeded, *(self._usage or (0.0, 0)))
+
+    @property
+    def gone(self) -> bool:
+        """Whether nothing of the jail is left."""
+        return self._gone.done()
 
     def folder(self) -> int | None:
         """Return the descriptor of the working folder, which outlives the jail."""

@@ -104,7 +104,7 @@ class Pool:
         ready = [spare for spare in self._spares if spare.ready.done()]
         for spare in ready:
             self._spares.remove(spare)
-            if spare.ready.result():
+            if spare.ready.result() and not spare.gone:
                 return spare
             self._discard(spare)
         return server.spawn()

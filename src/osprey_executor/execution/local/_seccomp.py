@@ -27,6 +27,8 @@ from osprey_executor.execution.local._syscalls import (
 )
 
 _NEW_NAMESPACES = 0x7E020000
+_CLONE_PARENT = 0x8000
+"""Makes a child of one's parent, which has other work than to wait for it."""
 _NAMESPACE_FLAGS = tuple(1 << bit for bit in range(32) if _NEW_NAMESPACES >> bit & 1)
 _TIOCSTI, _TIOCLINUX, _TIOCSETD = 0x5412, 0x541C, 0x5423
 _LOW_32 = 0xFFFFFFFF
@@ -88,7 +90,7 @@ def _allow_list(seccomp: Any) -> bytes:
 
 def _forker_allow_list(seccomp: Any) -> bytes:
     forbidden = (name for name in FORBIDDEN if name not in FORKING)
-    return _with_sockets(seccomp, _allowing(seccomp, (*ALLOWED, *FORKING), forbidden))
+    return _with_sockets(seccomp, _allowing(seccomp, (*ALLOWED, *FORKING), forbidden, _NEW_NAMESPACES))
 
 
 def _with_sockets(seccomp: Any, rules: Any) -> bytes:
@@ -113,14 +115,16 @@ def _restricted_allow_list(seccomp: Any) -> bytes:
     return _export(rules)
 
 
-def _allowing(seccomp: Any, allowed: Iterable[str], forbidden: Iterable[str]) -> Any:
+def _allowing(
+    seccomp: Any, allowed: Iterable[str], forbidden: Iterable[str], unclonable: int = _NEW_NAMESPACES | _CLONE_PARENT
+) -> Any:
     rules = seccomp.SyscallFilter(seccomp.ERRNO(errno.ENOSYS))
     for name in allowed:
         _rule(seccomp, rules, seccomp.ALLOW, name)
     for name in forbidden:
         _rule(seccomp, rules, seccomp.ERRNO(errno.EPERM), name)
     # clone3 hides its flags in memory, where no filter sees them; ENOSYS makes libc fall back to clone.
-    _rule(seccomp, rules, seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, _NEW_NAMESPACES, 0))
+    _rule(seccomp, rules, seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.MASKED_EQ, unclonable, 0))
     for persona in (0, _LOW_32):
         _rule(seccomp, rules, seccomp.ALLOW, "personality", seccomp.Arg(0, seccomp.EQ, persona))
     _rule(seccomp, rules, seccomp.ALLOW, "setpriority", seccomp.Arg(0, seccomp.EQ, os.PRIO_PROCESS))

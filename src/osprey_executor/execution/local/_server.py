@@ -14,6 +14,7 @@ from osprey_executor.execution.local._jail_process import complaint, launch
 from osprey_executor.execution.local._refusals import explain
 from osprey_executor.execution.local._sandbox import LaunchError
 from osprey_executor.execution.local._spare import Spare
+from osprey_executor.text import visible
 
 _MESSAGE = 4096
 _PATIENCE = 2.0
@@ -147,10 +148,11 @@ class ForkServer:
                     case "ready":
                         self._be_ready(None)
                     case "unfit":
-                        self._be_ready(f"this environment cannot be served by forks: {rest}")
+                        self._be_ready(f"this environment cannot be served by forks: {visible(rest)}")
                     case "refused":
                         number, _, what = rest.partition(" ")
-                        self._be_ready(explain(int(number), what, os.path.realpath(sys.executable)))
+                        known = int(number) if number.isdecimal() and len(number) < 5 else 0
+                        self._be_ready(explain(known, visible(what), os.path.realpath(sys.executable)))
                     case "broken":
                         self._be_ready(f"the keeper of the fork server broke: {rest}")
                     case _:  # ended: the process end follows

@@ -42,6 +42,8 @@ def become_forker(spec: ServerSpec, line: int) -> None:
             os.dup2(null, target)
         keep_only([line, orders])
         line = 3
+        # CPU time would add up over its life, and processes over all runs.
+        set_limits([limit for limit in spec["rlimits"] if limit[0] not in (resource.RLIMIT_CPU, resource.RLIMIT_NPROC)])
         kernel.drop_bounding_set(keep=kernel.CAP_SYS_ADMIN)
         if spec["identity_map"]:
             kernel.keep_capabilities()

@@ -6,6 +6,9 @@ of its own; and for each run the code, which the forker forks into that jail as 
 not the forker, is who the kernel tells its end.
 """
 
+# pathlib costs an import, which every server would pay.
+# ruff: noqa: PTH116
+
 from __future__ import annotations
 
 import os
@@ -68,6 +71,8 @@ class _Run:
         self.ends = ends
         """Gate, standard output, standard error and runtime socket of the code."""
         self.monitor = self.code = 0
+        self.processes = 0
+        """Which process namespace is the jail's."""
         self.monitor_fd = self.code_fd = -1
         self.cpu = 0.0
         self.memory = 0
@@ -88,6 +93,7 @@ class _Keeper:
         """Runs whose code the forker was asked for, in that order."""
         self._forker: _socket.socket
         self._forker_pid = 0
+        self._serving = False
 
     def serve(self) -> None:
         self._forker, far = rights.pair()
@@ -122,16 +128,21 @@ class _Keeper:
         os._exit(0)
 
     def _hear_forker(self) -> None:
-        message, _ = rights.receive(self._forker)
+        """Take a word of the forker, which runs code of the environment: it is checked, and none ends another run."""
+        message, unwanted = rights.receive(self._forker)
+        for descriptor in unwanted:
+            os.close(descriptor)
         word, _, rest = message.decode(errors="replace").partition(" ")
-        if word == "born":
-            self._born(self._unborn.pop(0), int(rest))
-        elif word == "failed":
-            self._kill(self._unborn.pop(0))
-        elif message:
+        if word in ("born", "failed") and self._unborn:
+            run = self._unborn.pop(0)
+            if word == "failed" or not self._born(run, rest):
+                self._kill(run)
+        elif word in ("ready", "unfit", "refused") and not self._serving:
+            self._serving = True
             self._tell(message.decode(errors="replace"))
         else:
-            self._off(self._forker.fileno())
+            self._tell("ended by a word that it must not say")
+            os._exit(0)
 
     def _hear_service(self) -> None:
         message, ends = rights.receive(self._service)
@@ -175,18 +186,33 @@ class _Keeper:
         monitor.close()
         if not kinds:  # the monitor has told the service why
             return
+        run.processes = os.fstat(namespaces[kinds.split().index(b"pid")]).st_ino
         self._unborn.append(run)
         rights.send(self._forker, kinds, [*namespaces, *run.ends])
         for descriptor in namespaces:
             os.close(descriptor)
         run.close_ends()
 
-    def _born(self, run: _Run, code: int) -> None:
-        run.code, run.code_fd = code, os.pidfd_open(code)
+    def _born(self, run: _Run, told: str) -> bool:
+        """Accept the process that the forker tells of; False: it is not a child of ours in the jail of `run`."""
+        try:
+            code = int(told)
+            os.waitid(os.P_PID, code, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if code == run.monitor or os.stat(f"/proc/{code}/ns/pid").st_ino != run.processes:
+                return False
+            run.code_fd = os.pidfd_open(code)
+        except (OSError, ValueError, OverflowError):
+            return False
+        run.code = code
         self._on(run.code_fd, lambda: self._code_ended(run))
         line = rights.line_of(os.dup(run.line))
-        rights.send(line, b"spare", [run.monitor_fd])
-        line.close()
+        try:
+            rights.send(line, b"spare", [run.monitor_fd])
+        except OSError:  # the service wants it no more
+            self._kill(run)
+        finally:
+            line.close()
+        return True
 
     def _code_ended(self, run: _Run) -> None:
         _, status, usage = os.wait4(run.code, 0)

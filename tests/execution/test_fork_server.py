@@ -313,6 +313,17 @@ async def test_the_forker_has_limits_too(tmp_path: Path) -> None:
     assert all(0 < limit < 1 << 50 for limit in told["limits"])
 
 
+async def test_root_is_nobody_in_a_jail() -> None:
+    code = "results = {name: open(f'/proc/self/{name}').read().split() for name in ('uid_map', 'gid_map')}"
+    async with forking() as engine:
+        told = await results(engine, code + FORKED)
+    assert told.pop("forked")
+    for fields in told.values():
+        inside, counts = fields[0::3], fields[2::3]
+        assert set(counts) == {"1"}
+        assert "0" not in inside
+
+
 async def test_a_child_of_the_keeper_cannot_be_made() -> None:
     code = """
 import ctypes, os

@@ -16,7 +16,7 @@ import os
 import sys
 
 from . import kernel, rights
-from .confine import RUNTIME, give_up_power, keep_only, output_owner, redirect_output
+from .confine import RUNTIME, give_up_power, keep_only, redirect_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _fork(kinds: list[str], descriptors: list[int], line: _socket.socket, orders
             if kind != "pid":
                 kernel.join(namespaces[kind], kernel.NAMESPACES[kind])
         gate, stdout, stderr, runtime = descriptors[len(kinds) :]
-        redirect_output(output_owner(orders), stdout, stderr)  # pyright: ignore[reportArgumentType]
+        redirect_output(-1, stdout, stderr)
         keep_only([runtime, gate])
         give_up_power(orders)  # pyright: ignore[reportArgumentType]
         kernel.show_memory()

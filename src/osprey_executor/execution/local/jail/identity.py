@@ -35,6 +35,12 @@ def map_one(process: str, inside: int, user: int, group: int) -> None:
     _write(f"{process}/gid_map", f"{inside} {group} 1")
 
 
+def map_some(process: str, ids: tuple[int, ...]) -> None:
+    """Write the maps of a process below /proc so that only these ids are there, each standing for itself."""
+    for name in ("uid_map", "gid_map"):
+        _write(f"{process}/{name}", "".join(f"{number} {number} 1\n" for number in ids))
+
+
 def map_all(process: str, own: str) -> None:
     """Write the maps of a process below /proc so that every id that `own` (below /proc, too) has stands for itself."""
     for name in ("uid_map", "gid_map"):

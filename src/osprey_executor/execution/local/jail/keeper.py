@@ -16,7 +16,7 @@ import select
 
 from . import kernel, rights, root
 from .confine import become_forker, keep_only
-from .identity import enter_user_namespace, map_all, map_one
+from .identity import enter_user_namespace, map_one, map_some
 from .monitor import OWN_NAMESPACES, be_spare, refuse, say
 
 TYPE_CHECKING = False
@@ -149,6 +149,9 @@ class _Keeper:
         if not message:
             os._exit(0)
         line, stdout, stderr, runtime = ends
+        if self._spec["identity_map"]:  # else /dev/stdout could not be opened by the code's user
+            for output in (stdout, stderr):
+                os.fchown(output, self._spec["code_id"], self._spec["code_id"])
         hear, gate = os.pipe2(os.O_CLOEXEC)
         run = _Run(line, [hear, stdout, stderr, runtime])
         try:
@@ -174,7 +177,8 @@ class _Keeper:
         self._on(run.monitor_fd, lambda: self._monitor_ended(run, near))
         process, inside = f"{self._proc}/{run.monitor}", self._spec["code_id"]
         if self._spec["identity_map"]:
-            map_all(process, "/proc/self")
+            # Who joins has every power over these ids: root is none of them, whatever is visible inside.
+            map_some(process, (self._spec["monitor_id"], inside))
         else:
             map_one(process, inside, inside, inside)
         near.send(b"!")

@@ -83,6 +83,8 @@ def _run(spec: JailSpec) -> None:
 
 def _wait_and_watch(spec: ServerSpec, keeper: _socket.socket, gate: int) -> None:
     keeper.recv(1)  # the keeper has written the maps of our user namespace
+    if spec["identity_map"]:
+        change_user(spec["monitor_id"])  # from an id that is not there inside; so no power is lost
     _be_alone()
     _settle_namespaces(spec)
     _furnish(spec)

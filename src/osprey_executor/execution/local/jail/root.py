@@ -112,8 +112,11 @@ def write_job(path: str, code: int, inputs: list[tuple[int, str]]) -> None:
 def make_copies(spec: JailSpec) -> None:
     """Copy what the code wants to find where it may write, unless a small limit leaves no room: it is a courtesy."""
     for source, target in spec["copies"]:
-        with open(source, "rb") as stream:
-            content = stream.read()
+        try:
+            with open(source, "rb") as stream:
+                content = stream.read()
+        except PermissionError:
+            continue
         try:
             _create(target, content)
             os.chown(target, spec["code_id"], spec["code_id"])

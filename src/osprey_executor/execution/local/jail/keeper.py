@@ -123,6 +123,8 @@ class _Keeper:
         say(self._service.fileno(), message)
 
     def _forker_ended(self) -> None:
+        if not self._serving:  # its last word tells why
+            self._hear_forker()
         _, status = os.waitpid(self._forker_pid, 0)
         self._tell(f"ended {os.waitstatus_to_exitcode(status)}")
         os._exit(0)

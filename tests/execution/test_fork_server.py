@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -84,6 +85,40 @@ results['kept'] = kept
     clean = {"environment": "", "module": "", "files": ["inputs"], "tmp": False}
     assert first.pop("kept") == second.pop("kept") == clean
     assert [name for name in first if first[name] == second[name]] == []
+
+
+async def test_numpy_is_renewed_however_a_program_comes_to_it() -> None:
+    ways = (
+        "import importlib\nresults = {'drawn': importlib.import_module('numpy.random').random()}",
+        "from numpy.random import random\nresults = {'drawn': random()}",
+        "import pandas, sys\nresults = {'drawn': sys.modules['numpy.random'].random()}",
+    )
+    async with forking(fork_server={"preload": ("pandas",)}) as engine:
+        drawn = [await results(engine, code + FORKED) for code in ways for _ in range(2)]
+    assert all(one["forked"] for one in drawn)
+    assert len({one["drawn"] for one in drawn}) == len(drawn)
+
+
+async def test_what_packages_register_for_a_fork_is_done(tmp_path: Path) -> None:
+    package = "import os\nforks = []\nos.register_at_fork(after_in_child=lambda: forks.append(os.getpid()))\n"
+    folder = environment(tmp_path / "e", {"renewing.py": package})
+    code = """
+import os, renewing, threading
+own = list(renewing.forks) == [os.getpid()]
+if os.fork() == 0:
+    os._exit(len(renewing.forks))
+results = {'own': own, 'child': os.waitstatus_to_exitcode(os.wait()[1]),
+           'thread': threading.main_thread().native_id == os.getpid()}
+"""
+    async with forking(python_env_path=folder, fork_server={"preload": ("renewing",)}) as engine:
+        assert await results(engine, code + FORKED) == {"own": True, "child": 2, "thread": True, "forked": True}
+
+
+async def test_the_memory_of_a_server_lies_in_a_file() -> None:
+    code = "results = {'in_file': 'memfd:image' in open('/proc/self/maps').read()}"
+    async with forking() as engine:
+        told = await results(engine, code + FORKED)
+    assert told == {"in_file": platform.machine() in ("x86_64", "aarch64"), "forked": True}
 
 
 async def test_numerical_libraries_get_their_threads_back() -> None:

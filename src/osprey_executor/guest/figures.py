@@ -34,7 +34,7 @@ class _Entry:
 class FigureKeeper:
     """Watches the figures of this process and sends them; `notes` says what is missing and why."""
 
-    def __init__(self, channel: Channel) -> None:
+    def __init__(self, channel: Channel | None = None) -> None:
         self.notes: list[str] = []
         self.sent = 0
         self._sizes: dict[int, int] = {}
@@ -49,6 +49,10 @@ class FigureKeeper:
             ("matplotlib.backend_bases", _silence_show),
         ):
             after_import(name, self._noting(patch))
+
+    def connect(self, channel: Channel) -> None:
+        """Send figures there; without a channel none is kept."""
+        self._channel = channel
 
     def finish(self) -> None:
         """Send what is still open, and closed figures that changed since."""
@@ -105,7 +109,7 @@ class FigureKeeper:
         gcf.destroy, gcf.destroy_all = staticmethod(destroyed), staticmethod(all_destroyed)
 
     def _register(self, figure: Any) -> None:
-        if not self._channel.mine() or any(entry.figure is figure for entry in self._entries):
+        if self._foreign() or any(entry.figure is figure for entry in self._entries):
             return
         if len(self._sizes) + sum(entry.closed is None for entry in self._entries) >= MOST_FIGURES:
             self._too_many += 1
@@ -115,12 +119,15 @@ class FigureKeeper:
 
     def _close(self, figure: Any) -> None:
         entry = next((entry for entry in self._entries if entry.figure is figure), None)
-        if entry is None or not self._channel.mine():
+        if entry is None or self._foreign():
             return
         self._send(entry, figure)
         entry.figure = None
         entry.closed = weakref.ref(figure, lambda _: self._forget(entry))
         _watch_changes(entry, figure)
+
+    def _foreign(self) -> bool:
+        return self._channel is None or not self._channel.mine()
 
     def _forget(self, entry: _Entry) -> None:
         if entry in self._entries:
@@ -131,7 +138,8 @@ class FigureKeeper:
             if not any(getattr(figure, name, None) for name in _HOLDS):
                 return
             png = self._rendered(figure, entry.number)
-            self._channel.send({"op": "figure", "index": entry.number}, [png])
+            if self._channel is not None:
+                self._channel.send({"op": "figure", "index": entry.number}, [png])
             self._sizes[entry.number] = len(png)
             self.sent = sum(self._sizes.values())
             entry.changed = False

@@ -6,6 +6,7 @@ would be the same in two runs is renewed.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import io
@@ -14,7 +15,7 @@ import sys
 import warnings
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Callable
+from typing import Any, Callable, Generator
 
 _SET_THREADS = (
     "scipy_openblas_set_num_threads64_",
@@ -24,6 +25,8 @@ _SET_THREADS = (
     "MKL_Set_Num_Threads",
 )
 _LIBRARIES = ("openblas", "libmkl_rt")
+_NUMPY_RANDOM = ("numpy.random", "numpy.random.mtrand")
+_RENEWED_HERE = ("random", "threading", "logging", "concurrent.futures.thread")
 
 
 def preload(names: list[str]) -> Callable[[], None]:
@@ -31,37 +34,68 @@ def preload(names: list[str]) -> Callable[[], None]:
 
     While this runs, libraries must be kept from starting threads: `OPENBLAS_NUM_THREADS=1` and the like.
     """
-    with warnings.catch_warnings():
+    hooks: list[Callable[[], Any]] = []
+    with warnings.catch_warnings(), _listening(hooks):
         warnings.simplefilter("ignore")
         for name in names:
             _try(lambda name=name: importlib.import_module(name))
         _try(_draw_once)
-    tops = dict.fromkeys(name.partition(".")[0] for name in names)
-    hidden = _Hidden({name: sys.modules.pop(name) for name in tops if name in sys.modules}, _thread_setters())
+    for clear in [hook for hook in hooks if getattr(hook, "__name__", "") == "cache_clear"]:
+        clear()  # at once and for all: matplotlib's fonts, whose files no fork may share
+        hooks.remove(clear)
+    # The random numbers of numpy are renewed when it appears, so nobody may come to them by another way.
+    hide = dict.fromkeys([*(name.partition(".")[0] for name in names), "numpy", *_NUMPY_RANDOM])
+    hidden = _Hidden({name: sys.modules.pop(name) for name in hide if name in sys.modules}, _thread_setters())
+    sys.meta_path.insert(0, hidden)
+    _renew_streams()
 
     def renew() -> None:
-        hidden.threads = int(os.environ.get("OPENBLAS_NUM_THREADS", "1"))
-        sys.meta_path.insert(0, hidden)
-        _renew_streams()
+        _renew_main_thread()
         _renew_random_state()
+        for hook in hooks:
+            hook()
 
     return renew
+
+
+@contextlib.contextmanager
+def _listening(hooks: list[Callable[[], Any]]) -> Generator[None, None, None]:
+    """Note what packages register to run in a forked child; for the program's own forks it is registered as well.
+
+    Those of the standard library repair locks that other threads may hold, and the state of `random`: see `renew`.
+    """
+    register = os.register_at_fork
+
+    def noted(**calls: Any) -> None:
+        register(**calls)
+        caller = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+        if caller.f_globals.get("__name__") not in _RENEWED_HERE and "after_in_child" in calls:
+            hooks.insert(0, calls["after_in_child"])
+
+    os.register_at_fork = noted
+    try:
+        yield
+    finally:
+        os.register_at_fork = register
 
 
 class _Hidden:
     """Finds packages that were imported in advance, all of them when the program imports the first."""
 
     def __init__(self, modules: dict[str, ModuleType], setters: list[Callable[[int], Any]]) -> None:
-        self.threads = 1
         self._modules, self._setters = modules, setters
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name not in self._modules:
             return None
         sys.meta_path.remove(self)
-        if self.threads > 1:
+        threads = int(os.environ.get("OPENBLAS_NUM_THREADS", "1"))
+        if threads > 1:
             for setter in self._setters:
-                setter(self.threads)
+                setter(threads)
+        numpy_random: Any = self._modules.get("numpy.random")
+        if numpy_random is not None:
+            numpy_random.seed()
         for other, module in self._modules.items():
             if other != name:  # that one is put there by the import system, which would else load it again
                 sys.modules.setdefault(other, module)
@@ -94,20 +128,33 @@ def _draw_once() -> None:
 
 
 def _renew_streams() -> None:
-    """Open standard output and error anew: the present ones remember what stood there when this Python started."""
+    """Open standard output and error for pipes, as which each program finds them.
+
+    The present ones remember what stood there when this Python started.
+    """
+    reading, pipe = os.pipe()
+    os.close(reading)  # what an import still says to the old ones is for nobody
     for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(pipe, number)
         # Not closed: the descriptor belongs to the process.
         stream: Any = open(number, "w", encoding="utf-8", errors="backslashreplace", closefd=False)  # noqa: SIM115
         stream.buffer.raw.name = "<{}>".format(name)
         setattr(sys, name, stream)
         setattr(sys, "__{}__".format(name), stream)
+    os.close(pipe)
+
+
+def _renew_main_thread() -> None:
+    threading: Any = sys.modules.get("threading")
+    if threading is not None and hasattr(threading.main_thread(), "_set_native_id"):
+        threading.main_thread()._set_native_id()
 
 
 def _renew_random_state() -> None:
-    """Give this process its own random numbers and names; `random` itself does so at every fork."""
-    numpy_random: Any = sys.modules.get("numpy.random")
-    if numpy_random is not None:
-        numpy_random.seed()
+    """Give this process its own random numbers and names; those of numpy come with its import."""
+    standard_random: Any = sys.modules.get("random")
+    if standard_random is not None:
+        standard_random.seed()
     tempfile: Any = sys.modules.get("tempfile")
     if tempfile is not None:
         # It renews itself when the process id changes; in a jail it is always the same.

@@ -20,6 +20,9 @@ _MOST_FRAMES = 4000
 
 def remember_source(path: str, source: bytes) -> None:
     """Let tracebacks show the lines of the program, even if the program replaces the file."""
+    if source.isascii() and b"coding" not in source and b"\r" not in source:  # nearly all: the long way takes a while
+        linecache.cache[path] = (len(source), None, source.decode("ascii").splitlines(True), path)
+        return
     try:
         encoding, _ = detect_encoding(BytesIO(source).readline)
         lines = TextIOWrapper(BytesIO(source), encoding, "replace").read().splitlines(True)

@@ -6,14 +6,17 @@ for it, and so lie about its own results; it cannot tell the service how it ende
 
 from __future__ import annotations
 
+import _thread
 import atexit
 import builtins
+import functools
+import linecache
 import os
 import socket
 import sys
 import threading
 from types import ModuleType
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, NoReturn
 
 from . import runtime
 from .alias import install_alias
@@ -21,6 +24,7 @@ from .channel import Channel
 from .codec import EncodedResults, decode, encode_results
 from .context import Context
 from .figures import FigureKeeper
+from .framing import Outbox
 from .report import describe, print_error, remember_source
 from .shown import class_name, safe_str
 
@@ -39,12 +43,58 @@ class _Ending(NamedTuple):
 
 def main() -> None:
     """Take one program from the service over the socket of $OSPREY_RUNTIME_FD, run it, and end this process."""
-    channel = Channel(socket.socket(fileno=int(os.environ.pop("OSPREY_RUNTIME_FD"))))
-    channel.send({"op": "hello", "protocol": PROTOCOL, "python": sys.version.split()[0]})
-    _exit(_serve(channel))
+    Worker().connect(int(os.environ.pop("OSPREY_RUNTIME_FD")))()
 
 
-def _serve(channel: Channel) -> int:
+class Worker:
+    """What runs one program. A fork server makes it once and each child connects its own copy."""
+
+    def __init__(self) -> None:
+        """Prepare this interpreter."""
+        self._figures = FigureKeeper()
+        install_alias(runtime)
+        for stream in (sys.stdout, sys.stderr):
+            reconfigure = getattr(stream, "reconfigure", None)
+            if reconfigure is not None:
+                reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+    def connect(self, descriptor: int) -> Callable[[], NoReturn]:
+        """Do what need not wait for the program; return what takes it, runs it, and ends this process.
+
+        Args:
+            descriptor: of the socket to the service.
+        """
+        sys.path.append(os.getcwd())
+        channel = self._greet(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor))
+        return lambda: _exit(_serve(channel, self._figures))
+
+    def rehearse(self) -> None:
+        """Run a program of our own: Python finds its way faster a second time, and forks know what it has learnt."""
+        _libc()
+        kept = sys.argv, sys.modules["__main__"]
+        for _ in range(_REHEARSALS):
+            near, far = socket.socketpair()
+            with near, far:
+                service = Outbox(far)
+                limits = {"results": 1 << 20, "document": 1 << 20}
+                service.send({"op": "start", "code_path": _REHEARSED, "nonce": "", "context": {}, "limits": limits})
+                _serve(self._greet(near), self._figures, rehearsal=True)
+        sys.argv, sys.modules["__main__"] = kept
+        linecache.cache.pop(_REHEARSED)
+        _kept.clear()
+
+    def _greet(self, sock: socket.socket) -> Channel:
+        channel = Channel(sock)
+        channel.send({"op": "hello", "protocol": PROTOCOL, "python": sys.version.split()[0]})
+        self._figures.connect(channel)
+        return channel
+
+
+_REHEARSALS = 20
+_REHEARSED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rehearsed.py")
+
+
+def _serve(channel: Channel, figures: FigureKeeper, rehearsal: bool = False) -> int:
     start, blobs = channel.receive()
     path: str = start["code_path"]
     finish = _finisher(channel, start.pop("nonce"))
@@ -52,32 +102,27 @@ def _serve(channel: Channel) -> int:
         with open(path, "rb") as file:
             source = file.read()
         context = Context.of(decode(start["context"], blobs))
-        figures = FigureKeeper(channel)
-        module = _prepare(channel, path, source, context, start["limits"])
+        module = _main_module(channel, path, source, context, start["limits"])
     except Exception as error:
         return finish(_Ending(1, describe(error, error.__traceback__, path)), None, [])
     ending = _run(module, source, path)
-    _quietly(getattr(threading, "_shutdown", _nothing))
+    if not rehearsal:
+        _wait_for_threads()
     if not channel.mine():
         return _leave(ending.code)
     figures.finish()
     limits = {**start["limits"], "results": max(0, start["limits"]["results"] - figures.sent)}
     ending, encoded = _collect(module, ending, limits)
-    _leave(ending.code)
+    if not rehearsal:
+        _leave(ending.code)
     return finish(ending, encoded, figures.notes)
 
 
-def _prepare(channel: Channel, path: str, source: bytes, context: Context, limits: dict[str, int]) -> ModuleType:
+def _main_module(channel: Channel, path: str, source: bytes, context: Context, limits: dict[str, int]) -> ModuleType:
     """Make this process look to the program as if Python had been started with it."""
     runtime.connect(channel, context, path, limits)
-    install_alias(runtime)
     remember_source(path, source)
-    for stream in (sys.stdout, sys.stderr):
-        reconfigure = getattr(stream, "reconfigure", None)
-        if reconfigure is not None:
-            reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     sys.argv = [path]
-    sys.path.append(os.getcwd())
     module = ModuleType("__main__")
     module.__dict__.update(__file__=path, __builtins__=builtins, __cached__=None, context=context)
     # The module of `python -c` must live on: its frames still run in its globals.
@@ -160,6 +205,11 @@ def _finisher(channel: Channel, nonce: str) -> Callable[[_Ending, EncodedResults
     return finish
 
 
+def _wait_for_threads() -> None:
+    if _thread._count():  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownMemberType]
+        _quietly(getattr(threading, "_shutdown", _nothing))
+
+
 def _leave(code: int) -> int:
     """Do what Python does before it ends, short of taking the interpreter down."""
     _quietly(getattr(atexit, "_run_exitfuncs"))  # noqa: B009  (private in the stubs; what Python itself calls)
@@ -171,9 +221,14 @@ def _leave(code: int) -> int:
 
 def _flush_c() -> None:
     """Flush what extension modules wrote with C's stdio."""
+    _libc().fflush(None)
+
+
+@functools.lru_cache(maxsize=None)
+def _libc() -> Any:
     import ctypes
 
-    ctypes.CDLL(None).fflush(None)
+    return ctypes.CDLL(None)
 
 
 def _more_room() -> None:

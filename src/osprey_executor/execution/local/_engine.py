@@ -96,7 +96,8 @@ class LocalEngine:
         number = next(self._numbers)
         job = self._root / f"job-{number}"
         folder = program.folder or self._root / f"run-{number}"
-        _make(folder)
+        if program.folder is not None:  # else it is made when there is something to keep
+            _make(folder)
         staged = False
 
         async def stage() -> Staged:

@@ -46,7 +46,7 @@ class Run:
 
         Args:
             stage: writes the program and its inputs where a sandbox can show them, when that is needed.
-            folder: it exists.
+            folder: need not exist, and comes to be when there is something to keep.
 
         Raises:
             EngineError: the sandbox or the link broke.

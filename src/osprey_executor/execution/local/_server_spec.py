@@ -31,7 +31,7 @@ def server_spec(base: JailSpec, preload: Sequence[str], filters: list[bytes], ro
         "room": _ROOM,
         "library": place.LIBRARY,
         "preload": list(preload),
-        "environment": {**base["environment"], **place.RUNTIME},
+        "environment": base["environment"],
         "identity_map": base["identity_map"],
         "code_id": base["code_id"],
         "folder": base["folder"],

@@ -21,7 +21,7 @@ def become_code(spec: JailSpec, complain: int) -> None:
     try:
         os.setsid()
         complain = arrange_descriptors(spec, complain, owner=output_owner(spec))
-        give_up_power(spec)
+        give_up_power(spec, [kernel.Filter(program) for program in spec["filters"]])
         os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
     except BaseException as error:
         number = (error.errno or 0) if isinstance(error, OSError) else 0
@@ -40,7 +40,9 @@ def become_forker(spec: ServerSpec, line: int) -> None:
         null = os.open("/dev/null", os.O_RDWR)
         for target in (0, 1, 2):
             os.dup2(null, target)
-        keep_only([line, orders])
+        # The forker's own filters forbid to make one: what is written there can be run.
+        image = os.memfd_create("image", os.MFD_ALLOW_SEALING)
+        keep_only([line, orders, image])
         line = 3
         # CPU time would add up over its life, and processes over all runs.
         set_limits([limit for limit in spec["rlimits"] if limit[0] not in (resource.RLIMIT_CPU, resource.RLIMIT_NPROC)])
@@ -54,7 +56,7 @@ def become_forker(spec: ServerSpec, line: int) -> None:
         kernel.default_signals()
         kernel.no_new_privileges()
         for program in spec["forker_filters"]:
-            kernel.load_filter(program)
+            kernel.Filter(program).load()
         os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
     except BaseException as error:
         number = (error.errno or 0) if isinstance(error, OSError) else 0
@@ -71,7 +73,7 @@ def keep_only(descriptors: list[int]) -> None:
     kernel.close_from(3 + len(waiting))
 
 
-def give_up_power(spec: Power) -> None:
+def give_up_power(spec: Power, filters: list[kernel.Filter]) -> None:
     """Leave this process no more than the code may have. Needs every capability in its user namespace."""
     set_limits(spec["rlimits"])
     kernel.drop_bounding_set()
@@ -82,8 +84,8 @@ def give_up_power(spec: Power) -> None:
     os.chdir(spec["folder"])
     kernel.default_signals()
     kernel.no_new_privileges()
-    for program in spec["filters"]:
-        kernel.load_filter(program)
+    for one in filters:
+        one.load()
 
 
 def change_user(number: int) -> None:

@@ -67,7 +67,7 @@ def _become_code(spec: RestrictedSpec, complain: int) -> None:
         if spec["landlock"]:
             landlock.enter(ruleset)
         for program in spec["filters"]:
-            kernel.load_filter(program)
+            kernel.Filter(program).load()
         os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
     except BaseException as error:
         number = (error.errno or 0) if isinstance(error, OSError) else 0

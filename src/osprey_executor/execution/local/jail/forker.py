@@ -15,7 +15,7 @@ import json
 import os
 import sys
 
-from . import kernel, rights
+from . import image, kernel, rights
 from .confine import RUNTIME, give_up_power, keep_only, redirect_output
 
 TYPE_CHECKING = False
@@ -32,12 +32,12 @@ def main() -> None:
     line = rights.line_of(3)
     with open(4, "rb") as stream:
         orders = json.load(stream)
-    orders["filters"] = [bytes.fromhex(program) for program in orders["filters"]]
+    filters = [kernel.Filter(bytes.fromhex(program)) for program in orders["filters"]]
     sys.path.remove(orders["room"])
     begin = _prepare(orders)
     gc.collect()
     gc.freeze()
-    kernel.collapse_memory()
+    image.move_memory_into_file(5)
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         line.send(f"unfit {threads - 1} threads are left after the imports".encode())
@@ -47,7 +47,7 @@ def main() -> None:
         kinds, descriptors = rights.receive(line)
         if not kinds:
             return
-        child = _fork(kinds.decode().split(), descriptors, line, orders)
+        child = _fork(kinds.decode().split(), descriptors, line, orders, filters)
         if child is None:
             begin()
         for descriptor in descriptors:
@@ -65,14 +65,17 @@ def _prepare(orders: dict[str, Any]) -> Callable[[], None]:
     worker: Any = importlib.import_module("osprey_executor.worker")
     preload: Any = importlib.import_module("osprey_executor.preload")
     renew = preload.preload(orders["preload"])
+    one = worker.Worker()
+    one.rehearse()
+    os.environ.update(orders["environment"])
 
     def begin() -> None:
         try:
-            os.environ.update(orders["environment"])
             renew()
+            serve = one.connect(RUNTIME)
             if os.read(_GATE, 1) == b"!":
                 os.close(_GATE)
-                worker.main()
+                serve()
         finally:
             os._exit(1)
 
@@ -81,7 +84,9 @@ def _prepare(orders: dict[str, Any]) -> Callable[[], None]:
     return begin
 
 
-def _fork(kinds: list[str], descriptors: list[int], line: _socket.socket, orders: dict[str, Any]) -> int | None:
+def _fork(
+    kinds: list[str], descriptors: list[int], line: _socket.socket, orders: dict[str, Any], filters: list[kernel.Filter]
+) -> int | None:
     """Return the process id of a new child in the namespaces behind the first descriptors; in it, None."""
     namespaces = dict(zip(kinds, descriptors))  # noqa: B905 - Python 3.9; the others follow
     try:
@@ -100,7 +105,7 @@ def _fork(kinds: list[str], descriptors: list[int], line: _socket.socket, orders
         gate, stdout, stderr, runtime = descriptors[len(kinds) :]
         redirect_output(-1, stdout, stderr)
         keep_only([runtime, gate])
-        give_up_power(orders)  # pyright: ignore[reportArgumentType]
+        give_up_power(orders, filters)  # pyright: ignore[reportArgumentType]
         kernel.show_memory()
     except BaseException:
         os._exit(126)

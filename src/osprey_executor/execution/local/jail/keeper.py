@@ -11,10 +11,11 @@ not the forker, is who the kernel tells its end.
 
 from __future__ import annotations
 
+import gc
 import os
 import select
 
-from . import kernel, rights, root
+from . import image, kernel, rights, root
 from .confine import become_forker, keep_only
 from .identity import enter_user_namespace, map_one, map_some
 from .monitor import OWN_NAMESPACES, be_spare, refuse, say
@@ -102,6 +103,9 @@ class _Keeper:
             self._forker.close()
             become_forker(self._spec, far.detach())
         far.close()
+        gc.collect()
+        gc.freeze()
+        image.move_memory_into_file(os.memfd_create("image", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING))
         self._on(os.pidfd_open(self._forker_pid), self._forker_ended)
         self._on(self._forker.fileno(), self._hear_forker)
         self._on(self._service.fileno(), self._hear_service)

@@ -1,8 +1,5 @@
 """The kernel's calls that the standard library lacks, by ctypes; numbers but one are the same on every architecture."""
 
-# pathlib costs an import, which every run would pay.
-# ruff: noqa: PTH123
-
 from __future__ import annotations
 
 import ctypes
@@ -45,12 +42,16 @@ _CLONE_PARENT, _CLONE_CHILD_CLEARTID, _CLONE_CHILD_SETTID, _SIGCHLD = 0x8000, 0x
 _CLONE = {"x86_64": (56, 3), "aarch64": (220, 4)}
 """Number of clone(2), which libc wraps only for a new stack, and the place of the child's thread id among arguments."""
 _SECCOMP_MODE_FILTER = 2
-_MADV_COLLAPSE, _HUGE = 25, 1 << 21
 _CAPABILITY_VERSION_3 = 0x20080522
 _SIGINT, _SIGKILL, _SIGPIPE, _SIGXFSZ = 2, 9, 13, 25
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_libc_with_gil = ctypes.PyDLL(None, use_errno=True)
+# Looked up here: what the forker has at hand, its children need not make for themselves.
+_capset, _mount, _pivot_root, _setns = _libc.capset, _libc.mount, _libc.pivot_root, _libc.setns
+_signal, _syscall, _umount2, _unshare = _libc.signal, _libc.syscall, _libc.umount2, _libc.unshare
+_prctl_call, _fork_call = _libc.prctl, ctypes.PyDLL(None, use_errno=True).syscall
+_prctl_call.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
+_before_fork, _after_fork = ctypes.pythonapi.PyOS_BeforeFork, ctypes.pythonapi.PyOS_AfterFork_Parent
 
 
 def _done(result: int, what: str) -> int:
@@ -63,28 +64,29 @@ def _done(result: int, what: str) -> int:
 def syscall(number: int, what: str, *arguments: int | bytes | ctypes.Array[ctypes.c_char]) -> int:
     """Make a call that libc does not wrap, and raise what the kernel says; `what` names it in the error."""
     wide = [ctypes.c_long(item) if isinstance(item, int) else item for item in arguments]
-    return _done(_libc.syscall(ctypes.c_long(number), *wide), what)
+    return _done(_syscall(ctypes.c_long(number), *wide), what)
 
 
 def _prctl(what: str, option: int, *arguments: int) -> None:
-    padded = (*arguments, 0, 0, 0, 0)[:4]
-    _done(_libc.prctl(option, *[ctypes.c_ulong(item) for item in padded]), what)
+    _done(_prctl_call(option, *arguments, *[0] * (4 - len(arguments))), what)
 
 
 def unshare(flags: int) -> None:
     """Leave the namespaces of `flags` for new ones."""
-    _done(_libc.unshare(flags), "unshare")
+    _done(_unshare(flags), "unshare")
 
 
 def join(namespace: int, kind: int) -> None:
     """Enter the namespace behind a descriptor; into one for processes, only children to come will be born."""
-    _done(_libc.setns(namespace, kind), "setns")
+    _done(_setns(namespace, kind), "setns")
 
 
 def clone(flags: int = 0, *, as_sibling: bool = False) -> int:
-    """Fork as `os.fork` does, with more flags; `as_sibling`: the child's parent is this process's own.
+    """Fork this process of one thread, with more flags; `as_sibling`: the child's parent is this process's own.
 
     libc is told the child's thread id the way its own fork tells it, by the address that it gave to the kernel.
+    Python's part in the child is that of a parent: it lets go of what was locked for the fork, and what modules
+    registered to run in a child does not run. It would repair what other threads left behind, and there are none.
 
     Raises:
         OSError: the kernel refused; ENOSYS: on this architecture or kernel it cannot be done.
@@ -95,13 +97,10 @@ def clone(flags: int = 0, *, as_sibling: bool = False) -> int:
     wanted = flags | _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID | _SIGCHLD | (_CLONE_PARENT if as_sibling else 0)
     arguments = [wanted, 0, 0, 0, 0]
     arguments[place] = _thread_id_address()
-    ctypes.pythonapi.PyOS_BeforeFork()
-    child = _libc_with_gil.syscall(*map(ctypes.c_long, (number, *arguments)))
+    _before_fork()
+    child = _fork_call(*map(ctypes.c_long, (number, *arguments)))
     number = ctypes.get_errno()
-    if child == 0:
-        ctypes.pythonapi.PyOS_AfterFork_Child()
-        return 0
-    ctypes.pythonapi.PyOS_AfterFork_Parent()
+    _after_fork()
     if child < 0:
         raise OSError(number, os.strerror(number), "clone")
     return child
@@ -121,7 +120,7 @@ def mount(kind: str, target: str, flags: int, options: str = "", shown: str = ""
     An error calls the target `shown`, where that is told.
     """
     name, what = kind.encode() or None, f"mount {shown or target}"
-    _done(_libc.mount(name, target.encode(), name, ctypes.c_ulong(flags), options.encode() or None), what)
+    _done(_mount(name, target.encode(), name, ctypes.c_ulong(flags), options.encode() or None), what)
 
 
 def clone_tree(source: str, attributes: int) -> int:
@@ -152,7 +151,7 @@ def make_read_only(target: str) -> None:
 
 def unmount(target: str) -> None:
     """Take the mount at `target` away; descriptors of it stay good."""
-    _done(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
+    _done(_umount2(target.encode(), _MNT_DETACH), f"umount {target}")
 
 
 def pivot_root_here() -> None:
@@ -160,8 +159,8 @@ def pivot_root_here() -> None:
 
     Source: pivot_root(2), "pivot_root(".", ".")".
     """
-    _done(_libc.pivot_root(b".", b"."), "pivot_root")
-    _done(_libc.umount2(b".", _MNT_DETACH), "umount the old root")
+    _done(_pivot_root(b".", b"."), "pivot_root")
+    _done(_umount2(b".", _MNT_DETACH), "umount the old root")
     os.chdir("/")
 
 
@@ -190,11 +189,18 @@ def no_new_privileges() -> None:
     _prctl("no_new_privs", _PR_SET_NO_NEW_PRIVS, 1)
 
 
-def load_filter(program: bytes) -> None:
-    """Load one seccomp program of raw BPF instructions (8 bytes each) for this process and its children."""
-    instructions = ctypes.create_string_buffer(program, len(program))
-    header = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(instructions)), 16)
-    _prctl("seccomp", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(header))
+class Filter:
+    """A seccomp program of raw BPF instructions (8 bytes each), laid out as the kernel wants it."""
+
+    def __init__(self, program: bytes) -> None:
+        self._instructions = ctypes.create_string_buffer(program, len(program))
+        header = struct.pack("HxxxxxxQ", len(program) // 8, ctypes.addressof(self._instructions))
+        self._header = ctypes.create_string_buffer(header, len(header))
+        self._address = ctypes.addressof(self._header)
+
+    def load(self) -> None:
+        """Load it for this process and its children."""
+        _prctl("seccomp", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._address)
 
 
 def drop_bounding_set(keep: int | None = None) -> None:
@@ -202,10 +208,10 @@ def drop_bounding_set(keep: int | None = None) -> None:
     for capability in range(64):
         if capability == keep:
             continue
-        try:
-            _prctl("bounding set", _PR_CAPBSET_DROP, capability)
-        except OSError:  # beyond the kernel's last capability
-            break
+        if _prctl_call(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
+            if ctypes.get_errno() == errno.EINVAL:  # beyond the kernel's last capability
+                break
+            _done(-1, "bounding set")
     _prctl("ambient set", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
 
 
@@ -222,7 +228,7 @@ def drop_capabilities(*keep: int, through_exec: bool = False) -> None:
     header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     kept = sum(1 << number for number in keep)
     inherited = kept if through_exec else 0
-    _done(_libc.capset(header, struct.pack("6I", kept, kept, inherited, 0, 0, 0)), "capset")
+    _done(_capset(header, struct.pack("6I", kept, kept, inherited, 0, 0, 0)), "capset")
     if through_exec:
         for number in keep:
             _prctl("ambient set", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
@@ -238,24 +244,12 @@ def close_from(first: int) -> None:
     syscall(_SYS_CLOSE_RANGE, "close_range", first, 0x7FFFFFFF, 0)
 
 
-def collapse_memory() -> None:
-    """Gather this process's memory in huge pages, where the kernel can (Linux 6.1): a fork copies fewer entries."""
-    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as stream:
-        for line in stream:
-            fields = line.split(maxsplit=5)
-            if fields[1].startswith("rw") and (len(fields) < 6 or fields[5].strip() == "[heap]"):
-                first, last = (int(end, 16) for end in fields[0].split("-"))
-                first, last = -(-first // _HUGE) * _HUGE, last // _HUGE * _HUGE
-                if last > first:  # what cannot be gathered stays as it is
-                    _libc.madvise(ctypes.c_void_p(first), ctypes.c_size_t(last - first), _MADV_COLLAPSE)
-
-
 def forget_interrupt() -> None:
     """Undo Python's own SIGINT handler: a handler would let the code signal pid 1 of its namespace."""
-    _libc.signal(_SIGINT, ctypes.c_void_p(0))
+    _signal(_SIGINT, ctypes.c_void_p(0))
 
 
 def default_signals() -> None:
     """Undo what Python ignores, which would live on through exec."""
     for number in (_SIGINT, _SIGPIPE, _SIGXFSZ):
-        _libc.signal(number, ctypes.c_void_p(0))
+        _signal(number, ctypes.c_void_p(0))

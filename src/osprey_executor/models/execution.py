@@ -46,6 +46,8 @@ class IsolationReport(BaseModel):
     """Whether this engine instance showed by canaries from inside that the code is contained."""
     mechanisms: tuple[str, ...] = ()
     """What enforces it, in words: `user namespace`, `seccomp`, ..."""
+    enforced: Mapping[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
+    """What keeps each limit, by its name in `Limits`: `memory` by `cgroup v1` and `watchdog`."""
 
     def __str__(self) -> str:
         proof = "proven" if self.proven else "containment not proven"

@@ -11,6 +11,8 @@ from typing import Any
 
 from osprey_executor.errors import EngineUnavailableError, StorageError
 from osprey_executor.execution._events import EngineEvent
+from osprey_executor.execution.local._cgroups import ControlGroups
+from osprey_executor.execution.local._enforcement import enforced
 from osprey_executor.execution.local._facts import Facts, ask
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._patience import uninterrupted
@@ -58,6 +60,8 @@ class LocalEngine:
         self._prober, self._details, self._on_figures = prober, details, on_figures
         self._numbers = itertools.count(1)
         self._proven = False
+        self.groups: ControlGroups | None = None
+        """Control groups, where runs get one each."""
         self.pool: Pool | None = None
         """Jails of a fork server, for runs after the first."""
         self._facts: Facts | None = None
@@ -70,6 +74,7 @@ class LocalEngine:
             engine=self.name,
             proven=self._proven,
             mechanisms=self._sandbox.mechanisms,
+            enforced=enforced(self._sandbox.enforced, self.groups.held if self.groups is not None else {}),
         )
 
     async def prove(self) -> None:

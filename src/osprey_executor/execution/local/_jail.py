@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osprey_executor.execution.local import _environment as place
+from osprey_executor.execution.local._cgroups import ControlGroups
+from osprey_executor.execution.local._enforcement import JAIL
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._jail_process import JailProcess
 from osprey_executor.execution.local._limits import cpu_limit, resource_limits
@@ -57,6 +59,7 @@ class JailSandbox:
     level = "full"
     code_path: Path | None = Path(place.CODE)
     library = place.LIBRARY
+    enforced = JAIL
     mechanisms = (
         "user, process, network, mount, IPC and UTS namespaces",
         "new root on tmpfs, host folders read-only",
@@ -98,6 +101,8 @@ class JailSandbox:
         self._mounts = Mounts()
         self._mounts.show((*SYSTEM, *interpreter.folders()))
         self._mounts.show_data(data)
+        self.groups: ControlGroups | None = None
+        """Control groups of the engine, once it has any."""
         self.pool: Pool | None = None
         """Jails of a fork server, once there is one."""
         self.fonts: Path | None = None
@@ -131,7 +136,8 @@ class JailSandbox:
         Raises:
             LaunchError: a process could not be started.
         """
-        return JailProcess(self._specification(job), linked=job.script is None)
+        group = self.groups.take(job.limits) if self.groups is not None else None
+        return JailProcess(self._specification(job), linked=job.script is None, group=group)
 
     def start_server(self, limits: Limits, preload: Sequence[str], on_end: Callable[[], None]) -> ForkServer:
         """Start a fork server whose jails all have `limits`.
@@ -144,7 +150,11 @@ class JailSandbox:
         Raises:
             LaunchError: no process is to be had.
         """
-        return ForkServer(server_spec(self._base(limits), preload, self._server_filters, self._room), on_end)
+        spec = server_spec(self._base(limits), preload, self._server_filters, self._room)
+        groups = self.groups
+        if groups is None or not groups.held:
+            return ForkServer(spec, on_end)
+        return ForkServer(spec, on_end, lambda processes: groups.take_with(limits, processes))
 
     def _specification(self, job: Job) -> JailSpec:
         spec = self._base(job.limits)
@@ -174,6 +184,7 @@ class JailSandbox:
             "runtime": -1,
             "stdout": -1,
             "stderr": -1,
+            "groups": [],
             "identity_map": as_root,
             "code_id": code_id,
             "monitor_id": _MONITOR_AS_ROOT if as_root else _CODE_AS_USER,

@@ -8,7 +8,9 @@ import os
 import socket
 import sys
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
+from osprey_executor.execution.local._cgroup import RunGroup
 from osprey_executor.execution.local._collect import is_untouched
 from osprey_executor.execution.local._refusals import explain
 from osprey_executor.execution.local._sandbox import Ending, Exceeded, LaunchError, NeverBegan
@@ -36,6 +38,8 @@ class JailLine(ABC):
         self._refusal: str | None = None
         self._usage: tuple[float, int] | None = None
         self._folder: int | None = None
+        self._group: RunGroup | None = None
+        self._grouped = True
         self._started = self._ordered = self._closed = False
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
@@ -67,15 +71,21 @@ class JailLine(ABC):
         await asyncio.shield(self._gone)
         if self._refusal is not None:
             raise LaunchError(self._refusal)
-        if not self._ordered and (self._usage is None or not self._started):
+        exceeded = self._exceeded or self._out_of_memory()
+        if exceeded is None and not self._ordered and (self._usage is None or not self._started):
             kind = LaunchError if self._started else NeverBegan
             raise kind(self._unexplained())
-        return Ending(self._code, self._exceeded, *(self._usage or (0.0, 0)))
+        return Ending(self._code, exceeded, *(self._usage or (0.0, 0)))
 
     @property
     def gone(self) -> bool:
         """Whether nothing of the jail is left."""
         return self._gone.done()
+
+    @property
+    def held(self) -> Mapping[str, str]:
+        """Which limits a control group keeps, and what it is called."""
+        return self._group.held if self._group is not None and self._grouped else {}
 
     def folder(self) -> int | None:
         """Return the descriptor of the working folder, which outlives the jail."""
@@ -94,10 +104,25 @@ class JailLine(ABC):
         self._kept.close()
         if self._folder is not None:
             os.close(self._folder)
+        if self._group is not None:
+            self._group.leave()
 
     def forget(self) -> None:
         """Stop listening; in the event loop's thread, before `close`."""
         self._loop.remove_reader(self._control)
+        if self._group is not None and self._group.alarm >= 0:
+            self._loop.remove_reader(self._group.alarm)
+
+    def _join(self, group: RunGroup) -> None:
+        """Take the group in which all processes of the jail are, or are about to be."""
+        self._group = group
+        if group.alarm >= 0:
+            self._loop.add_reader(group.alarm, lambda: group.ring() and self.end())
+
+    def _out_of_memory(self) -> Exceeded | None:
+        if self._group is None or not self._group.out_of_memory():
+            return None
+        return Exceeded("memory", self._group.most.memory)
 
     @abstractmethod
     def end(self) -> None:
@@ -117,7 +142,7 @@ class JailLine(ABC):
     def _hear(self) -> None:
         while True:
             try:
-                message, rights, _, _ = socket.recv_fds(self._control, _MESSAGE, 1, socket.MSG_CMSG_CLOEXEC)
+                message, rights, _, _ = socket.recv_fds(self._control, _MESSAGE, 2, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return
             except OSError:
@@ -150,6 +175,8 @@ class JailLine(ABC):
                 self._refusal = f"the monitor of the jail broke: {rest}"
             case "started":
                 self._started = True
+            case "ungrouped":
+                self._grouped = False
             case _:  # ready, spare
                 pass
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from osprey_executor.execution.local import jail
+from osprey_executor.execution.local._cgroup import RunGroup
 from osprey_executor.execution.local._jail_line import JailLine
 from osprey_executor.execution.local._sandbox import LaunchError
 from osprey_executor.text import visible
@@ -68,28 +69,36 @@ class JailProcess(JailLine):
     _module = "launcher"
     """What of `jail` is launched."""
 
-    def __init__(self, spec: Line, *, linked: bool) -> None:
-        """Start it; `spec` lacks only the descriptors. `linked`: the code gets a runtime socket.
+    def __init__(self, spec: Line, *, linked: bool, group: RunGroup | None = None) -> None:
+        """Start it, in `group`; `spec` lacks only the descriptors. `linked`: the code gets a runtime socket.
 
         Raises:
             LaunchError: no process or descriptor is to be had.
         """
         self._last_resort: asyncio.TimerHandle | None = None
         try:
-            super().__init__(linked=linked)
-            self._start(spec)
+            try:
+                super().__init__(linked=linked)
+                self._start(spec, group)
+            except BaseException:
+                if group is not None:
+                    group.leave()
+                raise
         except OSError as error:
             raise LaunchError(f"the launcher of the jail cannot be started: {error}") from error
         self._loop.add_reader(self._process_fd, self._note_end)
 
-    def _start(self, spec: Line) -> None:
+    def _start(self, spec: Line, group: RunGroup | None) -> None:
         names = ("control", "stdout", "stderr", "runtime")
         with contextlib.ExitStack() as undo:
             undo.callback(self._kept.close)
             undo.callback(self._loop.remove_reader, self._control)
             with self.far:
-                told = {**spec, "runtime": -1, **dict(zip(names, self.far_ends, strict=False))}
-                self._process = launch(self._module, told, self.far_ends)
+                doors = group.doors() if group is not None else []
+                for door in doors:
+                    self.far.callback(os.close, door)
+                told = {**spec, "runtime": -1, "groups": doors, **dict(zip(names, self.far_ends, strict=False))}
+                self._process = launch(self._module, told, [*self.far_ends, *doors])
             undo.callback(self._process.wait)
             undo.callback(self._process.kill)
             self._process_fd = os.pidfd_open(self._process.pid)
@@ -99,6 +108,8 @@ class JailProcess(JailLine):
         self._kept.callback(self._process.wait)
         self._kept.callback(self._process.kill)
         self._kept.callback(os.close, self._process_fd)
+        if group is not None:
+            self._join(group)
 
     def end(self) -> None:
         """Order the end of every process; the launcher sees the closed line, and if it does not, it is killed."""

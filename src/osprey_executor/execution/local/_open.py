@@ -14,6 +14,8 @@ from pathlib import Path
 
 from osprey_executor.config import ExecutionConfig
 from osprey_executor.execution.local import _seccomp
+from osprey_executor.execution.local._cgroup_places import find_places
+from osprey_executor.execution.local._cgroups import control_groups
 from osprey_executor.execution.local._engine import LocalEngine
 from osprey_executor.execution.local._fonts import Fonts
 from osprey_executor.execution.local._interpreter import find_interpreter
@@ -60,8 +62,11 @@ async def open_local(
             expected = Expected(top=tuple(sandbox.top))
         details |= {"seccomp": hashlib.sha256(b"".join(filters)).hexdigest(), "visible": sandbox.visible_paths}
         prober = Prober(functools.partial(run_script, sandbox), interpreter, expected, root, sandbox.library)
+        places = await asyncio.to_thread(find_places)
+        groups = await asyncio.to_thread(place.enter_context, control_groups(root, places))
         fonts = await asyncio.to_thread(Fonts, sandbox, interpreter, root)
         engine = LocalEngine(sandbox, interpreter, config.limits, root, prober, details, fonts.wanted)
+        engine.groups = sandbox.groups = groups
         if isinstance(sandbox, JailSandbox) and config.fork_server.enabled:
             engine.pool = sandbox.pool = _pool(sandbox, prober, config)
             life.push_async_callback(engine.pool.close)

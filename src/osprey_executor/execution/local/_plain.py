@@ -11,9 +11,11 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from osprey_executor.execution.local import jail
+from osprey_executor.execution.local._enforcement import PLAIN
 from osprey_executor.execution.local._environment import code_environment
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._limits import resource_limits
@@ -28,6 +30,7 @@ class PlainSandbox:
     """Starts each job as a plain process."""
 
     level = "none"
+    enforced = PLAIN
     mechanisms = ("scrubbed environment", "rlimits of each process", "process group ended as a whole")
     code_path: Path | None = None
     private_user = False
@@ -130,6 +133,11 @@ class PlainProcess:
     def folder(self) -> int | None:
         """Return the working folder."""
         return self._folder
+
+    @property
+    def held(self) -> Mapping[str, str]:
+        """No control group keeps any limit."""
+        return {}
 
     def forget(self) -> None:
         """Nothing listens in the event loop."""

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from osprey_executor.execution.local._cgroups import ControlGroups
+from osprey_executor.execution.local._enforcement import RESTRICTED
 from osprey_executor.execution.local._environment import code_environment
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._limits import resource_limits
@@ -45,6 +47,7 @@ class RestrictedSandbox:
     """Starts each job as a process that Landlock and seccomp confine."""
 
     level = "restricted"
+    enforced = RESTRICTED
     code_path: Path | None = None
 
     def __init__(
@@ -79,6 +82,8 @@ class RestrictedSandbox:
         """Whether the code runs as a user of its own: only as root, and only where that user can reach its Python."""
         if self.private_user:
             _let_enter(root)
+        self.groups: ControlGroups | None = None
+        """Control groups of the engine, once it has any."""
         self.fonts: Path | None = None
         """Prebuilt matplotlib font list, copied into each job's home."""
 
@@ -114,7 +119,9 @@ class RestrictedSandbox:
                     _let_enter(folder)
             (root / "out" / "inputs").symlink_to("../inputs")
             copies = list(self._copies(job))
-            return RestrictedProcess(self._specification(job, copies), linked=job.script is None)
+            spec = self._specification(job, copies)
+            group = self.groups.take(job.limits) if self.groups is not None else None
+            return RestrictedProcess(spec, linked=job.script is None, group=group)
         except OSError as error:
             raise LaunchError(f"the sandbox cannot be prepared in {root}: {error}") from error
 
@@ -145,6 +152,7 @@ class RestrictedSandbox:
             "runtime": -1,
             "stdout": -1,
             "stderr": -1,
+            "groups": [],
             "code_id": _CODE_AS_ROOT if self.private_user else -1,
             "rules": [
                 *((path, landlock.READ_AND_EXECUTE) for path in self.visible_paths),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from osprey_executor.execution.local._cgroup import RunGroup
 from osprey_executor.execution.local._clearing import clear
 from osprey_executor.execution.local._jail_process import JailProcess
 from osprey_executor.execution.local._refusals import explain_restricted
@@ -21,12 +22,17 @@ class RestrictedProcess(JailProcess):
 
     _module = "restricted"
 
-    def __init__(self, spec: RestrictedSpec, *, linked: bool) -> None:
+    def __init__(self, spec: RestrictedSpec, *, linked: bool, group: RunGroup | None = None) -> None:
         """Start it; see `JailProcess`."""
-        self._folders = (spec["folder"], spec["tmp"])
-        folder = os.open(spec["folder"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._paths = (spec["folder"], spec["tmp"])
         try:
-            super().__init__(spec, linked=linked)
+            folder = os.open(spec["folder"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            if group is not None:
+                group.leave()
+            raise
+        try:
+            super().__init__(spec, linked=linked, group=group)
         except BaseException:
             os.close(folder)
             raise
@@ -35,7 +41,7 @@ class RestrictedProcess(JailProcess):
     def close(self) -> None:
         """Let go of everything, and free what the code wrote; only after `ended`."""
         super().close()
-        for folder in self._folders:
+        for folder in self._paths:
             clear(folder)
 
     @property

@@ -15,6 +15,7 @@ from osprey_executor.errors import EngineError, InvalidRequestError, ResultsErro
 from osprey_executor.execution._events import EngineEvent, OutputChunk
 from osprey_executor.execution.guest_link import GuestLink, GuestReport
 from osprey_executor.execution.local._collect import Collected, collect, is_untouched, why_not
+from osprey_executor.execution.local._enforcement import enforced
 from osprey_executor.execution.local._outcome import Case, Cut, judge
 from osprey_executor.execution.local._output import Capture
 from osprey_executor.execution.local._patience import uninterrupted
@@ -126,7 +127,7 @@ class Run:
             notes=(*report.problems, *collected.notes, *figures.notes),
             partial=judgement.partial or collected.partial,
             usage=Usage(wall_seconds=wall, cpu_seconds=ending.cpu_seconds, max_memory=ending.max_memory),
-            isolation=self.isolation,
+            isolation=self.isolation.model_copy(update={"enforced": enforced(self.sandbox.enforced, running.held)}),
         )
 
     def _check(self, report: GuestReport, ending: Ending, cut: Cut | None, stderr: str) -> None:

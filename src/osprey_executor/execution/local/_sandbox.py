@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from osprey_executor.execution.local._enforcement import Enforced
 from osprey_executor.execution.local._staging import Staged
 from osprey_executor.models import Limits
 
@@ -87,6 +89,11 @@ class Running(Protocol):
         """
         ...
 
+    @property
+    def held(self) -> Mapping[str, str]:
+        """Return which limits a control group keeps, and what it is called."""
+        ...
+
     def folder(self) -> int | None:
         """Return a descriptor of the working folder, or None if there never was one. It belongs to this object."""
         ...
@@ -116,6 +123,11 @@ class Sandbox(Protocol):
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """Return what contains the code, in words."""
+        ...
+
+    @property
+    def enforced(self) -> Enforced:
+        """Return what keeps each limit where there are no control groups."""
         ...
 
     @property

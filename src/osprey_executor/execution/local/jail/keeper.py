@@ -217,7 +217,7 @@ class _Keeper:
         self._on(run.code_fd, lambda: self._code_ended(run))
         line = rights.line_of(os.dup(run.line))
         try:
-            rights.send(line, b"spare", [run.monitor_fd])
+            rights.send(line, b"spare", [run.monitor_fd, run.code_fd])
         except OSError:  # the service wants it no more
             self._kill(run)
         finally:

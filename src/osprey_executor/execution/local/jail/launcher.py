@@ -13,7 +13,7 @@ from .spec import read_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .spec import JailSpec
+    from .spec import JailSpec, Line
 
 _SIGKILL = 9
 _FIRST_TO_GO = "800"
@@ -32,6 +32,7 @@ def main() -> None:
 def _launch(spec: JailSpec) -> None:
     live_with(spec["parent"])
     go_first()
+    enter_groups(spec)
     enter_user_namespace(spec)
     kernel.die_with_parent()
     kernel.unshare(kernel.CLONE_NEWPID)
@@ -62,6 +63,17 @@ def live_with(parent: int) -> None:
     if os.getppid() != parent:
         os._exit(1)
     kernel.forget_interrupt()
+
+
+def enter_groups(spec: Line) -> None:
+    """Enter the control groups of the run, or tell the service that only the monitor watches it."""
+    try:
+        for descriptor in spec["groups"]:
+            os.write(descriptor, b"0")
+    except OSError:
+        say(spec["control"], "ungrouped")
+    for descriptor in spec["groups"]:
+        os.close(descriptor)
 
 
 def go_first() -> None:

@@ -17,6 +17,7 @@ import sys
 
 from . import family, kernel, landlock
 from .confined import copy_files, start_code
+from .launcher import enter_groups
 from .restricted_spec import read_restricted_spec
 from .watch import Watch
 
@@ -50,6 +51,7 @@ def _run(spec: RestrictedSpec) -> None:
     landlock.require()
     landlock.keep_signals_inside()
     check_signals(spec["parent"])
+    enter_groups(spec)
     copy_files(spec)
     if os.geteuid() == 0:
         _come_first(needed=spec["code_id"] < 0)

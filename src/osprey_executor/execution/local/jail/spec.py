@@ -35,6 +35,8 @@ if TYPE_CHECKING:
         """The code's socket to the service, or -1."""
         stdout: int
         stderr: int
+        groups: list[int]
+        """Files of control groups, which the launcher enters by writing 0 to each."""
 
     class JailSpec(Power, Line):
         """All that the launcher knows. Sizes are in bytes."""

@@ -1,0 +1,144 @@
+"""The control groups of one engine: made, handed out, given back, removed; and those of engines that were killed."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+from osprey_executor.execution.local._cgroup import Most, RunGroup, remove_group
+from osprey_executor.execution.local._cgroup_places import Place
+from osprey_executor.models import Limits
+
+_TOLD = "cgroups"
+"""File in the temporary folder of an engine: which groups are its."""
+_MOST_FREE = 8
+
+
+class ControlGroups:
+    """Gives each run a group; None where there is none to be had, and the watchdog stands alone."""
+
+    def __init__(self, rooms: Sequence[tuple[Path, Place]]) -> None:
+        """Take over the engine's folder in each place; none: no run gets a group."""
+        self._rooms = rooms
+        self._numbers = itertools.count(1)
+        self._made: set[RunGroup] = set()
+        self._free: deque[RunGroup] = deque()
+        # One thread: the kernel moves processes one after the other anyway.
+        self._thread = ThreadPoolExecutor(1, "cgroups")
+        self.held: dict[str, str] = {}
+        """Which limits groups keep here, and what they are called."""
+
+    def take(self, limits: Limits) -> RunGroup | None:
+        """Return a group for a run with `limits`. Takes up to a millisecond."""
+        most = Most.of(limits)
+        with contextlib.suppress(IndexError):
+            while True:
+                group = self._free.popleft()
+                if group.most == most and group.is_clean():
+                    return group
+                self._remove(group)
+        if not self._rooms:
+            return None
+        number = str(next(self._numbers))
+        try:
+            group = RunGroup({room / number: place for room, place in self._rooms}, most)
+        except OSError:
+            return None
+        group.leave = lambda: self._leave(group)
+        self._made.add(group)
+        return group
+
+    def take_with(self, limits: Limits, processes: Sequence[int]) -> Future[RunGroup | None]:
+        """Have processes moved to a group in another thread, which may take a while."""
+        return self._thread.submit(self._take_with, limits, processes)
+
+    def close(self) -> None:
+        """Remove all, whoever is in them."""
+        self._thread.shutdown()
+        for group in list(self._made):
+            self._remove(group)
+        for room, _ in self._rooms:
+            remove_group(room)
+
+    def _take_with(self, limits: Limits, processes: Sequence[int]) -> RunGroup | None:
+        group = self.take(limits)
+        if group is None:
+            return None
+        try:
+            for process in processes:
+                group.add(process)
+        except OSError:  # the jail is gone already, or the kernel wants no more
+            self._give_back(group)
+            return None
+        return group
+
+    def _leave(self, group: RunGroup) -> None:
+        with contextlib.suppress(RuntimeError):  # closed: it is removed already
+            self._thread.submit(self._give_back, group)
+
+    def _give_back(self, group: RunGroup) -> None:
+        """Keep it for another run: to make one costs more than all else about it."""
+        if len(self._free) < _MOST_FREE and group.is_clean():
+            self._free.append(group)
+        else:
+            self._remove(group)
+
+    def _remove(self, group: RunGroup) -> None:
+        group.remove()
+        self._made.discard(group)
+
+
+@contextmanager
+def control_groups(root: Path, places: Sequence[Place]) -> Generator[ControlGroups]:
+    """Make the groups of the engine whose temporary folder is `root`, which tells a later one what to sweep."""
+    rooms = [(place.folder / root.name, place) for place in places]
+    (root / _TOLD).write_text("".join(f"{room}\n" for room, _ in rooms), encoding="utf-8", errors="surrogateescape")
+    groups = ControlGroups([(room, place) for room, place in rooms if _make(room, place)])
+    try:
+        trial = groups.take(Limits())
+        if trial is not None:
+            groups.held = trial.held
+            trial.leave()
+        yield groups
+    finally:
+        groups.close()
+
+
+def sweep_groups(root: Path) -> None:
+    """Remove the groups of a dead engine whose temporary folder was `root`, and end who is in them."""
+    with contextlib.suppress(OSError):
+        for line in (root / _TOLD).read_text(encoding="utf-8", errors="surrogateescape").splitlines():
+            room = Path(line)
+            if room.name == root.name and (room / "cgroup.procs").is_file():
+                for group in room.iterdir():
+                    if group.is_dir():
+                        remove_group(group)
+                remove_group(room)
+
+
+def host_process(descriptor: int) -> int:
+    """Return the process id behind a pidfd, as it is here; -1: it is gone."""
+    for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(":")
+        if name == "Pid":
+            return int(value)
+    return -1
+
+
+def _make(room: Path, place: Place) -> bool:
+    try:
+        room.mkdir()
+        if place.version == 2:
+            wanted = " ".join(f"+{controller}" for controller in place.controllers)
+            (room / "cgroup.subtree_control").write_text(wanted, encoding="ascii")
+    except OSError:
+        with contextlib.suppress(OSError):
+            os.rmdir(room)
+        return False
+    return True

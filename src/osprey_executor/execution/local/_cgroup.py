@@ -88,7 +88,7 @@ class RunGroup:
         """Take the alarm; return whether it was this group's own limit that was passed."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.alarm)
-        self._rung = self._rung or self._failures() > 0
+        self._rung = self._rung or self._was_full()
         return self._rung
 
     def out_of_memory(self) -> bool:
@@ -96,14 +96,14 @@ class RunGroup:
         if self._memory is None or self._rung:
             return self._rung
         if self._version == 2:
-            return self._failures() > 0
-        return self._failures() > 0 and _counter(self._memory / "memory.oom_control", "oom_kill") > 0
+            return self._was_full()
+        return self._was_full() and _counter(self._memory / "memory.oom_control", "oom_kill") > 0
 
     def is_clean(self) -> bool:
         """Return whether another run can have it: nobody is in it and it holds next to nothing."""
         try:
             usage = self._memory and int(_read(self._memory / ("", _USAGE_1, _USAGE_2)[self._version]))
-            return (usage or 0) < _LITTLE and not self._failures() and not any(map(processes_in, self._folders))
+            return (usage or 0) < _LITTLE and not self._was_full() and not any(map(processes_in, self._folders))
         except (OSError, ValueError):
             return False
 
@@ -147,15 +147,18 @@ class RunGroup:
         else:
             self.alarm = alarm
 
-    def _failures(self) -> int:
-        """Return how often the limit was met in a way that no reclaim could help (version 2), or at all (1)."""
+    def _was_full(self) -> bool:
+        """Return whether this limit was met (version 1), and nothing could be taken back (2)."""
         if self._memory is None:
-            return 0
+            return False
         if self._version == 2:
-            return _counter(self._memory / "memory.events", "oom")
-        return int(_read(self._memory / "memory.failcnt") or 0)
+            return _counter(self._memory / "memory.events", "oom") > 0
+        # The kernel's own count, failcnt, stays 0 in Linux 6.18.
+        files = [file for file in map(self._memory.joinpath, _PEAKS) if file.exists()]
+        return max(int(_read(file)) for file in files) > self.most.memory - _LITTLE
 
 
+_PEAKS = ("memory.max_usage_in_bytes", "memory.memsw.max_usage_in_bytes")
 _USAGE_1, _USAGE_2 = "memory.usage_in_bytes", "memory.current"
 
 

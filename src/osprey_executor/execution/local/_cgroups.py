@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -139,6 +138,6 @@ def _make(room: Path, place: Place) -> bool:
             (room / "cgroup.subtree_control").write_text(wanted, encoding="ascii")
     except OSError:
         with contextlib.suppress(OSError):
-            os.rmdir(room)
+            room.rmdir()
         return False
     return True

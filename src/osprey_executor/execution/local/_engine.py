@@ -15,6 +15,7 @@ from osprey_executor.execution.local._cgroups import ControlGroups
 from osprey_executor.execution.local._enforcement import enforced
 from osprey_executor.execution.local._facts import Facts, ask
 from osprey_executor.execution.local._interpreter import Interpreter
+from osprey_executor.execution.local._limit_probes import LimitProber
 from osprey_executor.execution.local._patience import uninterrupted
 from osprey_executor.execution.local._pool import Pool
 from osprey_executor.execution.local._probes import Prober
@@ -64,6 +65,7 @@ class LocalEngine:
         """Control groups, where runs get one each."""
         self.pool: Pool | None = None
         """Jails of a fork server, for runs after the first."""
+        self.limit_prober: LimitProber | None = None
         self._facts: Facts | None = None
 
     @property
@@ -132,8 +134,9 @@ class LocalEngine:
             seen = await self._prober.look()
         except LaunchError as error:
             return [Probe(name="start a jail", outcome="failed", detail=str(error))]
+        limits = await self.limit_prober.look() if self.limit_prober is not None else []
         started = Probe(name="start a jail", outcome="ok", detail=f"{self._interpreter.executable} works inside")
-        return [started, *seen, *await self._prober.limits(), *await self._forking()]
+        return [started, *seen, *limits, *await self._forking()]
 
     async def _forking(self) -> list[Probe]:
         """Tell whether runs can be forked; each new server has been looked at from inside before it serves."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,7 @@ class Walls:
     no_exec: bool = True
     rlimits: bool = True
     watch: bool = True
+    groups: bool = True
     extra_binds: tuple[tuple[Path, str], ...] = ()
     extra_environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -125,6 +127,12 @@ class JailSandbox:
         binds, links = self._mounts.ordered()
         paths = [path for _, path in binds] + [path for path, _ in links]
         return sorted({"dev", "etc", "proc", "sandbox", "tmp", *(path.split("/")[1] for path in paths)})
+
+    def by_groups_alone(self) -> JailSandbox:
+        """Return the same without watchdog and rlimits, to show that control groups hold without them."""
+        bare = copy.copy(self)
+        bare._walls = replace(self._walls, watch=False, rlimits=False)
+        return bare
 
     def start_quickly(self, job: Job) -> Spare | None:
         """Start `job` in a jail of the fork server, if there is one."""

@@ -20,6 +20,7 @@ from osprey_executor.execution.local._engine import LocalEngine
 from osprey_executor.execution.local._fonts import Fonts
 from osprey_executor.execution.local._interpreter import find_interpreter
 from osprey_executor.execution.local._jail import JailSandbox, Walls
+from osprey_executor.execution.local._limit_probes import LimitProber
 from osprey_executor.execution.local._plain import PlainSandbox
 from osprey_executor.execution.local._pool import Pool
 from osprey_executor.execution.local._probes import Expected, Prober
@@ -62,11 +63,14 @@ async def open_local(
             expected = Expected(top=tuple(sandbox.top))
         details |= {"seccomp": hashlib.sha256(b"".join(filters)).hexdigest(), "visible": sandbox.visible_paths}
         prober = Prober(functools.partial(run_script, sandbox), interpreter, expected, root, sandbox.library)
-        places = await asyncio.to_thread(find_places)
+        with_groups = all(given is None or given.groups for given in (walls, restricted_walls))
+        places = await asyncio.to_thread(find_places) if with_groups else ()
         groups = await asyncio.to_thread(place.enter_context, control_groups(root, places))
         fonts = await asyncio.to_thread(Fonts, sandbox, interpreter, root)
         engine = LocalEngine(sandbox, interpreter, config.limits, root, prober, details, fonts.wanted)
         engine.groups = sandbox.groups = groups
+        alone = functools.partial(run_script, sandbox.by_groups_alone()) if len(groups.held) == 2 else None
+        engine.limit_prober = LimitProber(prober.run, root, engine.isolation.enforced, alone)
         if isinstance(sandbox, JailSandbox) and config.fork_server.enabled:
             engine.pool = sandbox.pool = _pool(sandbox, prober, config)
             life.push_async_callback(engine.pool.close)

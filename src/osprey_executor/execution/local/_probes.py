@@ -7,23 +7,21 @@ import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import TypeAdapter
 
 from osprey_executor.execution.local._environment import code_environment
 from osprey_executor.execution.local._host import bait
 from osprey_executor.execution.local._interpreter import Interpreter
+from osprey_executor.execution.local._limit_probes import SMALL
 from osprey_executor.execution.local._sandbox import LaunchError
 from osprey_executor.execution.local._script import ScriptEnd
-from osprey_executor.models import Limits, Probe, show_size
+from osprey_executor.models import Limits, Probe
 from osprey_executor.text import one_line
 
 _MIB = 1 << 20
-_PATIENCE = 30.0
-_SMALL = Limits(memory=64 * _MIB, processes=32, open_files=128, output=64 * 1024, folder=8 * _MIB, tmp=8 * _MIB)
-
-
+_SMALL = SMALL.model_copy(update={"timeout": 30.0})
 _FOUND = TypeAdapter(list[Probe])
 
 
@@ -98,52 +96,5 @@ class Prober:
         if open_walls:
             raise LaunchError("the jail does not hold on this machine: " + "; ".join(open_walls))
 
-    async def limits(self) -> list[Probe]:
-        """Try to pass each limit of the whole tree, and to lie about the end."""
-        return [
-            await self._try("take more memory in all than the limit", self._memory),
-            await self._try("start more processes than the limit", self._processes),
-            await self._try("print more than the limit", self._output),
-            await self._try("outlive the time limit", self._time),
-            await self._try("forge the status", self._forge),
-        ]
-
-    async def _try(self, name: str, probe: Callable[[], Any]) -> Probe:
-        try:
-            outcome, detail = await probe()
-        except LaunchError as error:
-            outcome, detail = "failed", str(error)
-        return Probe(name=name, outcome=outcome, detail=one_line(detail, 500))
-
-    async def _memory(self) -> tuple[Literal["ok", "failed"], str]:
-        end = await self._run("take_memory", str(4 * _SMALL.memory))
-        exceeded = end.ending.exceeded
-        if exceeded is not None and exceeded.what == "memory":
-            return "ok", f"ended at {show_size(exceeded.amount)} of {show_size(_SMALL.memory)}"
-        return "failed", f"the program was left to itself: {end.stdout or end.stderr}"
-
-    async def _processes(self) -> tuple[Literal["ok", "failed"], str]:
-        end = await self._run("fork_many", str(2 * _SMALL.processes))
-        if end.ending.exceeded is not None:
-            return "ok", f"ended at {end.ending.exceeded.amount} processes"
-        return ("ok" if end.stdout.startswith("refused") else "failed"), (end.stdout or end.stderr).strip()
-
-    async def _output(self) -> tuple[Literal["ok", "failed"], str]:
-        end = await self._run("chatter", str(4096))
-        kept = f"{show_size(len(end.stdout))} kept"
-        return ("ok" if end.overflowed and len(end.stdout) <= _SMALL.output else "failed"), kept
-
-    async def _time(self) -> tuple[Literal["ok", "failed"], str]:
-        end = await self._run("linger", seconds=1.0)
-        if end.timed_out and end.drained and end.ending.code is None:
-            return "ok", "ended, and its detached child with it"
-        return "failed", f"it ended with {end.ending.code}, or somebody still holds its output"
-
-    async def _forge(self) -> tuple[Literal["ok", "failed"], str]:
-        end = await self._run("forge_status")
-        return ("ok" if end.ending.code == 7 else "failed"), f"the monitor told exit code {end.ending.code}"
-
-    async def _run(self, name: str, *arguments: str, seconds: float = _PATIENCE) -> ScriptEnd:
-        # A jail of the fork server has the limits that it has; a script that hangs there hangs until it is given up.
-        limits = self.small if self.small is not _SMALL else _SMALL.model_copy(update={"timeout": seconds})
-        return await self.run(self.root, name, *arguments, limits=limits)
+    async def _run(self, name: str, *arguments: str) -> ScriptEnd:
+        return await self.run(self.root, name, *arguments, limits=self.small)

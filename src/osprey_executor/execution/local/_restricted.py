@@ -5,10 +5,11 @@ Landlock and seccomp take from an ordinary process what a jail would not have. P
 
 from __future__ import annotations
 
+import copy
 import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +40,7 @@ class RestrictedWalls:
     seccomp: bool = True
     rlimits: bool = True
     watch: bool = True
+    groups: bool = True
     extra_rules: tuple[tuple[str, int], ...] = ()
     extra_environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -98,6 +100,12 @@ class RestrictedSandbox:
             "rlimits",
             "memory, process and folder watch by the monitor",
         )
+
+    def by_groups_alone(self) -> RestrictedSandbox:
+        """Return the same without watchdog and rlimits, to show that control groups hold without them."""
+        bare = copy.copy(self)
+        bare._walls = replace(self._walls, watch=False, rlimits=False)
+        return bare
 
     def start_quickly(self, job: Job) -> None:
         """There is no quicker way."""

@@ -449,7 +449,7 @@ async def test_missing_limits_of_a_process_are_noticed() -> None:
 
 async def test_a_missing_watch_is_noticed() -> None:
     assert {"take more memory in all than the limit", "start more processes than the limit"} <= await failures(
-        RestrictedWalls(watch=False)
+        RestrictedWalls(watch=False, groups=False)
     )
 
 
@@ -515,7 +515,7 @@ async def main():
         told["flooded"] = str(flooded.error)
         closed = "import os, time\\nos.mkdir('d', 0o300)\\nopen('d/x', 'w')\\nos.mkdir('e', 0)\\ntime.sleep(60)"
         told["closed"] = str((await engine.run(Program(code=closed))).error)
-    config, walls = ExecutionConfig(isolation="restricted"), RestrictedWalls(watch=False)
+    config, walls = ExecutionConfig(isolation="restricted"), RestrictedWalls(watch=False, groups=False)
     async with open_local(config, restricted_walls=walls) as engine:
         told["many"] = (await engine.run(Program(code=MANY, limits=Limits(processes=64)))).results["started"]
     told["rest"] = [name for name in os.listdir("/tmp") if name.startswith("osprey-executor-")]

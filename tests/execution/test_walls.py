@@ -62,11 +62,11 @@ async def test_missing_limits_of_a_process_are_noticed() -> None:
 
 
 async def test_a_missing_watch_is_noticed() -> None:
-    assert "take more memory in all than the limit" in await failures(Walls(watch=False))
+    assert "take more memory in all than the limit" in await failures(Walls(watch=False, groups=False))
 
 
 async def test_missing_limit_and_watch_of_processes_are_noticed() -> None:
-    assert "start more processes than the limit" in await failures(Walls(watch=False, rlimits=False))
+    assert "start more processes than the limit" in await failures(Walls(watch=False, rlimits=False, groups=False))
 
 
 async def test_a_visible_folder_of_the_host_is_noticed(tmp_path: Path) -> None:

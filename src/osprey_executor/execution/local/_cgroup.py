@@ -88,13 +88,15 @@ class RunGroup:
         """Take the alarm; return whether it was this group's own limit that was passed."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self.alarm)
-        self._rung = self._rung or self._was_full()
+            self._rung = self._rung or self._was_full()
         return self._rung
 
     def out_of_memory(self) -> bool:
         """Return whether the kernel ended a process for passing this group's limit, not that of the machine."""
-        if self._memory is None or self._rung:
-            return self._rung
+        if self.alarm >= 0:
+            return self.ring()
+        if self._memory is None:
+            return False
         if self._version == 2:
             return self._was_full()
         return self._was_full() and _counter(self._memory / "memory.oom_control", "oom_kill") > 0

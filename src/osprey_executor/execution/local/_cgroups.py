@@ -83,7 +83,7 @@ class ControlGroups:
 
     def _give_back(self, group: RunGroup) -> None:
         """Keep it for another run: to make one costs more than all else about it."""
-        if len(self._free) < _MOST_FREE and group.is_clean():
+        if len(self._free) < _MOST_FREE:
             self._free.append(group)
         else:
             self._remove(group)

@@ -20,8 +20,8 @@ from osprey_executor.config import ExecutionConfig
 from osprey_executor.execution import Program
 from osprey_executor.execution.local import _cgroup
 from osprey_executor.execution.local._cgroup import Most, RunGroup
-from osprey_executor.execution.local._cgroup_places import find_places
-from osprey_executor.execution.local._cgroups import ControlGroups, control_groups, sweep_groups
+from osprey_executor.execution.local._cgroup_places import Place, find_places
+from osprey_executor.execution.local._cgroups import control_groups, sweep_groups
 from osprey_executor.execution.local._engine import LocalEngine
 from osprey_executor.execution.local._jail import Walls
 from osprey_executor.execution.local._open import open_local
@@ -256,10 +256,6 @@ def test_no_place_is_no_group_and_no_error(tmp_path: Path) -> None:
 
 
 def test_a_place_that_refuses_is_no_group(tmp_path: Path) -> None:
-    with control_groups(tmp_path, [place for place in find_places_in(tmp_path / "absent")]) as groups:
-        assert isinstance(groups, ControlGroups)
+    with control_groups(tmp_path, [Place(tmp_path / "absent", 2, ("memory", "pids"))]) as groups:
         assert groups.held == {}
-
-
-def find_places_in(folder: Path) -> list[_cgroup.Place]:
-    return [_cgroup.Place(folder, 2, ("memory", "pids"))]
+        assert groups.take(LIMITS) is None

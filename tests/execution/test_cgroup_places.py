@@ -80,7 +80,7 @@ def test_version_2_that_gives_its_controllers_on_is_taken_first(proc: Path) -> N
 
 
 def test_a_second_engine_finds_the_place_of_the_first(proc: Path) -> None:
-    own = version_2(proc, "memory pids\n", "memory pids\n", "", own="job/osprey-executor-service")
+    own = version_2(proc, "memory pids\n", "memory pids\n", "", own="job/osprey-service")
     assert find_places(proc) == (Place(own, 2, ("memory", "pids")),)
 
 
@@ -88,7 +88,7 @@ def test_version_2_without_the_controllers_is_no_place(proc: Path) -> None:
     own = version_2(proc, "hugetlb\n", "", f"{os.getpid()}\n")
     assert find_places(proc) == ()
     assert (own / "cgroup.subtree_control").read_text() == ""
-    assert not (own / "osprey-executor-service").exists()
+    assert not (own / "osprey-service").exists()
 
 
 def test_the_limits_of_version_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +160,7 @@ def delegated() -> Generator[tuple[Path, str] | None]:
             switch.write_text(f"+{controller}")
         yield own, controller
     finally:
-        for folder in (own / "osprey-executor-service", own):
+        for folder in (own / "osprey-service", own):
             _cgroup.remove_group(folder)
         if controller not in before:
             switch.write_text(f"-{controller}")
@@ -181,7 +181,7 @@ def test_a_service_makes_room_in_a_delegated_group_of_version_2() -> None:
         assert removed == "removed"
         # Somebody else in it, who is not ours to move: there is no room then.
         (own / "cgroup.subtree_control").write_text(f"-{controller}")
-        _cgroup.remove_group(own / "osprey-executor-service")
+        _cgroup.remove_group(own / "osprey-service")
         with subprocess.Popen(["sleep", "60"]) as other:
             try:
                 (own / "cgroup.procs").write_text(str(other.pid))

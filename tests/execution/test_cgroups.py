@@ -163,9 +163,8 @@ async def test_doctor_notices_a_group_that_does_not_hold(monkeypatch: pytest.Mon
     monkeypatch.setattr(Most, "of", staticmethod(lambda limits: Most(1 << 40, 1000)))
     async with open_local(ExecutionConfig(), walls=Walls()) as engine:
         failed = {probe.name for probe in await engine.probe() if probe.outcome == "failed"}
-    whole = set(HERE) == {"memory", "pids"}
-    what = ("take more memory in all", "start more processes") if whole else ()
-    assert failed == {f"{name} than the limit, by the control group alone" for name in what}
+    names = {"memory": "take more memory in all", "pids": "start more processes"}
+    assert failed == {f"{names[name]} than the limit, by the control group alone" for name in HERE}
 
 
 async def test_groups_are_used_again_and_removed_in_the_end() -> None:
@@ -216,27 +215,25 @@ async def test_the_next_start_removes_what_a_killed_service_left(
         assert not (tmp_path / root).exists()
 
 
-def test_a_sweep_ends_only_who_is_in_a_group_of_that_name(tmp_path: Path) -> None:
-    """A process in a dead engine's group, one in another group, and one in none."""
-    dead, other = tmp_path / "osprey-executor-dead", tmp_path / "osprey-executor-other"
-    sleepers = [subprocess.Popen(["sleep", "60"]) for _ in range(3)]
+def test_a_sweep_ends_only_who_is_in_a_group_of_a_dead_engine() -> None:
+    """A process in a dead engine's group, one in that of an engine that lives, one in a stranger's, one in none."""
+    names = (f"osprey-executor-dead{os.getpid()}", f"osprey-executor-alive{os.getpid()}", f"other-{os.getpid()}")
+    sleepers = [subprocess.Popen(["sleep", "60"]) for _ in range(4)]
     groups: list[RunGroup] = []
     try:
-        for root, sleeper in zip((dead, other), sleepers, strict=False):
-            root.mkdir()
-            for place in PLACES:
-                (place.folder / root.name).mkdir()
-            groups.append(RunGroup({place.folder / root.name / "1": place for place in PLACES}, Most.of(LIMITS)))
-            groups[-1].add(sleeper.pid)
-        told = [*(place.folder / name for place in PLACES for name in (dead.name, other.name)), tmp_path]
-        (dead / "cgroups").write_text("".join(f"{path}\n" for path in told))
-        sweep_groups(dead)
-        assert left_by(dead.name) == []
-        assert left_by(other.name) == [place.folder / other.name for place in PLACES]
-        if PLACES:
-            assert sleepers[0].wait(10) == -signal.SIGKILL
-        assert [sleeper.poll() for sleeper in sleepers[1:]] == [None, None]
-        assert other.is_dir()
+        with control_groups(f"alive{os.getpid()}", PLACES):
+            for name, sleeper in zip(names, sleepers, strict=False):
+                for place in PLACES:
+                    (place.folder / name).mkdir(exist_ok=True)
+                groups.append(RunGroup({place.folder / name / "9": place for place in PLACES}, Most.of(LIMITS)))
+                groups[-1].add(sleeper.pid)
+            with control_groups(f"new{os.getpid()}", PLACES):
+                assert left_by(names[0]) == []
+                for name in names[1:]:
+                    assert left_by(name) == [place.folder / name for place in PLACES]
+            if PLACES:
+                assert sleepers[0].wait(10) == -signal.SIGKILL
+            assert [sleeper.poll() for sleeper in sleepers[1:]] == [None, None, None]
     finally:
         for sleeper in sleepers:
             sleeper.kill()
@@ -244,18 +241,27 @@ def test_a_sweep_ends_only_who_is_in_a_group_of_that_name(tmp_path: Path) -> Non
         for group in groups:
             group.remove()
         for place in PLACES:
-            for root in (dead, other):
-                _cgroup.remove_group(place.folder / root.name)
+            for name in names:
+                _cgroup.remove_group(place.folder / name)
 
 
-def test_no_place_is_no_group_and_no_error(tmp_path: Path) -> None:
-    with control_groups(tmp_path, ()) as groups:
+def test_a_sweep_leaves_what_has_no_lock_of_ours_to_take(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "osprey-executor-link").symlink_to(tmp_path / "real")
+    (tmp_path / "osprey-executor-dead" / "1").mkdir(parents=True)
+    (tmp_path / "osprey-executor-file").write_text("")
+    sweep_groups(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["osprey-executor-file", "osprey-executor-link", "real"]
+
+
+def test_no_place_is_no_group_and_no_error() -> None:
+    with control_groups("none", ()) as groups:
         assert groups.held == {}
         assert groups.take(LIMITS) is None
         assert groups.take_with(LIMITS, [os.getpid()]).result() is None
 
 
 def test_a_place_that_refuses_is_no_group(tmp_path: Path) -> None:
-    with control_groups(tmp_path, [Place(tmp_path / "absent", 2, ("memory", "pids"))]) as groups:
+    with control_groups("refused", [Place(tmp_path / "absent", 2, ("memory", "pids"))]) as groups:
         assert groups.held == {}
         assert groups.take(LIMITS) is None

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 _CONTROLLERS = ("memory", "pids")
-_LEAF = "osprey-executor-service"
+_LEAF = "osprey-service"
 """A group of version 2 with processes in it can hand no controller to groups below: the service moves here."""
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
+import os
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,8 +16,7 @@ from osprey_executor.execution.local._cgroup import Most, RunGroup, remove_group
 from osprey_executor.execution.local._cgroup_places import Place
 from osprey_executor.models import Limits
 
-_TOLD = "cgroups"
-"""File in the temporary folder of an engine: which groups are its."""
+_PREFIX = "osprey-executor-"
 _MOST_FREE = 8
 
 
@@ -94,31 +95,32 @@ class ControlGroups:
 
 
 @contextmanager
-def control_groups(root: Path, places: Sequence[Place]) -> Generator[ControlGroups]:
-    """Make the groups of the engine whose temporary folder is `root`, which tells a later one what to sweep."""
-    rooms = [(place.folder / root.name, place) for place in places]
-    (root / _TOLD).write_text("".join(f"{room}\n" for room, _ in rooms), encoding="utf-8", errors="surrogateescape")
-    groups = ControlGroups([(room, place) for room, place in rooms if _make(room, place)])
-    try:
-        trial = groups.take(Limits())
-        if trial is not None:
-            groups.held = trial.held
-            trial.leave()
-        yield groups
-    finally:
-        groups.close()
+def control_groups(name: str, places: Sequence[Place]) -> Generator[ControlGroups]:
+    """Make the groups of the engine that goes by `name`, and remove those of engines that were killed."""
+    with contextlib.ExitStack() as locks:
+        for place in places:
+            sweep_groups(place.folder)
+        rooms = [(place.folder / f"{_PREFIX}{name}", place) for place in places]
+        groups = ControlGroups([(room, place) for room, place in rooms if _make(room, place, locks)])
+        try:
+            trial = groups.take(Limits())
+            if trial is not None:
+                groups.held = trial.held
+                trial.leave()
+            yield groups
+        finally:
+            groups.close()
 
 
-def sweep_groups(root: Path) -> None:
-    """Remove the groups of a dead engine whose temporary folder was `root`, and end who is in them."""
-    with contextlib.suppress(OSError):
-        for line in (root / _TOLD).read_text(encoding="utf-8", errors="surrogateescape").splitlines():
-            room = Path(line)
-            if room.name == root.name and (room / "cgroup.procs").is_file():
-                for group in room.iterdir():
-                    if group.is_dir():
-                        remove_group(group)
-                remove_group(room)
+def sweep_groups(folder: Path) -> None:
+    """Remove the groups of dead engines below `folder`, and end who is in them. A lock tells who lives."""
+    for room in folder.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), contextlib.ExitStack() as lock:
+            _hold(room, lock)
+            for group in room.iterdir():
+                if group.is_dir():
+                    remove_group(group)
+            remove_group(room)
 
 
 def host_process(descriptor: int) -> int:
@@ -130,9 +132,10 @@ def host_process(descriptor: int) -> int:
     return -1
 
 
-def _make(room: Path, place: Place) -> bool:
+def _make(room: Path, place: Place, locks: contextlib.ExitStack) -> bool:
     try:
         room.mkdir()
+        _hold(room, locks)
         if place.version == 2:
             wanted = " ".join(f"+{controller}" for controller in place.controllers)
             (room / "cgroup.subtree_control").write_text(wanted, encoding="ascii")
@@ -141,3 +144,14 @@ def _make(room: Path, place: Place) -> bool:
             room.rmdir()
         return False
     return True
+
+
+def _hold(room: Path, locks: contextlib.ExitStack) -> None:
+    """Lock a group, for as long as this process lives at most.
+
+    Raises:
+        OSError: somebody else holds it.
+    """
+    descriptor = os.open(room, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    locks.callback(os.close, descriptor)
+    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

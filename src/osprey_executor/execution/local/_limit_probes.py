@@ -33,8 +33,8 @@ class LimitProber:
     root: Path
     enforced: Mapping[str, tuple[str, ...]]
     """What keeps each limit, as far as is known without trying."""
-    alone: RunScript | None = None
-    """The same without watchdog and rlimits; None: there are no control groups."""
+    alone: RunScript
+    """The same as `run` without watchdog and rlimits."""
 
     async def look(self) -> list[Probe]:
         """Try to pass each limit of the whole tree, and to lie about the end."""
@@ -49,12 +49,13 @@ class LimitProber:
             await self._try("outlive the time limit", "timeout", self._time()),
             await self._try("forge the status", None, self._forge()),
         ]
-        if self.alone is not None:
-            # What is seen above may be the watchdog's work, which comes first where it is fast enough.
-            seen += [
-                await self._try(f"take more memory in all than the limit{_ALONE}", None, self._memory(self.alone)),
-                await self._try(f"start more processes than the limit{_ALONE}", None, self._processes(self.alone)),
-            ]
+        # What is seen above may be the watchdog's work, which comes first where it is fast enough.
+        for limit, name, trial in (
+            ("memory", "take more memory in all than the limit", self._memory),
+            ("processes", "start more processes than the limit", self._processes),
+        ):
+            if self.enforced[limit][0].startswith("cgroup"):
+                seen.append(await self._try(name + _ALONE, None, trial(self.alone)))
         return seen
 
     async def _try(self, name: str, limit: str | None, trial: Awaitable[_Seen]) -> Probe:

@@ -65,11 +65,11 @@ async def open_local(
         prober = Prober(functools.partial(run_script, sandbox), interpreter, expected, root, sandbox.library)
         with_groups = all(given is None or given.groups for given in (walls, restricted_walls))
         places = await asyncio.to_thread(find_places) if with_groups else ()
-        groups = await asyncio.to_thread(place.enter_context, control_groups(root, places))
+        groups = await asyncio.to_thread(place.enter_context, control_groups(root.name.rpartition("-")[2], places))
         fonts = await asyncio.to_thread(Fonts, sandbox, interpreter, root)
         engine = LocalEngine(sandbox, interpreter, config.limits, root, prober, details, fonts.wanted)
         engine.groups = sandbox.groups = groups
-        alone = functools.partial(run_script, sandbox.by_groups_alone()) if len(groups.held) == 2 else None
+        alone = functools.partial(run_script, sandbox.by_groups_alone())
         engine.limit_prober = LimitProber(prober.run, root, engine.isolation.enforced, alone)
         if isinstance(sandbox, JailSandbox) and config.fork_server.enabled:
             engine.pool = sandbox.pool = _pool(sandbox, prober, config)

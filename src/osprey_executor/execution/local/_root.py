@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from osprey_executor.errors import StorageError
-from osprey_executor.execution.local._cgroups import sweep_groups
 
 _PREFIX = "osprey-executor-"
 _LOCK = "lock"
@@ -62,7 +61,6 @@ def _remove_if_dead(folder: Path) -> None:
     lock = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        sweep_groups(folder)
         shutil.rmtree(folder, ignore_errors=True)
     finally:
         os.close(lock)

@@ -177,7 +177,7 @@ class Spare(JailLine):
         self._find_group(processes).add_done_callback(moved)
 
     def _be_ready(self, group: RunGroup | None) -> None:
-        if group is not None and self._closed:
+        if group is not None and self._gone.done():  # nobody will listen to its alarm
             group.leave()
         elif group is not None:
             self._join(group)

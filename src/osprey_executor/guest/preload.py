@@ -17,14 +17,8 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any, Callable, Generator
 
-_SET_THREADS = (
-    "scipy_openblas_set_num_threads64_",
-    "scipy_openblas_set_num_threads",
-    "openblas_set_num_threads64_",
-    "openblas_set_num_threads",
-    "MKL_Set_Num_Threads",
-)
-_LIBRARIES = ("openblas", "libmkl_rt")
+_SET_MKL_THREADS = "MKL_Set_Num_Threads"
+_MKL = "libmkl_rt"
 _NUMPY_RANDOM = ("numpy.random", "numpy.random.mtrand")
 _RENEWED_HERE = ("random", "threading", "logging", "concurrent.futures.thread")
 
@@ -32,7 +26,8 @@ _RENEWED_HERE = ("random", "threading", "logging", "concurrent.futures.thread")
 def preload(names: list[str]) -> Callable[[], None]:
     """Import what is there of `names`, hide it, and return what each forked process must call before its program.
 
-    While this runs, libraries must be kept from starting threads: `OPENBLAS_NUM_THREADS=1` and the like.
+    While this runs, libraries must be kept from starting threads: `MKL_NUM_THREADS=1` and the like. OpenBLAS may start
+    its own, as many as it shall have: it ends them before a fork and starts them again when there is work for them.
     """
     hooks: list[Callable[[], Any]] = []
     with warnings.catch_warnings(), _listening(hooks):
@@ -40,6 +35,7 @@ def preload(names: list[str]) -> Callable[[], None]:
         for name in names:
             _try(lambda name=name: importlib.import_module(name))
         _try(_draw_once)
+    _end_threads()
     for clear in [hook for hook in hooks if getattr(hook, "__name__", "") == "cache_clear"]:
         clear()  # at once and for all: matplotlib's fonts, whose files no fork may share
         hooks.remove(clear)
@@ -89,7 +85,7 @@ class _Hidden:
         if name not in self._modules:
             return None
         sys.meta_path.remove(self)
-        threads = int(os.environ.get("OPENBLAS_NUM_THREADS", "1"))
+        threads = int(os.environ.get("MKL_NUM_THREADS", "1"))
         if threads > 1:
             for setter in self._setters:
                 setter(threads)
@@ -164,20 +160,19 @@ def _renew_random_state() -> None:
         process.current_process().authkey = os.urandom(32)
 
 
+def _end_threads() -> None:
+    """Have libraries that end their threads before a fork do so."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    os.waitpid(child, 0)
+
+
 def _thread_setters() -> list[Callable[[int], Any]]:
-    found: list[Callable[[int], Any]] = []
-    for path in sorted(_loaded_libraries()):
-        library = ctypes.CDLL(path)
-        setter = next((getattr(library, name) for name in _SET_THREADS if hasattr(library, name)), None)
-        if setter is not None:
-            found.append(setter)
-    return found
-
-
-def _loaded_libraries() -> set[str]:
     with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as stream:
-        paths = {line.split(maxsplit=5)[-1].strip() for line in stream if line.count("/")}
-    return {path for path in paths if any(name in os.path.basename(path) for name in _LIBRARIES)}
+        paths = {line.split(maxsplit=5)[-1].strip() for line in stream if _MKL in line}
+    libraries = [ctypes.CDLL(path) for path in sorted(paths)]
+    return [getattr(library, _SET_MKL_THREADS) for library in libraries if hasattr(library, _SET_MKL_THREADS)]
 
 
 def _try(call: Callable[[], Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,10 +45,16 @@ def server_spec(base: JailSpec, preload: Sequence[str], filters: list[bytes], ro
         "links": [*base["links"], (place.CODE, f"{_JOB}/code.py"), (place.INPUTS, f"{_JOB}/inputs")],
         "argv": [base["executable"], "-I", "-S", "-B", "-c", _START, _ROOM],
         # One thread each: a fork would lose the others. The programs get back what the environment says.
-        "environment": {**base["environment"], **place.thread_limits("1")},
+        "environment": {**base["environment"], **place.thread_limits("1"), **_own_threads(base["environment"])},
         "trees": -1,
         "forker_id": _FORKER_AS_ROOT if base["identity_map"] else base["code_id"],
         "forker_filters": filters,
         "job": _JOB,
         "orders": json.dumps(orders).encode(),
     }
+
+
+def _own_threads(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the number of threads of the one library that ends them itself before a fork, see `guest/preload.py`."""
+    name = "OPENBLAS_NUM_THREADS"
+    return {name: environment[name]} if name in environment else {}

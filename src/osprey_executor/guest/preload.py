@@ -19,46 +19,61 @@ from typing import Any, Callable, Generator
 
 _SET_MKL_THREADS = "MKL_Set_Num_Threads"
 _MKL = "libmkl_rt"
-_NUMPY_RANDOM = ("numpy.random", "numpy.random.mtrand")
 _RENEWED_HERE = ("random", "threading", "logging", "concurrent.futures.thread")
 
 
-def preload(names: list[str]) -> Callable[[], None]:
-    """Import what is there of `names`, hide it, and return what each forked process must call before its program.
+class Preloaded:
+    """Packages that are imported once and hidden, and the state that no two programs may share."""
 
-    While this runs, libraries must be kept from starting threads: `MKL_NUM_THREADS=1` and the like. OpenBLAS may start
-    its own, as many as it shall have: it ends them before a fork and starts them again when there is work for them.
-    """
-    hooks: list[Callable[[], Any]] = []
-    with warnings.catch_warnings(), _listening(hooks):
-        warnings.simplefilter("ignore")
-        for name in names:
-            _try(lambda name=name: importlib.import_module(name))
-        _try(_draw_once)
-    _end_threads()
-    for clear in [hook for hook in hooks if getattr(hook, "__name__", "") == "cache_clear"]:
-        clear()  # at once and for all: matplotlib's fonts, whose files no fork may share
-        hooks.remove(clear)
-    # The random numbers of numpy are renewed when it appears, so nobody may come to them by another way.
-    hide = dict.fromkeys([*(name.partition(".")[0] for name in names), "numpy", *_NUMPY_RANDOM])
-    hidden = _Hidden({name: sys.modules.pop(name) for name in hide if name in sys.modules}, _thread_setters())
-    sys.meta_path.insert(0, hidden)
-    _renew_streams()
+    def __init__(self, names: list[str]) -> None:
+        """Import what is there of `names`.
 
-    def renew() -> None:
-        _renew_main_thread()
-        _renew_random_state()
-        for hook in hooks:
+        While this runs, libraries must be kept from starting threads: `MKL_NUM_THREADS=1` and the like. OpenBLAS may
+        start its own, as many as it shall have: it ends them before a fork and starts them again when there is work.
+        """
+        self._hooks: list[Callable[[], Any]] = []
+        with warnings.catch_warnings(), _listening(self._hooks):
+            warnings.simplefilter("ignore")
+            for name in names:
+                _try(lambda name=name: importlib.import_module(name))
+            _try(_draw_once)
+        _end_threads()
+        for clear in [hook for hook in self._hooks if getattr(hook, "__name__", "") == "cache_clear"]:
+            clear()  # at once and for all: matplotlib's fonts, whose files no fork may share
+            self._hooks.remove(clear)
+        self._random = sys.modules.get("random"), sys.modules.get("numpy.random")
+        tops = dict.fromkeys(name.partition(".")[0] for name in names)
+        hidden = _Hidden({name: sys.modules.pop(name) for name in tops if name in sys.modules}, _thread_setters())
+        sys.meta_path.insert(0, hidden)
+        _renew_streams()
+
+    def renew(self) -> None:
+        """Draw what the next forked process begins with: in this process it costs a tenth of what it would there."""
+        for module in self._random:
+            if module is not None:
+                module.seed()
+        process: Any = sys.modules.get("multiprocessing.process")
+        if process is not None:
+            process.current_process().authkey = os.urandom(32)
+        tempfile: Any = sys.modules.get("tempfile")
+        if tempfile is not None:
+            # It renews itself when the process id changes; in a jail it is always the same.
+            tempfile._name_sequence = None
+
+    def begin(self) -> None:
+        """Do in a forked process what only it can do for itself."""
+        threading: Any = sys.modules.get("threading")
+        if threading is not None and hasattr(threading.main_thread(), "_set_native_id"):
+            threading.main_thread()._set_native_id()
+        for hook in self._hooks:
             hook()
-
-    return renew
 
 
 @contextlib.contextmanager
 def _listening(hooks: list[Callable[[], Any]]) -> Generator[None, None, None]:
     """Note what packages register to run in a forked child; for the program's own forks it is registered as well.
 
-    Those of the standard library repair locks that other threads may hold, and the state of `random`: see `renew`.
+    Those of the standard library repair locks that other threads may hold, and the state of `random`: see `Preloaded`.
     """
     register = os.register_at_fork
 
@@ -89,9 +104,6 @@ class _Hidden:
         if threads > 1:
             for setter in self._setters:
                 setter(threads)
-        numpy_random: Any = self._modules.get("numpy.random")
-        if numpy_random is not None:
-            numpy_random.seed()
         for other, module in self._modules.items():
             if other != name:  # that one is put there by the import system, which would else load it again
                 sys.modules.setdefault(other, module)
@@ -138,26 +150,6 @@ def _renew_streams() -> None:
         setattr(sys, name, stream)
         setattr(sys, "__{}__".format(name), stream)
     os.close(pipe)
-
-
-def _renew_main_thread() -> None:
-    threading: Any = sys.modules.get("threading")
-    if threading is not None and hasattr(threading.main_thread(), "_set_native_id"):
-        threading.main_thread()._set_native_id()
-
-
-def _renew_random_state() -> None:
-    """Give this process its own random numbers and names; those of numpy come with its import."""
-    standard_random: Any = sys.modules.get("random")
-    if standard_random is not None:
-        standard_random.seed()
-    tempfile: Any = sys.modules.get("tempfile")
-    if tempfile is not None:
-        # It renews itself when the process id changes; in a jail it is always the same.
-        tempfile._name_sequence = None
-    process: Any = sys.modules.get("multiprocessing.process")
-    if process is not None:
-        process.current_process().authkey = os.urandom(32)
 
 
 def _end_threads() -> None:

@@ -34,7 +34,7 @@ def main() -> None:
         orders = json.load(stream)
     filters = [kernel.Filter(bytes.fromhex(program)) for program in orders["filters"]]
     sys.path.remove(orders["room"])
-    begin = _prepare(orders)
+    renew, begin = _prepare(orders)
     gc.collect()
     gc.freeze()
     image.move_memory_into_file(5)
@@ -44,6 +44,7 @@ def main() -> None:
         return
     line.send(b"ready")
     while True:
+        renew()
         kinds, descriptors = rights.receive(line)
         if not kinds:
             return
@@ -55,8 +56,8 @@ def main() -> None:
         line.send(f"born {child}".encode() if child else b"failed")
 
 
-def _prepare(orders: dict[str, Any]) -> Callable[[], None]:
-    """Import what programs import, and return what the code's process calls to begin."""
+def _prepare(orders: dict[str, Any]) -> tuple[Callable[[], None], Callable[[], None]]:
+    """Import what programs import; return what is called before each fork, and what the code's process calls."""
     import site
 
     site.main()
@@ -64,14 +65,14 @@ def _prepare(orders: dict[str, Any]) -> Callable[[], None]:
     # The guest library, under the name that it has inside.
     worker: Any = importlib.import_module("osprey_executor.worker")
     preload: Any = importlib.import_module("osprey_executor.preload")
-    renew = preload.preload(orders["preload"])
+    preloaded = preload.Preloaded(orders["preload"])
     one = worker.Worker()
     one.rehearse()
     os.environ.update(orders["environment"])
 
     def begin() -> None:
         try:
-            renew()
+            preloaded.begin()
             serve = one.connect(RUNTIME)
             if os.read(_GATE, 1) == b"!":
                 os.close(_GATE)
@@ -81,7 +82,7 @@ def _prepare(orders: dict[str, Any]) -> Callable[[], None]:
 
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]  # the program finds what it would find without a fork server
-    return begin
+    return preloaded.renew, begin
 
 
 def _fork(

@@ -45,6 +45,8 @@ class LocalEngine:
         prober: Prober | None,
         details: dict[str, Any],
         on_figures: Callable[[], None],
+        *,
+        network: tuple[str, ...] = (),
     ) -> None:
         """Take over what `open_local` prepared.
 
@@ -56,10 +58,12 @@ class LocalEngine:
             prober: tries the walls; None: there are none.
             details: of the sandbox, for `identity`.
             on_figures: called after a program has plotted.
+            network: endpoints that are opened to programs; with any, the walls stand but contain nothing for certain.
         """
         self._sandbox, self._interpreter, self._limits, self._root = sandbox, interpreter, limits, root
         self._prober, self._details, self._on_figures = prober, details, on_figures
         self._numbers = itertools.count(1)
+        self._network = network
         self._proven = False
         self.groups: ControlGroups | None = None
         """Control groups, where runs get one each."""
@@ -74,9 +78,10 @@ class LocalEngine:
         return IsolationReport(
             level=self._sandbox.level,
             engine=self.name,
-            proven=self._proven,
+            proven=self._proven and not self._network,
             mechanisms=self._sandbox.mechanisms,
             enforced=enforced(self._sandbox.enforced, self.groups.held if self.groups is not None else {}),
+            network=self._network,
         )
 
     async def prove(self) -> None:

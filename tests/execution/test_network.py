@@ -143,7 +143,9 @@ async def test_an_endpoint_answers_and_the_record_tells(outside: Outside, host: 
             assert note.startswith(f"network: 1 connection to {host}:{outside.port}, ")
             assert " 0 B" not in note
         assert (await engine.identity())["network"] == [f"{host}:{outside.port}"]
-        assert [probe for probe in await engine.probe() if probe.outcome != "ok"] == []
+        [told] = [probe for probe in await engine.probe() if probe.outcome != "ok"]
+        assert told.outcome == "failed"  # as with all that is not proven
+        assert f"execution.network opens {host}:{outside.port}:" in told.detail
 
 
 @pytest.mark.usefixtures("led")

@@ -24,6 +24,7 @@ from osprey_executor.execution.local._sandbox import LaunchError, Sandbox
 from osprey_executor.execution.local._staging import Staged, stage_program
 from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Probe, Program
 
+_OPENED = "keep programs from every network"
 _NOTHING_CONTAINS = Probe(
     name="containment",
     outcome="failed",
@@ -141,7 +142,13 @@ class LocalEngine:
             return [Probe(name="start a jail", outcome="failed", detail=str(error))]
         limits = await self.limit_prober.look() if self.limit_prober is not None else []
         started = Probe(name="start a jail", outcome="ok", detail=f"{self._interpreter.executable} works inside")
-        return [started, *seen, *limits, *await self._forking()]
+        return [started, *seen, *self._opened(), *limits, *await self._forking()]
+
+    def _opened(self) -> list[Probe]:
+        if not self._network:
+            return []
+        why = f"execution.network opens {', '.join(self._network)}: programs may reach what is there past the broker"
+        return [Probe(name=_OPENED, outcome="failed", detail=why)]
 
     async def _forking(self) -> list[Probe]:
         """Tell whether runs can be forked; each new server has been looked at from inside before it serves."""

@@ -384,7 +384,7 @@ def test_each_name_has_an_address_of_its_own() -> None:
 
 
 GUARDED = """
-import fcntl, json, os, socket, struct, sys
+import ctypes, fcntl, json, socket, struct
 from osprey_executor.execution.local import _seccomp
 from osprey_executor.execution.local.jail import kernel
 
@@ -414,7 +414,9 @@ guards = _seccomp.programs().code[-1]
 kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET)
 before = dict(tried())
 kernel.no_new_privileges()
-kernel.load_filter(guards)
+held = ctypes.create_string_buffer(guards, len(guards))
+given = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(guards) // 8, ctypes.addressof(held)), 16)
+assert ctypes.CDLL(None).prctl(22, 2, ctypes.c_void_p(ctypes.addressof(given)), 0, 0) == 0  # PR_SET_SECCOMP
 print(json.dumps([before, dict(tried())]))
 """
 

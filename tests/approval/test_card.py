@@ -90,6 +90,15 @@ def test_missing_proof_is_among_the_unknowns(make_card: Any):
     assert not any("not proven" in told for told in make_card().unknowns)
 
 
+def test_an_opened_network_is_among_the_unknowns(make_card: Any):
+    network = tuple(f"host{number}.lab.gov:80" for number in range(32))
+    card = make_card(isolation=IsolationReport(level="full", network=network))
+    [told] = [told for told in card.unknowns if "not proven" in told]
+    assert ", ".join(network) in told
+    text = card_text(card)
+    assert all(f"open to {endpoint}" in text for endpoint in network)
+
+
 @pytest.mark.parametrize(
     ("before", "unseen"),
     [
@@ -119,6 +128,7 @@ def test_where_no_value_is_shown_there_is_none_to_doubt(make_card: Any):
         {"inputs": {}},
         {"isolation": IsolationReport(level="restricted", proven=True)},
         {"isolation": IsolationReport(level="full", proven=False)},
+        {"isolation": IsolationReport(level="full", proven=True, network=("archiver.lab.gov:80",))},
         {"isolation": IsolationReport(level="full", proven=True, engine="container")},
         {"control": ControlSystemReport(type="epics", real=True, addresses=("127.0.0.1:5064",), writes_enabled=True)},
         {"control": ControlSystemReport(type="simulator", addresses=("127.0.0.1:5065",), writes_enabled=True)},

@@ -94,7 +94,7 @@ def build_card(
             "requester": request.requester,
             "engine": isolation.engine,
             "engine_identity": dict(engine_identity),
-            "isolation": {"level": isolation.level, "proven": isolation.proven},
+            "isolation": {"level": isolation.level, "proven": isolation.proven, "network": isolation.network},
             "limits": limits.model_dump(),
             "control_system": {
                 "type": control.type,
@@ -174,7 +174,12 @@ def unknowns(report: AnalysisReport, isolation: IsolationReport, control: Contro
             f"Which channels are written ({_lines(lines)}) is only known when the program runs. "
             "An approval allows it to write ANY channel."
         )
-    if not isolation.proven:
+    if isolation.network:
+        opened = ", ".join(one_line(endpoint, 80) for endpoint in isolation.network)
+        told.append(
+            f"Containment is not proven: the code may reach {opened} past the broker, and change what is there."
+        )
+    elif not isolation.proven:
         told.append("Containment is not proven: the code may reach the machine and this computer by ways of its own.")
     opaque = sorted({one.line for one in report.findings if one.effect is Effect.OPAQUE})
     if opaque:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -16,12 +17,14 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
     model_validator,
 )
 
 from osprey_executor.config._environment import Expanded
 from osprey_executor.config._secrets import sealed
-from osprey_executor.models import Limits
+from osprey_executor.models import Endpoint, Limits
 from osprey_executor.models.limits import Count, Seconds
 
 _WITH_USER = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#]*@", re.IGNORECASE)
@@ -68,6 +71,8 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Retries = Annotated[int, Field(ge=0, le=20)]
 Addresses = Annotated[tuple[str, ...], BeforeValidator(_words)]
 """A list, or words with blanks or commas between, as EPICS_CA_ADDR_LIST has them."""
+AllowedEndpoint = Annotated[str, AfterValidator(lambda text: str(Endpoint.parse(text)))]
+"""`host:port`, as `Endpoint` writes it."""
 Sealed = Annotated[dict[str, Any], BeforeValidator(sealed)]
 """A block of a plug-in; what its key names as secret is a `SecretStr`."""
 
@@ -120,6 +125,8 @@ class ExecutionConfig(Section):
     """A Python, or a virtual environment, whose packages the code finds."""
     data_folders: tuple[Path, ...] = ()
     """Folders of the host that every program may read, each at its own path; absolute."""
+    network: Annotated[tuple[AllowedEndpoint, ...], BeforeValidator(_words), Field(max_length=32)] = ()
+    """Endpoints, `host:port`, to which every program may open TCP connections; containment is then not proven."""
     limits: Limits = Limits()
     fork_server: ForkServerConfig = ForkServerConfig()
     max_concurrent_runs: Count = 32
@@ -131,6 +138,26 @@ class ExecutionConfig(Section):
     generators: dict[str, Sealed] = Field(default_factory=dict[str, dict[str, Any]])
     """One block a generator, handed to it as `model_config`."""
     container: ContainerConfig = ContainerConfig()
+
+    @field_validator("network")
+    @classmethod
+    def _enforceable(cls, network: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        isolation = info.data.get("isolation", "full")
+        if network and isolation == "none":
+            raise ValueError(
+                "must be empty with isolation: none, where nothing keeps programs from any network and a list cannot "
+                "be enforced: remove it, or set execution.isolation to full"
+            )
+        if network and isolation != "full":
+            raise ValueError(
+                f"must be empty with isolation: {isolation}, where programs have no network at all: remove it, or set "
+                "execution.isolation to full"
+            )
+        for endpoint in network:
+            host, _, port = endpoint.rpartition(":")
+            if host == "localhost" and f"127.0.0.1:{port}" in network:
+                raise ValueError(f"must name {endpoint} and 127.0.0.1:{port} once: inside they are one place")
+        return tuple(dict.fromkeys(network))
 
     @model_validator(mode="before")
     @classmethod

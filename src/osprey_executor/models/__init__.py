@@ -14,6 +14,7 @@ from osprey_executor.models.approval import (
     parse_decision,
 )
 from osprey_executor.models.control import AlarmSeverity, ControlSession, Reading
+from osprey_executor.models.endpoint import Endpoint
 from osprey_executor.models.execution import (
     IsolationReport,
     MachineEffects,
@@ -42,6 +43,7 @@ __all__ = [
     "Digest",
     "Edit",
     "Effect",
+    "Endpoint",
     "ErrorReport",
     "Finding",
     "Grant",

@@ -48,10 +48,13 @@ class IsolationReport(BaseModel):
     """What enforces it, in words: `user namespace`, `seccomp`, ..."""
     enforced: Mapping[str, tuple[str, ...]] = Field(default_factory=dict[str, tuple[str, ...]])
     """What keeps each limit, by its name in `Limits`: `memory` by `cgroup v1` and `watchdog`."""
+    network: tuple[str, ...] = ()
+    """Endpoints that the configuration opened to the code, `host:port`; with any, nothing is proven."""
 
     def __str__(self) -> str:
         proof = "proven" if self.proven else "containment not proven"
-        return f"{self.level} ({self.engine}, {proof})"
+        opened = f", network open to {', '.join(self.network)}" if self.network else ""
+        return f"{self.level} ({self.engine}, {proof}{opened})"
 
 
 class Program(BaseModel):

@@ -24,6 +24,7 @@ from osprey_executor.execution.local._sandbox import LaunchError, Sandbox
 from osprey_executor.execution.local._staging import Staged, stage_program
 from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Probe, Program
 
+_OPENED = "keep programs from every network"
 _NOTHING_CONTAINS = Probe(
     name="containment",
     outcome="failed",
@@ -45,6 +46,8 @@ class LocalEngine:
         prober: Prober | None,
         details: dict[str, Any],
         on_figures: Callable[[], None],
+        *,
+        network: tuple[str, ...] = (),
     ) -> None:
         """Take over what `open_local` prepared.
 
@@ -56,10 +59,12 @@ class LocalEngine:
             prober: tries the walls; None: there are none.
             details: of the sandbox, for `identity`.
             on_figures: called after a program has plotted.
+            network: endpoints that are opened to programs; with any, the walls stand but contain nothing for certain.
         """
         self._sandbox, self._interpreter, self._limits, self._root = sandbox, interpreter, limits, root
         self._prober, self._details, self._on_figures = prober, details, on_figures
         self._numbers = itertools.count(1)
+        self._network = network
         self._proven = False
         self.groups: ControlGroups | None = None
         """Control groups, where runs get one each."""
@@ -74,9 +79,10 @@ class LocalEngine:
         return IsolationReport(
             level=self._sandbox.level,
             engine=self.name,
-            proven=self._proven,
+            proven=self._proven and not self._network,
             mechanisms=self._sandbox.mechanisms,
             enforced=enforced(self._sandbox.enforced, self.groups.held if self.groups is not None else {}),
+            network=self._network,
         )
 
     async def prove(self) -> None:
@@ -136,7 +142,13 @@ class LocalEngine:
             return [Probe(name="start a jail", outcome="failed", detail=str(error))]
         limits = await self.limit_prober.look() if self.limit_prober is not None else []
         started = Probe(name="start a jail", outcome="ok", detail=f"{self._interpreter.executable} works inside")
-        return [started, *seen, *limits, *await self._forking()]
+        return [started, *seen, *self._opened(), *limits, *await self._forking()]
+
+    def _opened(self) -> list[Probe]:
+        if not self._network:
+            return []
+        why = f"execution.network opens {', '.join(self._network)}: programs may reach what is there past the broker"
+        return [Probe(name=_OPENED, outcome="failed", detail=why)]
 
     async def _forking(self) -> list[Probe]:
         """Tell whether runs can be forked; each new server has been looked at from inside before it serves."""

@@ -15,8 +15,10 @@ from osprey_executor.execution.local._enforcement import JAIL
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._jail_process import JailProcess
 from osprey_executor.execution.local._limits import cpu_limit, resource_limits
+from osprey_executor.execution.local._network import Network
 from osprey_executor.execution.local._paths import SYSTEM, Mounts
 from osprey_executor.execution.local._pool import Pool
+from osprey_executor.execution.local._relay import Relay
 from osprey_executor.execution.local._sandbox import Job
 from osprey_executor.execution.local._seccomp import Filters
 from osprey_executor.execution.local._server import ForkServer
@@ -80,6 +82,7 @@ class JailSandbox:
         filters: Filters,
         walls: Walls | None = None,
         data: Sequence[Path] = (),
+        network: Network | None = None,
     ) -> None:
         """Prepare what all jails of this interpreter share.
 
@@ -90,6 +93,7 @@ class JailSandbox:
             filters: seccomp programs.
             walls: None: all.
             data: folders of the host that the code may read.
+            network: what the code may reach; None: nothing.
 
         Raises:
             ConfigurationError: such a folder cannot be shown.
@@ -105,6 +109,7 @@ class JailSandbox:
         self._mounts.show_data(data)
         self.groups: ControlGroups | None = None
         """Control groups of the engine, once it has any."""
+        self._network = network or Network()
         self.pool: Pool | None = None
         """Jails of a fork server, once there is one."""
         self.fonts: Path | None = None
@@ -136,7 +141,10 @@ class JailSandbox:
 
     def start_quickly(self, job: Job) -> Spare | None:
         """Start `job` in a jail of the fork server, if there is one."""
-        return self.pool.take(job) if self.pool is not None else None
+        spare = self.pool.take(job) if self.pool is not None else None
+        if spare is not None and self._network.endpoints:
+            spare.open_network(Relay(self._network.endpoints))
+        return spare
 
     def start(self, job: Job) -> JailProcess:
         """Start `job` in a jail of its own.
@@ -145,7 +153,10 @@ class JailSandbox:
             LaunchError: a process could not be started.
         """
         group = self.groups.take(job.limits) if self.groups is not None else None
-        return JailProcess(self._specification(job), linked=job.script is None, group=group)
+        process = JailProcess(self._specification(job), linked=job.script is None, group=group)
+        if self._network.endpoints:
+            process.open_network(Relay(self._network.endpoints))
+        return process
 
     def start_server(self, limits: Limits, preload: Sequence[str], on_end: Callable[[], None]) -> ForkServer:
         """Start a fork server whose jails all have `limits`.
@@ -197,11 +208,12 @@ class JailSandbox:
             "code_id": code_id,
             "monitor_id": _MONITOR_AS_ROOT if as_root else _CODE_AS_USER,
             "namespaces": _namespaces(without=() if walls.network else ("net",)),
+            "listen": self._network.places,
             "binds": binds,
             "devices": [name for name in _DEVICES if Path(name).exists()],
             "links": links,
             "folders": [place.INPUTS],
-            "files": _system_files(code_id),
+            "files": _system_files(code_id, self._network.hosts),
             "folder": place.FOLDER,
             "folder_size": limits.folder,
             "folder_files": limits.files,
@@ -234,11 +246,11 @@ def _namespaces(without: tuple[str, ...]) -> int:
     return flags
 
 
-def _system_files(code_id: int) -> list[tuple[str, bytes]]:
+def _system_files(code_id: int, hosts: str) -> list[tuple[str, bytes]]:
     texts = {
         "passwd": f"root:x:0:0:root:/:/bin/false\nsandbox:x:{code_id}:{code_id}:sandbox:{place.HOME}:/bin/sh\n",
         "group": f"root:x:0:\nsandbox:x:{code_id}:\n",
-        "hosts": "127.0.0.1 localhost sandbox\n::1 localhost\n",
+        "hosts": f"{hosts}127.0.0.1 localhost sandbox\n::1 localhost\n",
         "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
         "hostname": "sandbox\n",
     }

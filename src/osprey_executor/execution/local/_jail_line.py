@@ -9,13 +9,18 @@ import socket
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from osprey_executor.execution.local._cgroup import RunGroup
 from osprey_executor.execution.local._collect import is_untouched
 from osprey_executor.execution.local._refusals import explain
 from osprey_executor.execution.local._sandbox import Ending, Exceeded, LaunchError, NeverBegan
 
+if TYPE_CHECKING:
+    from osprey_executor.execution.local._relay import Relay
+
 _MESSAGE = 4096
+_MOST_RIGHTS = 64
 
 
 class JailLine(ABC):
@@ -40,6 +45,8 @@ class JailLine(ABC):
         self._folder: int | None = None
         self._group: RunGroup | None = None
         self._grouped = True
+        self._listening: list[socket.socket] = []
+        self._relay: Relay | None = None
         self._started = self._ordered = self._closed = False
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
@@ -62,6 +69,15 @@ class JailLine(ABC):
         """Return our end of the link."""
         return self._runtime
 
+    def open_network(self, relay: Relay) -> None:
+        """Have `relay` serve the sockets on which the jail listens, as soon as they are here."""
+        self._relay = relay
+        self._serve_network()
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader of the record should know of the run's network."""
+        return self._relay.notes() if self._relay is not None else ()
+
     async def ended(self) -> Ending:
         """Wait until nothing of the jail is left.
 
@@ -69,6 +85,8 @@ class JailLine(ABC):
             LaunchError: the kernel refused a part of the jail, or the interpreter did not start.
         """
         await asyncio.shield(self._gone)
+        if self._relay is not None and not self._ordered:
+            await self._relay.finish()
         if self._refusal is not None:
             raise LaunchError(self._refusal)
         exceeded = self._exceeded or self._out_of_memory()
@@ -106,12 +124,16 @@ class JailLine(ABC):
             os.close(self._folder)
         if self._group is not None:
             self._group.leave()
+        for listening in self._listening:
+            listening.close()
 
     def forget(self) -> None:
         """Stop listening; in the event loop's thread, before `close`."""
         self._loop.remove_reader(self._control)
         if self._group is not None and self._group.alarm >= 0:
             self._loop.remove_reader(self._group.alarm)
+        if self._relay is not None:
+            self._relay.stop()
 
     def _join(self, group: RunGroup) -> None:
         """Take the group in which all processes of the jail are, or are about to be."""
@@ -135,6 +157,10 @@ class JailLine(ABC):
     def _left(self) -> None:  # noqa: B027 - where a launcher tells the end, the line says nothing
         """Note that the line is closed: nobody of the jail is there to write to it."""
 
+    def _serve_network(self) -> None:
+        if self._relay is not None and self._listening:
+            self._relay.serve(self._listening)
+
     def _keep(self, message: str, descriptor: int) -> None:
         """Take a descriptor that came with `message`."""
         self._folder = descriptor
@@ -142,7 +168,7 @@ class JailLine(ABC):
     def _hear(self) -> None:
         while True:
             try:
-                message, rights, _, _ = socket.recv_fds(self._control, _MESSAGE, 2, socket.MSG_CMSG_CLOEXEC)
+                message, rights, _, _ = socket.recv_fds(self._control, _MESSAGE, _MOST_RIGHTS, socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return
             except OSError:
@@ -152,6 +178,10 @@ class JailLine(ABC):
                 self._left()
                 return
             text = message.decode(errors="replace")
+            if text == "listening":
+                self._listening = [socket.socket(fileno=descriptor) for descriptor in rights]
+                self._serve_network()
+                continue
             for descriptor in rights:
                 self._keep(text, descriptor)
             self._note(text)

@@ -21,6 +21,7 @@ from osprey_executor.execution.local._fonts import Fonts
 from osprey_executor.execution.local._interpreter import find_interpreter
 from osprey_executor.execution.local._jail import JailSandbox, Walls
 from osprey_executor.execution.local._limit_probes import LimitProber
+from osprey_executor.execution.local._network import Network
 from osprey_executor.execution.local._plain import PlainSandbox
 from osprey_executor.execution.local._pool import Pool
 from osprey_executor.execution.local._probes import Expected, Prober
@@ -59,15 +60,19 @@ async def open_local(
             both = await asyncio.to_thread(_seccomp.programs)
             filters = both.code
             room = await asyncio.to_thread(stage_room, root)
-            sandbox = JailSandbox(interpreter, library, room, both, walls, config.data_folders)
+            sandbox = JailSandbox(interpreter, library, room, both, walls, config.data_folders, Network(config.network))
             expected = Expected(top=tuple(sandbox.top))
         details |= {"seccomp": hashlib.sha256(b"".join(filters)).hexdigest(), "visible": sandbox.visible_paths}
+        if config.network:
+            details["network"] = list(config.network)
         prober = Prober(functools.partial(run_script, sandbox), interpreter, expected, root, sandbox.library)
         with_groups = all(given is None or given.groups for given in (walls, restricted_walls))
         places = await asyncio.to_thread(find_places) if with_groups else ()
         groups = await asyncio.to_thread(place.enter_context, control_groups(root.name.rpartition("-")[2], places))
         fonts = await asyncio.to_thread(Fonts, sandbox, interpreter, root)
-        engine = LocalEngine(sandbox, interpreter, config.limits, root, prober, details, fonts.wanted)
+        engine = LocalEngine(
+            sandbox, interpreter, config.limits, root, prober, details, fonts.wanted, network=config.network
+        )
         engine.groups = sandbox.groups = groups
         alone = functools.partial(run_script, sandbox.by_groups_alone())
         engine.limit_prober = LimitProber(prober.run, root, engine.isolation.enforced, alone)

@@ -139,6 +139,10 @@ class PlainProcess:
         """No control group keeps any limit."""
         return {}
 
+    def notes(self) -> tuple[str, ...]:
+        """Nobody sees what the code does in the network."""
+        return ()
+
     def forget(self) -> None:
         """Nothing listens in the event loop."""
 

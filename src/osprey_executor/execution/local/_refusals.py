@@ -81,6 +81,12 @@ def _causes(number: int, what: str, python: str) -> Iterator[str]:
     if what.startswith("exec "):
         yield from _exec_causes(number, what.removeprefix("exec ").partition(":")[0])
         return
+    if what.startswith("listen on "):
+        yield (
+            f"execution.network has an endpoint at {what.removeprefix('listen on ')}, which this kernel gives no jail; "
+            "an IPv6 address needs IPv6 (sysctl net.ipv6.conf.all.disable_ipv6): remove it from the list"
+        )
+        return
     if number == errno.ENOSYS and what.startswith(("mount_setattr", "open_tree", "move_mount", "close_range")):
         yield (
             f"the kernel {os.uname().release} lacks {what.split()[0]}; the jail needs Linux 5.12 or newer, or a "

@@ -124,7 +124,7 @@ class Run:
             figures=tuple(figures.paths),
             artifacts=tuple(collected.paths),
             error=judgement.error,
-            notes=(*report.problems, *collected.notes, *figures.notes),
+            notes=(*report.problems, *running.notes(), *collected.notes, *figures.notes),
             partial=judgement.partial or collected.partial,
             usage=Usage(wall_seconds=wall, cpu_seconds=ending.cpu_seconds, max_memory=ending.max_memory),
             isolation=self.isolation.model_copy(update={"enforced": enforced(self.sandbox.enforced, running.held)}),

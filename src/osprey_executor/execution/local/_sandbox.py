@@ -98,6 +98,10 @@ class Running(Protocol):
         """Return a descriptor of the working folder, or None if there never was one. It belongs to this object."""
         ...
 
+    def notes(self) -> tuple[str, ...]:
+        """Return what a reader of the record should know of the run's network; after `ended`."""
+        ...
+
     def forget(self) -> None:
         """Stop listening; in the event loop's thread, after `ended`."""
         ...

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from osprey_executor.errors import EngineUnavailableError
+from osprey_executor.execution.local import _network_calls as network
 from osprey_executor.execution.local._syscalls import (
     ALLOWED,
     FAKED,
@@ -146,7 +147,29 @@ def _guards(seccomp: Any) -> bytes:
         rules.add_rule(
             seccomp.ERRNO(errno.EAFNOSUPPORT), "socket", seccomp.Arg(0, seccomp.MASKED_EQ, _LOW_32, int(family))
         )
+    _guard_network(seccomp, rules)
     return _export(rules)
+
+
+def _guard_network(seccomp: Any, rules: Any) -> None:
+    refused = seccomp.ERRNO(errno.EPERM)
+    # As if this kernel had no such sockets: that it is the filter who refuses can be told from a lack of power.
+    unknown = seccomp.ERRNO(errno.ESOCKTNOSUPPORT)
+    for family in (socket.AF_INET, socket.AF_INET6):
+        for kind in network.REFUSED_TYPES:
+            what = seccomp.Arg(1, seccomp.MASKED_EQ, network.TYPE_MASK, int(kind))
+            _rule(seccomp, rules, unknown, "socket", seccomp.Arg(0, seccomp.MASKED_EQ, _LOW_32, int(family)), what)
+    for mask, request in (*((_LOW_32, request) for request in network.REFUSED_REQUESTS), *network.REFUSED_BLOCKS):
+        _rule(seccomp, rules, refused, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, mask, request))
+    options: list[tuple[int, Any]] = [
+        (socket.IPPROTO_IP, seccomp.Arg(2, seccomp.GE, network.NETFILTER)),
+        (socket.IPPROTO_IPV6, seccomp.Arg(2, seccomp.GE, network.NETFILTER_IPV6_REST)),
+    ]
+    exact = (seccomp.Arg(2, seccomp.MASKED_EQ, _LOW_32, option) for option in network.NETFILTER_IPV6)
+    options += [(socket.IPPROTO_IPV6, option) for option in exact]
+    for name in ("setsockopt", "getsockopt"):
+        for level, option in options:
+            _rule(seccomp, rules, refused, name, seccomp.Arg(1, seccomp.MASKED_EQ, _LOW_32, int(level)), option)
 
 
 def _restricted_guards(seccomp: Any) -> bytes:

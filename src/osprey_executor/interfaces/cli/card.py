@@ -169,8 +169,10 @@ def _facts(card: ApprovalCard) -> RenderableType:
     rows.add_column(overflow="fold")
     rows.add_row("Machine", _machine(card.control_system))
     proven = card.isolation.proven
-    isolation = Text(one_line(str(card.isolation), 120), style="green" if proven else "bold red")
-    rows.add_row("Isolation", isolation)
+    isolation = card.isolation.model_copy(update={"network": ()})
+    rows.add_row("Isolation", Text(one_line(str(isolation), 120), style="green" if proven else "bold red"))
+    for number, endpoint in enumerate(card.isolation.network):
+        rows.add_row("" if number else "Network", Text(f"open to {one_line(endpoint, 300)}", style="bold red"))
     effects = ", ".join(sorted(effect.replace("_", " ") for effect in card.effects)) or "none found"
     rows.add_row("Effects", Text(effects))
     for name, digest in list(card.inputs.items())[:_MOST_INPUTS]:

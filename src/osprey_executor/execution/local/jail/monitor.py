@@ -10,7 +10,7 @@ import _socket
 import os
 import select
 
-from . import kernel, network, rights, root, tree
+from . import kernel, listening, network, rights, root, tree
 from .confine import become_code, change_user
 
 TYPE_CHECKING = False
@@ -115,6 +115,7 @@ def _be_alone() -> None:
 def _settle_namespaces(spec: JailSpec) -> None:
     if spec["namespaces"] & kernel.CLONE_NEWNET:
         network.raise_loopback()
+        listening.hand_out(spec["control"], spec["listen"])
     if spec["namespaces"] & kernel.CLONE_NEWUTS:
         _socket.sethostname("sandbox")
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
         monitor_id: int
         namespaces: int
         """CLONE_NEW* flags beside user and pid."""
+        listen: list[tuple[str, int]]
+        """(IP address, port) in the jail whose listening sockets the service gets."""
         binds: list[tuple[str, str]]
         """(source, target): read-only, no set-uid, no devices; parents before children."""
         devices: list[str]

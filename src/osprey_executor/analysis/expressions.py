@@ -6,7 +6,8 @@ import ast
 import builtins
 
 from osprey_executor.analysis import boxes, functions, texts
-from osprey_executor.analysis.literals import comprehension, dict_comprehension, dictionary, sequence, slice_of
+from osprey_executor.analysis.comprehensions import comprehension, dict_comprehension
+from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
 from osprey_executor.analysis.values import (

@@ -119,9 +119,13 @@ class Machine:
 
     def eval(self, node: ast.expr) -> Value:
         """Return the value of an expression; a write function among it is noted as taken."""
-        value = self.peek(node)
+        self.budget -= 1
+        if self.budget < 0:
+            raise OverBudget
+        handler = self.semantics.expressions.get(type(node))
+        value = handler(self, node) if handler else UNKNOWN
         for atom in value:
-            if isinstance(atom, Ref) and not atom.made:
+            if type(atom) is Ref and not atom.made:
                 rule = self.catalogue.rule(atom.path)
                 if rule and rule.effect is Effect.CONTROL_WRITE:
                     self.take(node, atom)

@@ -191,7 +191,7 @@ def test_what_cannot_be_resolved_asks(code: str):
 @pytest.mark.parametrize(
     ("code", "effect"),
     [
-        ("import os\nos.remove('x')", Effect.FILE_WRITE),
+        ("import os\nos.remove('x')", Effect.FILE_DELETE),
         ("open('x', 'w').write('y')", Effect.FILE_WRITE),
         ("from pathlib import Path\nPath('x').write_text('y')", Effect.FILE_WRITE),
         ("import subprocess\nsubprocess.run(['ls'])", Effect.PROCESS),

@@ -66,7 +66,13 @@ def call(m: Machine, node: ast.AST, callee: Value, given: Arguments) -> Value:
     """Return what calling `callee` gives, and note what it does."""
     if len(callee) == 1:
         return _call(m, node, callee[0], given)
-    return joined([_call(m, node, atom, given) for atom in callee]) if callee else UNKNOWN
+    if not callee:
+        return UNKNOWN
+    before, m.doubt = m.doubt, True
+    try:
+        return joined([_call(m, node, atom, given) for atom in callee])
+    finally:
+        m.doubt = before
 
 
 def _call(m: Machine, node: ast.AST, atom: Atom, given: Arguments) -> Value:
@@ -136,7 +142,7 @@ def let_go(m: Machine, node: ast.AST, atom: Atom) -> None:
 
 def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     path = ref.path
-    model = m.semantics.models.get(path)
+    model = m.model(path)
     if model is not None:
         made = model(m, node, replace(given, made_with=ref.channels) if ref.channels else given)
         if made is not None:

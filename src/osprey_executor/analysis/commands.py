@@ -113,6 +113,8 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
             _written(m, node, rule, channels)
         else:
             m.find(node, rule.id, rule.effect, rule.about(), rule.severity, ask=rule.ask)
+            if rule.effect is not Effect.CONTROL_READ:
+                m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
         return
     if HOLE in first:
         _unknown(m, node, "starts a program that is only known when the code runs")
@@ -315,36 +317,11 @@ def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 MODELS: dict[str, Model] = {
-    **dict.fromkeys(
-        (
-            "subprocess.run",
-            "subprocess.call",
-            "subprocess.check_call",
-            "subprocess.check_output",
-            "subprocess.Popen",
-            "subprocess.getoutput",
-            "subprocess.getstatusoutput",
-            "os.system",
-            "os.popen",
-            "asyncio.create_subprocess_shell",
-            "pty.spawn",
-            "commands.getoutput",
-            "pexpect.spawn",
-            "pexpect.run",
-            "popen2.popen2",
-            "IPython.get_ipython.system",
-            "builtins.get_ipython.system",
-        ),
-        _subprocess,
-    ),
-    **dict.fromkeys(("asyncio.create_subprocess_exec", "asyncio.subprocess.create_subprocess_exec"), _spread(0)),
-    "asyncio.subprocess.create_subprocess_shell": _subprocess,
-    **dict.fromkeys(("os.execl", "os.execlp", "os.execle", "os.execlpe"), _spread(0)),
-    **dict.fromkeys(("os.spawnl", "os.spawnlp", "os.spawnle", "os.spawnlpe"), _spread(1)),
-    **dict.fromkeys(
-        ("os.execv", "os.execvp", "os.execve", "os.execvpe", "os.posix_spawn", "os.posix_spawnp"), _listed(0)
-    ),
-    **dict.fromkeys(("os.spawnv", "os.spawnvp", "os.spawnve", "os.spawnvpe"), _listed(1)),
+    "command": _subprocess,
+    "command-words": _spread(0),
+    "command-words-after-mode": _spread(1),
+    "command-list": _listed(0),
+    "command-list-after-mode": _listed(1),
     "subprocess.Popen.communicate": _sent,
     "subprocess.Popen.stdin.write": _sent,
 }

@@ -144,5 +144,5 @@ def _same_for_all(m: Machine, node: ast.AST, target: ast.expr, elt: ast.expr, ea
 
 def _takes_all(m: Machine, callee: Atom) -> bool:
     if isinstance(callee, Ref):
-        return callee.path not in m.semantics.models and not callee.path.endswith("?")
+        return m.model(callee.path) is None and not callee.path.endswith("?")
     return isinstance(callee, Func | Unknown) or (isinstance(callee, Method) and isinstance(callee.owner, Box))

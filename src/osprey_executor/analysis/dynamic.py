@@ -189,33 +189,15 @@ def _as_value(m: Machine, node: ast.AST, data: object, place: tuple[object, ...]
 
 
 MODELS: dict[str, Model] = {
-    "builtins.exec": _exec,
-    "builtins.eval": _eval,
-    "builtins.compile": _compile,
-    "types.FunctionType": _function_type,
-    "types.LambdaType": _function_type,
+    "exec": _exec,
+    "eval": _eval,
+    "compile": _compile,
+    "code-object": _function_type,
+    "code-text": _text_code("a function of the standard library"),
     "string.Template": _template,
     "string.Template.substitute": _substituted,
     "string.Template.safe_substitute": _substituted,
     "codecs.decode": _codecs_decode,
     "json.loads": _json,
     **{path: _decoder(path) for path in texts.DECODERS},
-    **{
-        path: _text_code(path)
-        for path in (
-            "timeit.timeit",
-            "timeit.repeat",
-            "timeit.Timer",
-            "cProfile.run",
-            "cProfile.runctx",
-            "profile.run",
-            "pdb.run",
-            "pdb.runeval",
-            "trace.Trace.run",
-            "code.InteractiveInterpreter.runsource",
-            "code.InteractiveConsole.push",
-            "code.InteractiveInterpreter.runcode",
-            "doctest.run_docstring_examples",
-        )
-    },
 }

@@ -47,7 +47,7 @@ def name(m: Machine, node: ast.Name) -> Value:
     for star in m.stars:
         path = f"{star}.{node.id}"
         path = m.catalogue.aliases.get(path, path)
-        if m.catalogue.rule(path) or path in m.catalogue.classes or path in m.semantics.models:
+        if m.catalogue.rule(path) or path in m.catalogue.classes or m.model(path):
             return (Ref(path),)
     bare = m.catalogue.bare.get(node.id)
     return (Ref(bare),) if bare else UNKNOWN
@@ -247,7 +247,7 @@ def lambda_(m: Machine, node: ast.Lambda) -> Value:
 
 def walrus(m: Machine, node: ast.NamedExpr) -> Value:
     value = m.eval(node.value)
-    m.bind(node.target.id, value)
+    m.bind(node.target.id, value, node.target, node.value)
     return value
 
 

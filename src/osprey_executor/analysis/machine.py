@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from osprey_executor.analysis.catalogue import Catalogue, Rule
-from osprey_executor.analysis.scopes import Scope
+from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
@@ -22,7 +22,8 @@ from osprey_executor.analysis.values import (
     Value,
     holes,
 )
-from osprey_executor.models import Effect, Finding, Severity, WriteTarget
+from osprey_executor.analysis.ways import way_to
+from osprey_executor.models import Confidence, Effect, Finding, Severity, WriteTarget
 
 _MOST_FOUND = 2000
 
@@ -106,6 +107,9 @@ class Machine:
         self.found: dict[tuple[str, int, int], Finding] = {}
         self.targets: dict[tuple[str | None, int, str | None], WriteTarget] = {}
         self.taken: dict[tuple[int, int], str] = {}
+        self.doubt = False
+        """Whether what is called is one of several things."""
+        self.dropped = False
         self.asking: dict[tuple[bool, int], str] = {}
         """Why a person should be asked: by whether it is a write, and by line."""
 
@@ -142,18 +146,26 @@ class Machine:
             if handler:
                 handler(self, node)
 
+    def model(self, path: str) -> Model | None:
+        """Return the model that tells what calling `path` does, by its path or by the catalogue's word."""
+        models = self.semantics.models
+        return models.get(path) or models.get(self.catalogue.models.get(path, ""))
+
     def call(self, node: ast.AST, callee: Value, given: Arguments) -> Value:
         """Return what calling `callee` gives, and note what it does."""
         return self.semantics.caller(self, node, callee, given)
 
-    def bind(self, name: str, value: Value) -> None:
-        """Bind a name where the running body would."""
+    def bind(self, name: str, value: Value, node: ast.AST | None = None, source: ast.expr | None = None) -> None:
+        """Bind a name where the running body would; `node` and `source` tell where and by what."""
         scope = self.scope
         if name in scope.globals:
             scope = self.module
         elif name in scope.nonlocals:
             scope = self._owner(name) or scope
-        scope.bind(name, value or UNKNOWN, self._changed)
+        place = None
+        if node is not None:
+            place = Place(node, source, self.scope if scope is not self.scope else None)
+        scope.bind(name, value or UNKNOWN, self._changed, place)
 
     def _owner(self, name: str) -> Scope | None:
         scope = self.scope.outer
@@ -211,14 +223,22 @@ class Machine:
         severity: Severity = Severity.INFO,
         *,
         ask: bool = False,
+        confidence: Confidence | None = None,
     ) -> None:
         """Note a finding at `node`; with `ask`, a person should be asked."""
         line, column, end, end_column = self.where(node)
         if ask:
             self.ask(line, effect, message)
         key = (rule, line, column)
-        if key in self.found or len(self.found) >= _MOST_FOUND:
+        if key in self.found:
             return
+        if len(self.found) >= _MOST_FOUND:
+            # What asks is never dropped for what merely informs.
+            if not ask or self.dropped:
+                return
+            self.dropped = True
+        if confidence is None:
+            confidence = Confidence.POSSIBLE if effect is Effect.OPAQUE else Confidence.CERTAIN
         if self.place is not None:
             message = f"in text that is run as code: {message}"
         self.found[key] = Finding(
@@ -230,6 +250,8 @@ class Machine:
             severity=severity,
             effect=effect,
             message=message,
+            confidence=confidence,
+            way=way_to(node, self.scope) if self.place is None and (ask or severity is not Severity.INFO) else (),
         )
 
     def ask(self, line: int, effect: Effect | None, message: str) -> None:
@@ -249,7 +271,11 @@ class Machine:
             message = rule.about(known if len(known) == len(channels) else ())
         else:
             message = rule.about()
-        self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask)
+        sure = not (given is None or self.doubt or "?" in ref.path or rule.likely)
+        confidence = (
+            Confidence.CERTAIN if sure and rule.effect is not Effect.OPAQUE else None if sure else Confidence.LIKELY
+        )
+        self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask, confidence=confidence)
 
     def write(self, channel: str | None, value: str | None, line: int) -> None:
         """Note a channel that would be written."""

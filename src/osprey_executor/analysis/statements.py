@@ -61,7 +61,7 @@ def _ways(m: Machine, bodies: Sequence[Sequence[ast.stmt]], *, complete: bool) -
     m.scope.merge(ways, complete=complete)
 
 
-def _loop(m: Machine, start: list[tuple[ast.expr, Value]], body: Sequence[ast.stmt], node: ast.AST) -> None:
+def _loop(m: Machine, start: list[tuple[ast.expr, Value, ast.expr]], body: Sequence[ast.stmt], node: ast.AST) -> None:
     scope = m.scope
     m.loop_depth += 1
     deep = m.loop_depth > _DEEP_LOOP
@@ -71,8 +71,8 @@ def _loop(m: Machine, start: list[tuple[ast.expr, Value]], body: Sequence[ast.st
             scope.first_reads.clear()
             scope.begin()
             try:
-                for target, value in start:
-                    assign(m, target, value, node)
+                for target, value, source in start:
+                    assign(m, target, value, node, source)
                 m.run(body)
             finally:
                 journal = scope.end()
@@ -101,7 +101,7 @@ def _loop(m: Machine, start: list[tuple[ast.expr, Value]], body: Sequence[ast.st
 
 def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     items = m.eval(node.iter)
-    _loop(m, [(node.target, contents(items) or UNKNOWN)], node.body, node)
+    _loop(m, [(node.target, contents(items) or UNKNOWN, node.iter)], node.body, node)
     m.run(node.orelse)
 
 
@@ -115,7 +115,7 @@ def with_(m: Machine, node: ast.With | ast.AsyncWith) -> None:
     for item in node.items:
         value = m.eval(item.context_expr)
         if item.optional_vars is not None:
-            assign(m, item.optional_vars, _entered(m, item.context_expr, value), node)
+            assign(m, item.optional_vars, _entered(m, item.context_expr, value), node, item.context_expr)
         else:
             _entered(m, item.context_expr, value)
     m.run(node.body)
@@ -170,14 +170,14 @@ def define(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
             made = m.call(decorator, m.peek(decorator), Arguments((value,)))
             functions_only = tuple(atom for atom in made if isinstance(atom, Func | Bound | Obj))
             value = join(functions_only or value, value) if made else value
-    m.bind(name, value)
+    m.bind(name, value, node)
 
 
 def class_(m: Machine, node: ast.ClassDef) -> None:
     value: Value = (functions.define_class(m, node),)
     for decorator in reversed(node.decorator_list):
         m.call(decorator, m.peek(decorator), Arguments((value,)))
-    m.bind(node.name, value)
+    m.bind(node.name, value, node)
 
 
 def return_(m: Machine, node: ast.Return) -> None:

@@ -277,6 +277,28 @@ def _environment(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return (Pattern(HOLE),)
 
 
+def _loaded_unless_told(keyword: str, safe: object) -> Model:
+    """A loader that is safe by default and unsafe with `keyword=False`, or only that way in old releases."""
+
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        told = given.get(keyword)
+        if told is not None and all(isinstance(atom, Const) and atom.value is safe for atom in told):
+            return UNKNOWN
+        return _loaded(m, node, given)
+
+    return model
+
+
+def _loaded_if_told(keyword: str) -> Model:
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        told = given.get(keyword)
+        if not told or all(isinstance(atom, Const) and not atom.value for atom in told):
+            return UNKNOWN
+        return _loaded(m, node, given)
+
+    return model
+
+
 _THREAD = _starts(("target", 1), "args", 3)
 MODELS: dict[str, Model] = {
     "threading.Thread": _THREAD,
@@ -311,8 +333,6 @@ MODELS: dict[str, Model] = {
         _executor_map,
     ),
     "functools.reduce": _reduce,
-    "builtins.open": _open,
-    "io.open": _open,
     "io.TextIOWrapper.write": _wrote,
     "io.TextIOWrapper.writelines": _wrote,
     "io.TextIOWrapper.read": _read_back,
@@ -323,49 +343,16 @@ MODELS: dict[str, Model] = {
     "pathlib.Path.write_bytes": _wrote_path,
     "pathlib.Path.read_text": _read_back,
     "os.path.join": _joined_path,
-    "os.getenv": _environment,
-    "os.environ.get": _environment,
-    **dict.fromkeys(("pickle.dump", "joblib.dump", "dill.dump", "cloudpickle.dump"), _dumped),
     **dict.fromkeys(("pickle.dumps", "dill.dumps", "cloudpickle.dumps", "marshal.dumps"), _dumped_text),
-    **dict.fromkeys(
-        (
-            "pickle.loads",
-            "pickle.load",
-            "pickle.Unpickler",
-            "_pickle.loads",
-            "dill.loads",
-            "dill.load",
-            "cloudpickle.loads",
-            "cloudpickle.load",
-            "joblib.load",
-            "marshal.loads",
-            "marshal.load",
-            "shelve.open",
-            "pandas.read_pickle",
-            "jsonpickle.decode",
-        ),
-        _loaded,
-    ),
-    **dict.fromkeys(
-        ("yaml.unsafe_load", "yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load_all"), _yaml
-    ),
-    **dict.fromkeys(
-        (
-            "ctypes.CDLL",
-            "ctypes.PyDLL",
-            "ctypes.WinDLL",
-            "ctypes.cdll.LoadLibrary",
-            "cffi.FFI.dlopen",
-            "cffi.FFI.verify",
-            "ctypes.pydll.LoadLibrary",
-            "numpy.ctypeslib.load_library",
-        ),
-        _library,
-    ),
     **dict.fromkeys(("sys.path.insert", "sys.path.append", "sys.path.extend", "site.addsitedir"), _path_changed),
-    **dict.fromkeys(("runpy.run_path", "runpy.run_module"), _run_path),
-    **dict.fromkeys(
-        ("pandas.eval", "pandas.?.eval", "pandas.?.query", "pandas.DataFrame.eval", "pandas.DataFrame.query"),
-        _frame_text,
-    ),
+    "open": _open,
+    "unpickle": _loaded,
+    "pickle-to-file": _dumped,
+    "yaml": _yaml,
+    "native-library": _library,
+    "torch-load": _loaded_unless_told("weights_only", True),
+    "numpy-load": _loaded_if_told("allow_pickle"),
+    "code-file": _run_path,
+    "frame-text": _frame_text,
+    "environment": _environment,
 }

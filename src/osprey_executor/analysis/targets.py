@@ -26,14 +26,14 @@ from osprey_executor.models import Effect, Severity
 def assign(m: Machine, target: ast.expr, value: Value, node: ast.AST, source: ast.expr | None = None) -> None:
     """Assign `value` to `target`; `source`: where the value stands in the program."""
     if isinstance(target, ast.Name):
-        m.bind(target.id, value)
+        m.bind(target.id, value, target, source)
     elif isinstance(target, ast.Tuple | ast.List):
         _unpack(m, target.elts, value, node, source)
     elif isinstance(target, ast.Starred):
         box = m.made.setdefault(("star", id(target)), Box())
         assert isinstance(box, Box)
         boxes.add(m, box, value)
-        assign(m, target.value, (box,), node)
+        assign(m, target.value, (box,), node, source)
     elif isinstance(target, ast.Attribute):
         set_attribute(m, target, m.peek(target.value), target.attr, value, source)
     elif isinstance(target, ast.Subscript):
@@ -51,12 +51,12 @@ def _unpack(m: Machine, targets: list[ast.expr], value: Value, node: ast.AST, so
                 if isinstance(atom, Box):
                     there = atom.items.get(place, ())
                     held += tuple(one for one in (*there, *atom.rest) if one not in held)
-            of = source.elts[place] if isinstance(source, ast.Tuple) and len(source.elts) == len(targets) else None
+            of = source.elts[place] if isinstance(source, ast.Tuple) and len(source.elts) == len(targets) else source
             assign(m, target, held or UNKNOWN, node, of)
         return
     each = contents(value) or UNKNOWN
     for target in targets:
-        assign(m, target, each, node)
+        assign(m, target, each, node, source)
 
 
 def set_attribute(

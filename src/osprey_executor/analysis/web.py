@@ -38,11 +38,12 @@ def _changing(name: str) -> Model:
     return model
 
 
+def _urlopen(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    method = "post" if given.get(1, "data") is not None else "get"
+    return _changing(method)(m, node, given)
+
+
 MODELS: dict[str, Model] = {
-    f"{library}.{name}": _changing(name)
-    for library in (
-        *("requests", "requests.Session", "requests.?", "httpx", "httpx.Client", "httpx.AsyncClient"),
-        *("aiohttp.ClientSession", "aiohttp.?"),
-    )
-    for name in (*sorted(_CHANGING), "request")
+    **{f"web-{name}": _changing(name) for name in (*sorted(_CHANGING), "request")},
+    "web-urlopen": _urlopen,
 }

@@ -1,6 +1,16 @@
 """The data on its way through the rooms: frozen, typed, nothing of ours above it."""
 
-from osprey_executor.models.analysis import AnalysisReport, Effect, Finding, Severity, Verdict, WriteTarget
+from osprey_executor.models.analysis import (
+    AnalysisReport,
+    Confidence,
+    Effect,
+    Finding,
+    FindingKind,
+    Severity,
+    Step,
+    Verdict,
+    WriteTarget,
+)
 from osprey_executor.models.approval import (
     ApprovalCard,
     Approve,
@@ -36,6 +46,7 @@ __all__ = [
     "ApprovalCard",
     "Approve",
     "Attempt",
+    "Confidence",
     "ControlSession",
     "ControlSystemReport",
     "Decision",
@@ -44,6 +55,7 @@ __all__ = [
     "Effect",
     "ErrorReport",
     "Finding",
+    "FindingKind",
     "Grant",
     "IsolationReport",
     "Limits",
@@ -61,6 +73,7 @@ __all__ = [
     "Severity",
     "Size",
     "Stage",
+    "Step",
     "Timings",
     "Usage",
     "Verdict",

@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 from typing import cast
 
-from osprey_executor.analysis import boxes, functions, texts
+from osprey_executor.analysis import boxes, functions, resources, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
 from osprey_executor.analysis.lookups import computed_name, from_namespace
 from osprey_executor.analysis.machine import Arguments, Machine
@@ -142,6 +142,8 @@ def let_go(m: Machine, node: ast.AST, atom: Atom) -> None:
 
 def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     path = ref.path
+    if given.args:
+        resources.check_size(m, node, path, given.args)
     model = m.model(path)
     if model is not None:
         made = model(m, node, replace(given, made_with=ref.channels) if ref.channels else given)
@@ -158,6 +160,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     rule = catalogue.rule(path)
     if rule is not None:
         m.apply(node, rule, ref, given)
+        if path in catalogue.signatures:
+            _check_arguments(m, node, path, given)
     root, _, rest = path.partition(".")
     if root == "builtins":
         return _builtin(m, node, rest, ref, given, known=rule is not None)
@@ -196,6 +200,23 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         return (Ref(path, True, channels[:64]),)
     things = tuple(atom for value in given.everything() for atom in held(value) if isinstance(atom, Func | Obj))
     return (Ref(f"{root}.?", True, channels[:64]), *things)
+
+
+def _check_arguments(m: Machine, node: ast.AST, path: str, given: Arguments) -> None:
+    names = m.catalogue.signatures[path]
+    plain = [name.rstrip("?") for name in names]
+    short = path.rpartition(".")[2]
+    wrong = sorted(set(given.keywords) - set(plain))
+    missing = [name for name in names[len(given.args) :] if name[-1] != "?" and name not in given.keywords]
+    if wrong:
+        told = f"{short} has no argument {wrong[0]}: it is {short}({', '.join(plain)})"
+    elif len(given.args) > len(names):
+        told = f"{short} takes {len(names)} arguments, not {len(given.args)}: it is {short}({', '.join(plain)})"
+    elif missing and given.complete:
+        told = f"{short} lacks the argument {missing[0]}: it is {short}({', '.join(plain)})"
+    else:
+        return
+    m.flaw(node, "quality/runtime-argument", told)
 
 
 def _named(channel: object, ref: Ref, given: Arguments) -> Value:

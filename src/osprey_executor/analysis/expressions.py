@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 import builtins
 
-from osprey_executor.analysis import boxes, functions, texts
+from osprey_executor.analysis import boxes, functions, resources, texts
 from osprey_executor.analysis.comprehensions import comprehension, dict_comprehension
 from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
+from osprey_executor.analysis.places import is_sensitive
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
@@ -28,8 +29,10 @@ from osprey_executor.analysis.values import (
     join,
     joined,
     only_const,
+    spelling,
 )
-from osprey_executor.models import Effect, Severity
+from osprey_executor.models import Confidence, Effect, Severity
+from osprey_executor.text import one_line
 
 _BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__", "__builtins__"}
 
@@ -104,10 +107,15 @@ def arguments(m: Machine, node: ast.Call) -> Arguments:
                 complete = False
         else:
             nodes[len(args)] = arg
-            args.append(m.eval(arg))
+            value = m.eval(arg)
+            args.append(value)
+            if m.sensitive:
+                look_for_secrets(m, arg, value)
     keywords: dict[str, Value] = {}
     for keyword in node.keywords:
         value = m.eval(keyword.value)
+        if m.sensitive:
+            look_for_secrets(m, keyword.value, value)
         if keyword.arg is not None:
             keywords[keyword.arg] = value
             nodes[keyword.arg] = keyword.value
@@ -119,6 +127,25 @@ def arguments(m: Machine, node: ast.Call) -> Arguments:
             else:
                 complete = False
     return Arguments(tuple(args), keywords, nodes, complete)
+
+
+def look_for_secrets(m: Machine, node: ast.expr, value: Value) -> None:
+    """Note that the name of a file of secrets is handed to a call."""
+    for atom in value:
+        inside = atom.items.values() if isinstance(atom, Box) and len(atom.items) < 50 else ((atom,),)
+        for one in (one for held in inside for one in held):
+            name = spelling(one) if is_text(one) else ""
+            if name and is_sensitive(name):
+                shown = one_line(name.replace(HOLE, "*"), 80)
+                m.find(
+                    node,
+                    "secret/file",
+                    Effect.SECRET,
+                    f"names {shown}, where keys, passwords, accounts or raw memory lie",
+                    Severity.WARNING,
+                    confidence=Confidence.LIKELY,
+                )
+                return
 
 
 def subscript(m: Machine, node: ast.Subscript) -> Value:
@@ -158,6 +185,8 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
             else:
                 boxes.add(m, box, join(contents(first), contents(second)))
             return (box,)
+    if isinstance(operator, ast.Mult):
+        resources.check_product(m, node, first, second)
     if isinstance(operator, ast.Mult) and any(isinstance(atom, Box) for atom in (*first, *second)):
         return tuple(atom for atom in (*first, *second) if isinstance(atom, Box))
     if isinstance(operator, ast.Div) and any(isinstance(a, Ref) and a.path.startswith("pathlib.") for a in first):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from osprey_executor.analysis import functions, texts
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.values import (
+    HOLE,
     UNKNOWN,
     Atom,
     Bound,
@@ -27,8 +29,10 @@ from osprey_executor.analysis.values import (
     only_const,
 )
 from osprey_executor.models import Effect, Severity
+from osprey_executor.text import one_line
 
 _LONG_PATH = 7
+_SECRET_WORDS = re.compile(r"(?i)key|token|secret|passw|credential|auth|cookie|session")
 
 
 _LOOKED_AT = frozenset(("__doc__", "__name__", "__module__", "__qualname__", "__version__", "__file__"))
@@ -95,6 +99,9 @@ def item_of(m: Machine, node: ast.AST, owner: Value, key: Value) -> Value:
             found.append(from_namespace(m, node, atom, key))
         elif isinstance(atom, Ref) and atom.path == "builtins":
             found.append(from_namespace(m, node, Namespace("builtins"), key))
+        elif isinstance(atom, Ref) and atom.path == "os.environ":
+            found_secret(m, node, str(exact.value) if exact else "")
+            found.append((Pattern(HOLE),))
         elif isinstance(atom, Ref) and atom.made:
             texts_of = tuple(one for one in key if is_text(one)) or atom.channels
             found.append((Ref(atom.path, True, texts_of),))
@@ -104,6 +111,18 @@ def item_of(m: Machine, node: ast.AST, owner: Value, key: Value) -> Value:
         else:
             found.append((atom,) if isinstance(atom, Ref | Func | Obj) else UNKNOWN)
     return joined(found) if found else UNKNOWN
+
+
+def found_secret(m: Machine, node: ast.AST, name: str) -> None:
+    """Note that a variable of the environment is read; its name tells whether it is a secret."""
+    telling = not name or _SECRET_WORDS.search(name)
+    m.find(
+        node,
+        "secret/environment",
+        Effect.SECRET,
+        f"reads the environment variable {one_line(name, 60)}" if name else "reads a variable of the environment",
+        Severity.WARNING if telling else Severity.INFO,
+    )
 
 
 def _item(box: Box, exact: Const | None) -> Value:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from osprey_executor.analysis.catalogue import Catalogue, Rule
+from osprey_executor.analysis.places import SENSITIVE
 from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
     HOLE,
@@ -23,7 +24,7 @@ from osprey_executor.analysis.values import (
     holes,
 )
 from osprey_executor.analysis.ways import way_to
-from osprey_executor.models import Confidence, Effect, Finding, Severity, WriteTarget
+from osprey_executor.models import Confidence, Effect, Finding, FindingKind, Severity, WriteTarget
 
 _MOST_FOUND = 2000
 
@@ -110,6 +111,9 @@ class Machine:
         self.doubt = False
         """Whether what is called is one of several things."""
         self.dropped = False
+        self.flaws: dict[tuple[str, int, int], Finding] = {}
+        self.sensitive = bool(SENSITIVE.search(source))
+        """Whether the name of a file of secrets stands anywhere in the source."""
         self.asking: dict[tuple[bool, int], str] = {}
         """Why a person should be asked: by whether it is a write, and by line."""
 
@@ -252,6 +256,23 @@ class Machine:
             message=message,
             confidence=confidence,
             way=way_to(node, self.scope) if self.place is None and (ask or severity is not Severity.INFO) else (),
+        )
+
+    def flaw(self, node: ast.AST, rule: str, message: str) -> None:
+        """Note a plain mistake, told only where the quality of a program is asked for."""
+        line, column, end, end_column = self.where(node)
+        self.flaws.setdefault(
+            (rule, line, column),
+            Finding(
+                rule=rule,
+                line=line,
+                column=column,
+                end_line=end,
+                end_column=end_column,
+                severity=Severity.ERROR,
+                message=message,
+                kind=FindingKind.QUALITY,
+            ),
         )
 
     def ask(self, line: int, effect: Effect | None, message: str) -> None:

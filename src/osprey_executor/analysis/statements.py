@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from osprey_executor.analysis import functions
+from osprey_executor.analysis import functions, resources
 from osprey_executor.analysis.expressions import operate
 from osprey_executor.analysis.imports import import_from, import_modules
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
@@ -101,12 +101,15 @@ def _loop(m: Machine, start: list[tuple[ast.expr, Value, ast.expr]], body: Seque
 
 def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     items = m.eval(node.iter)
+    resources.check_for(m, node)
     _loop(m, [(node.target, contents(items) or UNKNOWN, node.iter)], node.body, node)
     m.run(node.orelse)
 
 
 def while_(m: Machine, node: ast.While) -> None:
     m.eval(node.test)
+    if isinstance(node.test, ast.Constant):
+        resources.check_while(m, node)
     _loop(m, [], node.body, node)
     m.run(node.orelse)
 
@@ -155,6 +158,8 @@ def try_(m: Machine, node: ast.Try | ast.TryStar) -> None:
 
 def define(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     func = functions.function(m, node)
+    if func.runs == 0 and not node.decorator_list:
+        resources.check_recursion(m, node)
     value: Value = (func,)
     name = node.name
     for decorator in reversed(node.decorator_list):

@@ -8,7 +8,9 @@ import pickletools
 from osprey_executor.analysis import boxes, texts
 from osprey_executor.analysis.calls import call, let_go
 from osprey_executor.analysis.dynamic import run_text
+from osprey_executor.analysis.lookups import found_secret
 from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.places import is_outside
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
@@ -26,6 +28,7 @@ from osprey_executor.analysis.values import (
     spelling,
 )
 from osprey_executor.models import Effect, Severity
+from osprey_executor.text import one_line
 
 
 def _starts(target: tuple[int | str, ...], args: int | str | None, *more: int | str) -> Model:
@@ -95,6 +98,8 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
         for atom in path:
             if isinstance(atom, Const):
                 m.files.setdefault(str(atom.value), NOTHING)
+    else:
+        _reads(m, node, path)
     return (Ref("io.TextIOWrapper", True, path),)
 
 
@@ -106,6 +111,15 @@ def _path(value: Value) -> Value:
         else:
             found.append((atom,) if is_text(atom) else UNKNOWN)
     return joined(found) if found else UNKNOWN
+
+
+def _reads(m: Machine, node: ast.AST, path: Value) -> None:
+    for atom in path:
+        name = spelling(atom) if is_text(atom) else ""
+        if name and is_outside(name):
+            shown = one_line(name.replace(HOLE, "*"), 80)
+            m.find(node, "file/read-outside", Effect.FILE_READ, f"reads {shown}, outside the working folder")
+            return
 
 
 def _file_write(m: Machine, node: ast.AST, message: str) -> None:
@@ -129,6 +143,7 @@ def _wrote_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _read_back(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    _reads(m, node, given.made_with)
     found = [
         m.files[str(atom.value)] for atom in given.made_with if isinstance(atom, Const) and str(atom.value) in m.files
     ]
@@ -273,7 +288,8 @@ def _frame_text(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _environment(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    m.find(node, "secret/environment", None, "reads an environment variable")
+    name = only_const(given.get(0, "key", "varname") or UNKNOWN)
+    found_secret(m, node, str(name.value) if name is not None else "")
     return (Pattern(HOLE),)
 
 
@@ -336,6 +352,7 @@ MODELS: dict[str, Model] = {
     "io.TextIOWrapper.write": _wrote,
     "io.TextIOWrapper.writelines": _wrote,
     "io.TextIOWrapper.read": _read_back,
+    "pathlib.Path.read_bytes": _read_back,
     "pathlib.Path": _path_made,
     "pathlib.PurePath": _path_made,
     "pathlib.Path.open": _path_open,

@@ -1,0 +1,27 @@
+"""Files by their names: which hold secrets, and which lie outside the working folder."""
+
+from __future__ import annotations
+
+import re
+
+SENSITIVE = re.compile(
+    r"/etc/(shadow|gshadow|passwd|sudoers|ssh/|ssl/private|krb5|group\b|crontab|cron\.)|/proc/(self|\d+|\*|\{[^}]*\}|%[sd])/(environ|mem|maps)"
+    r"|/var/(log/auth|spool/cron|lib/(docker|postgresql|mysql))|/root\b|/dev/(k?mem|sd[a-z]|nvme|port\b)|/boot/"
+    r"|\.(ssh|gnupg|aws|azure|kube|docker|netrc|pgpass|npmrc|pypirc|git-credentials|bash_history|zsh_history|env)(?![\w.])"
+    r"|\.config/gcloud|\bid_(rsa|dsa|ecdsa|ed25519)\b|authorized_keys|known_hosts|\bkeytab\b|\.(pem|p12|pfx|keytab|kdbx)(?!\w)"
+    r"|(credentials?|secrets?|passwords?|passwd|api_?keys?|tokens?|private_?key)(\.[a-z]{2,5}\b|$|[\"'])|login\.keychain"
+    r"|(Login Data|cookies\.sqlite|logins\.json|key[34]\.db|Cookies)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What stands in the names of files of keys, passwords, accounts, and of the raw memory and disks of a computer."""
+_OUTSIDE = re.compile(r"(/(?!tmp/|dev/null|dev/shm)|~|[A-Za-z]:[\\/]|(\./)?\.\./)")
+
+
+def is_sensitive(name: str) -> bool:
+    """Return whether a file of this name is likely to hold what should not be told."""
+    return len(name) < 4000 and SENSITIVE.search(name) is not None
+
+
+def is_outside(name: str) -> bool:
+    """Return whether a name leads out of the working folder."""
+    return _OUTSIDE.match(name) is not None

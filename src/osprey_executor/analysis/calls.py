@@ -54,6 +54,8 @@ _LOOKERS = frozenset(
 )
 """Builtins that look at a thing and do not use it."""
 _LONG_PATH = 6
+_NATIVE = ("ctypes.pythonapi", "ctypes.cdll", "ctypes.windll")
+"""Whatever is called of these is native code."""
 _ACCESSORS = {
     "__getattribute__": "builtins.getattr",
     "__getattr__": "builtins.getattr",
@@ -148,6 +150,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     if model is not None:
         made = model(m, node, replace(given, made_with=ref.channels) if ref.channels else given)
         if made is not None:
+            if path in m.semantics.models and (rule := m.catalogue.rule(path)) and rule.effect:
+                m.apply(node, rule, ref, given)
             return made
     catalogue = m.catalogue
     owner, _, last = path.rpartition(".")
@@ -157,7 +161,11 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         return model(m, node, replace(given, args=((holder,), *given.args[-2:]), nodes={})) or UNKNOWN
     if last == "?" and not ref.made and catalogue.is_control(path):
         return computed_name(m, node, replace(ref, path=owner))
+    if last == "__get__":
+        return (replace(ref, path=owner),)
     rule = catalogue.rule(path)
+    if rule is None and owner in _NATIVE:
+        rule = catalogue.rule(owner)
     if rule is not None:
         m.apply(node, rule, ref, given)
         if path in catalogue.signatures:

@@ -116,7 +116,7 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
             if rule.effect is not Effect.CONTROL_READ:
                 m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
         return
-    if HOLE in first:
+    if HOLE in first or "$" in first:
         _unknown(m, node, "starts a program that is only known when the code runs")
     elif first in _SHELLS:
         _shell(m, node, first, words[1:])
@@ -309,6 +309,24 @@ def _listed(program: int) -> Model:
     return model
 
 
+def _split(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`shlex.split(text)`: the words of a command."""
+    box = m.made.setdefault(("words", id(node)), Box())
+    assert isinstance(box, Box)
+    known = [spelling(atom) for atom in given.get(0, "s") or UNKNOWN if is_text(atom)]
+    if len(known) != 1:
+        box.exact = False
+        box.rest = UNKNOWN
+        return (box,)
+    try:
+        words = shlex.split(known[0])
+    except ValueError:
+        words = known[0].split()
+    values: list[Value] = [(Pattern(word) if HOLE in word else Const(word),) for word in words[:500]]
+    boxes.fill(m, box, values)
+    return (box,)
+
+
 def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for atom in given.args[0] if given.args else NOTHING:
         if isinstance(atom, Const):
@@ -322,6 +340,7 @@ MODELS: dict[str, Model] = {
     "command-words-after-mode": _spread(1),
     "command-list": _listed(0),
     "command-list-after-mode": _listed(1),
+    "shlex.split": _split,
     "subprocess.Popen.communicate": _sent,
     "subprocess.Popen.stdin.write": _sent,
 }

@@ -47,11 +47,8 @@ def name(m: Machine, node: ast.Name) -> Value:
         return found
     if node.id in _BUILTINS:
         return (Ref("builtins" if node.id == "__builtins__" else f"builtins.{node.id}"),)
-    for star in m.stars:
-        path = f"{star}.{node.id}"
-        path = m.catalogue.aliases.get(path, path)
-        if m.catalogue.rule(path) or path in m.catalogue.classes or m.model(path):
-            return (Ref(path),)
+    if m.stars and (starred := m.from_star(node.id)):
+        return starred
     bare = m.catalogue.bare.get(node.id)
     return (Ref(bare),) if bare else UNKNOWN
 
@@ -149,7 +146,8 @@ def look_for_secrets(m: Machine, node: ast.expr, value: Value) -> None:
 
 
 def subscript(m: Machine, node: ast.Subscript) -> Value:
-    owner = m.eval(node.value)
+    # `os.environ[...]` uses one variable, not all of them.
+    owner = m.peek(node.value) if isinstance(node.value, ast.Attribute) else m.eval(node.value)
     if isinstance(node.slice, ast.Slice):
         return slice_of(m, node.slice, owner)
     return item_of(m, node, owner, m.eval(node.slice))
@@ -190,7 +188,7 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
     if isinstance(operator, ast.Mult) and any(isinstance(atom, Box) for atom in (*first, *second)):
         return tuple(atom for atom in (*first, *second) if isinstance(atom, Box))
     if isinstance(operator, ast.Div) and any(isinstance(a, Ref) and a.path.startswith("pathlib.") for a in first):
-        return _joined_paths(first, second)
+        return _joined_paths(m, node, first, second)
     one, two = only_const(first), only_const(second)
     if one is not None and two is not None:
         return texts.number(type(operator).__name__, one, two)
@@ -214,9 +212,12 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
     return UNKNOWN
 
 
-def _joined_paths(first: Value, second: Value) -> Value:
+def _joined_paths(m: Machine, node: ast.AST, first: Value, second: Value) -> Value:
     start = next((atom.channels for atom in first if isinstance(atom, Ref)), NOTHING)
-    return (Ref("pathlib.Path", True, texts.concat(texts.concat(start, (Const("/"),)), second)),)
+    made = texts.concat(texts.concat(start, (Const("/"),)), second)
+    if m.sensitive and isinstance(node, ast.expr):
+        look_for_secrets(m, node, made)
+    return (Ref("pathlib.Path", True, made),)
 
 
 def _percent_values(value: Value) -> list[Value] | None:

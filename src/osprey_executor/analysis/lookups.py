@@ -23,6 +23,7 @@ from osprey_executor.analysis.values import (
     Pattern,
     Ref,
     Value,
+    held,
     is_text,
     join,
     joined,
@@ -32,9 +33,12 @@ from osprey_executor.models import Effect, Severity
 from osprey_executor.text import one_line
 
 _LONG_PATH = 7
+_MOST_NAMES = 500
 _SECRET_WORDS = re.compile(r"(?i)key|token|secret|passw|credential|auth|cookie|session")
 
 
+_FRAME_NAMES = frozenset(("f_globals", "f_locals", "__globals__"))
+"""Attributes of frames and functions that hold the names of a program."""
 _LOOKED_AT = frozenset(("__doc__", "__name__", "__module__", "__qualname__", "__version__", "__file__"))
 
 
@@ -65,7 +69,7 @@ def _attribute(m: Machine, node: ast.AST, atom: Atom, attr: str) -> Value:
         case Bound():
             return (atom.func,) if attr == "__func__" else (atom.owner,) if attr == "__self__" else UNKNOWN
         case _:
-            return UNKNOWN
+            return (Namespace("__main__"),) if attr in _FRAME_NAMES else UNKNOWN
 
 
 def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
@@ -77,6 +81,8 @@ def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
         return (Ref(ref.path.rpartition(".")[0], bool(ref.channels), ref.channels),)
     if attr in _LOOKED_AT:
         return UNKNOWN
+    if attr in _FRAME_NAMES:
+        return (Namespace("__main__"),)
     path = f"{ref.path}.{attr}"
     path = m.catalogue.aliases.get(path, path)
     if path.count(".") > _LONG_PATH:
@@ -146,14 +152,17 @@ def from_namespace(m: Machine, node: ast.AST, space: Namespace, key: Value) -> V
     exact = only_const(key)
     if exact is not None and isinstance(exact.value, str):
         if space.path == "__main__":
-            return m.module.ever.get(exact.value, UNKNOWN)
+            return m.module.ever.get(exact.value) or m.from_star(exact.value) or UNKNOWN
         if not space.path:
             return (Ref(m.catalogue.aliases.get(exact.value, exact.value)),)
         return _of_library(m, Ref(space.path), exact.value)
     names = [atom.value for atom in key if isinstance(atom, Const) and isinstance(atom.value, str)]
     if names and len(names) == len(key) and space.path not in ("", "__main__"):
         return joined([_of_library(m, Ref(space.path), one) for one in names])
-    return computed_name(m, node, Ref(space.path)) if space.path != "__main__" else UNKNOWN
+    if space.path != "__main__":
+        return computed_name(m, node, Ref(space.path))
+    # Any name of the program: what could write is among what may come out.
+    return joined([UNKNOWN, *(held(value) for value in list(m.module.ever.values())[:_MOST_NAMES])])
 
 
 def computed_name(m: Machine, node: ast.AST, owner: Ref) -> Value:

@@ -137,7 +137,17 @@ class Machine:
                 rule = self.catalogue.rule(atom.path)
                 if rule and rule.effect is Effect.CONTROL_WRITE:
                     self.take(node, atom)
+                elif rule and rule.use:
+                    self.find(node, rule.id, rule.effect, rule.message, rule.severity, ask=rule.ask)
         return value
+
+    def from_star(self, name: str) -> Value | None:
+        """Return what `from library import *` brings under a name, None where nothing is known of it."""
+        for star in self.stars:
+            path = self.catalogue.aliases.get(f"{star}.{name}", f"{star}.{name}")
+            if self.catalogue.rule(path) or path in self.catalogue.classes or self.model(path):
+                return (Ref(path),)
+        return None
 
     def run(self, body: Sequence[ast.stmt]) -> None:
         """Run statements in order."""
@@ -297,6 +307,11 @@ class Machine:
             Confidence.CERTAIN if sure and rule.effect is not Effect.OPAQUE else None if sure else Confidence.LIKELY
         )
         self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask, confidence=confidence)
+        self._also(node, rule)
+
+    def _also(self, node: ast.AST, rule: Rule) -> None:
+        if rule.also:
+            self.find(node, f"{rule.also}/{rule.id.partition('/')[2]}", rule.also, rule.message)
 
     def write(self, channel: str | None, value: str | None, line: int) -> None:
         """Note a channel that would be written."""

@@ -16,6 +16,10 @@ SENSITIVE = re.compile(
 """What stands in the names of files of keys, passwords, accounts, and of the raw memory and disks of a computer."""
 _OUTSIDE = re.compile(r"(/(?!tmp/|dev/null|dev/shm)|~|[A-Za-z]:[\\/]|(\./)?\.\./)")
 
+_SINKS = tuple(f"/dev/{name}" for name in ("null", "shm", "std", "fd", "full", "zero"))
+
+_SINKS = tuple(f"/dev/{name}" for name in ("null", "shm", "std", "fd", "full", "zero"))
+
 
 def is_sensitive(name: str) -> bool:
     """Return whether a file of this name is likely to hold what should not be told."""
@@ -25,3 +29,8 @@ def is_sensitive(name: str) -> bool:
 def is_outside(name: str) -> bool:
     """Return whether a name leads out of the working folder."""
     return _OUTSIDE.match(name) is not None
+
+
+def is_device(name: str) -> bool:
+    """Return whether a name is that of a device, a serial line for instance, and no mere sink."""
+    return name.startswith("/dev/") and not name.startswith(_SINKS)

@@ -29,6 +29,8 @@ def assignment(m: Machine, node: ast.Assign) -> None:
 
 def annotated(m: Machine, node: ast.AnnAssign) -> None:
     m.peek(node.annotation)
+    if node.value is None and m.scope.kind == "class" and isinstance(node.target, ast.Name):
+        m.bind(node.target.id, UNKNOWN, node.target)  # a field, which a dataclass takes as an argument
     if node.value is not None:
         assign(m, node.target, m.eval(node.value), node, node.value)
 

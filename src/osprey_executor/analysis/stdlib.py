@@ -10,7 +10,7 @@ from osprey_executor.analysis.calls import call, let_go
 from osprey_executor.analysis.dynamic import run_text
 from osprey_executor.analysis.lookups import found_secret
 from osprey_executor.analysis.machine import Arguments, Machine, Model
-from osprey_executor.analysis.places import is_outside
+from osprey_executor.analysis.places import is_device, is_outside
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
@@ -95,6 +95,7 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     if written:
         name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
         _file_write(m, node, f"writes {name}")
+        _device(m, node, name)
         for atom in path:
             if isinstance(atom, Const):
                 m.files.setdefault(str(atom.value), NOTHING)
@@ -111,6 +112,27 @@ def _path(value: Value) -> Value:
         else:
             found.append((atom,) if is_text(atom) else UNKNOWN)
     return joined(found) if found else UNKNOWN
+
+
+def _device(m: Machine, node: ast.AST, name: str) -> None:
+    if is_device(name):
+        m.find(
+            node,
+            "opaque/device-file",
+            Effect.OPAQUE,
+            f"writes to {one_line(name, 60)}, a device that may obey what it is told",
+            Severity.WARNING,
+            ask=True,
+        )
+
+
+def _os_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    path = _path(given.get(0, "path") or UNKNOWN)
+    name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
+    _file_write(m, node, f"opens {name} with os.open")
+    _device(m, node, name)
+    _reads(m, node, path)
+    return UNKNOWN
 
 
 def _reads(m: Machine, node: ast.AST, path: Value) -> None:
@@ -363,6 +385,7 @@ MODELS: dict[str, Model] = {
     **dict.fromkeys(("pickle.dumps", "dill.dumps", "cloudpickle.dumps", "marshal.dumps"), _dumped_text),
     **dict.fromkeys(("sys.path.insert", "sys.path.append", "sys.path.extend", "site.addsitedir"), _path_changed),
     "open": _open,
+    "os-open": _os_open,
     "unpickle": _loaded,
     "pickle-to-file": _dumped,
     "yaml": _yaml,

@@ -22,6 +22,11 @@ from osprey_executor.analysis.values import (
 )
 from osprey_executor.models import Effect, Severity
 
+_PYTHONS_OWN = frozenset(
+    ("builtins", "os", "socket", "subprocess", "importlib", "time", "io", "shutil", "builtins.open")
+)
+"""Modules whose functions no honest program replaces. `sys.stdout = ...` is common."""
+
 
 def assign(m: Machine, target: ast.expr, value: Value, node: ast.AST, source: ast.expr | None = None) -> None:
     """Assign `value` to `target`; `source`: where the value stands in the program."""
@@ -37,7 +42,7 @@ def assign(m: Machine, target: ast.expr, value: Value, node: ast.AST, source: as
     elif isinstance(target, ast.Attribute):
         set_attribute(m, target, m.peek(target.value), target.attr, value, source)
     elif isinstance(target, ast.Subscript):
-        owner = m.eval(target.value)
+        owner = m.peek(target.value) if isinstance(target.value, ast.Attribute) else m.eval(target.value)
         key = m.eval(target.slice) if not isinstance(target.slice, ast.Slice) else UNKNOWN
         set_item(m, target, owner, key, value, source)
 
@@ -72,6 +77,9 @@ def set_attribute(
                 m.apply(node, rule, atom, given)
             elif not atom.made and m.catalogue.is_control(path):
                 _replaced(m, node, path)
+            elif not atom.made and atom.path in _PYTHONS_OWN:
+                told = f"replaces {path} while the program runs"
+                m.find(node, "interpreter/replaced-name", Effect.INTERPRETER, told, Severity.WARNING)
         elif isinstance(atom, Obj):
             functions.set_attribute(m, atom.kind, name, value)
             for base in atom.kind.bases:

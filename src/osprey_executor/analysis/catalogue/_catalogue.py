@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from osprey_executor.models import Effect, Severity
 
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _WRITING = (
     "put",
     "set",
@@ -23,8 +25,25 @@ _WRITING = (
     "tweak",
     "abort",
     "reset",
+    "home",
+    "jog",
+    "enable",
+    "disable",
+    "arm",
+    "fire",
+    "apply",
+    "restore",
+    "drive",
+    "increment",
+    "toggle",
+    "switch",
+    "turn",
+    "power",
+    "degauss",
+    "inject",
 )
 
+_SWITCHES = ("on", "off")
 REACHES_NOTHING = "reaches nothing from the sandbox in this version"
 BETTER = {
     Effect.CONTROL_WRITE: f"which {REACHES_NOTHING}; use osprey_executor.runtime.write_channel",
@@ -48,6 +67,10 @@ class Rule:
     returns: str | None = None
     futile: bool = False
     """Whether it is a way to channels that does not lead out of the sandbox."""
+    also: Effect | None = None
+    """What more it does: an opaque call may surely reach the network."""
+    use: bool = False
+    """Whether using the name as a value counts, not only calling it."""
     likely: bool = False
     """Whether the name alone does not tell for sure, as for `close` of any object of a library."""
 
@@ -110,9 +133,12 @@ class Catalogue:
 
     def sounds_like_a_write(self, path: str) -> bool:
         """Return whether a name that no rule lists speaks of a write."""
-        last = path.rpartition(".")[2].lower()
-        words = last.replace("__", "_").split("_")
-        return any(word in _WRITING for word in words) or last.startswith(("set", "put", "write"))
+        name = path.rpartition(".")[2]
+        words = [word.lower() for word in _WORDS.findall(name)]
+        lower = name.lower()
+        return (
+            any(word in _WRITING for word in words) or lower.startswith(("set", "put", "write")) or lower in _SWITCHES
+        )
 
 
 def empty_catalogue() -> Catalogue:

@@ -27,7 +27,21 @@ _LIBRARY_KEYS = frozenset(
 )
 _RULE_KEYS = frozenset(
     (
-        *("effect", "severity", "room", "ask", "likely", "names", "programs", "channel", "value", "returns", "says"),
+        *(
+            "effect",
+            "severity",
+            "room",
+            "ask",
+            "likely",
+            "use",
+            "also",
+            "names",
+            "programs",
+            "channel",
+            "value",
+            "returns",
+            "says",
+        ),
         *("model", "reaches"),
     )
 )
@@ -164,6 +178,8 @@ def _rule(library: str, path: str, entry: dict[str, Any]) -> Rule:
         returns=entry.get("returns"),
         futile=effect in BETTER and not entry.get("reaches", False),
         likely=bool(entry.get("likely", False)),
+        also=Effect(entry["also"]) if entry.get("also") else None,
+        use=bool(entry.get("use", False)),
     )
 
 

@@ -8,7 +8,18 @@ import warnings
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
 
-from osprey_executor.analysis import calls, commands, computed, containers, dynamic, functions, iterators, stdlib, web
+from osprey_executor.analysis import (
+    calls,
+    commands,
+    computed,
+    containers,
+    dynamic,
+    functions,
+    iterators,
+    resources,
+    stdlib,
+    web,
+)
 from osprey_executor.analysis.expressions import EXPRESSIONS
 from osprey_executor.analysis.machine import Machine, OverBudget, Semantics
 from osprey_executor.analysis.quality import Gates, flaws
@@ -94,6 +105,8 @@ def _analyzed(source: str | bytes, site: Site, gates: Gates | None) -> AnalysisR
         gave_up = "the program is too involved to be followed to its end"
     except RecursionError:
         gave_up = "the program is nested too deeply to be followed"
+    for func in machine.recursive:
+        resources.check_recursion(machine, func.node)
     _add_patterns(machine, site, text)
     if gave_up:
         return _gave_up((*seen, *machine.found.values()), "analysis/limit", gave_up, site)

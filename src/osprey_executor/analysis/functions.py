@@ -121,6 +121,7 @@ def _box(m: Machine, func: Func, kind: str) -> Box:
 def run(m: Machine, func: Func) -> None:
     """Analyse the body of a function with all that is known of its parameters."""
     if func.running:
+        m.recursive[func] = None
         func.stale = True
         return
     saved = m.scope, m.func, m.place, m.loop_depth

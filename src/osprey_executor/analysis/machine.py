@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from osprey_executor.analysis.catalogue import Catalogue, Rule
-from osprey_executor.analysis.places import SENSITIVE
+from osprey_executor.analysis.places import may_name_secrets
 from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
     HOLE,
@@ -27,6 +28,8 @@ from osprey_executor.analysis.ways import way_to
 from osprey_executor.models import Confidence, Effect, Finding, FindingKind, Severity, WriteTarget
 
 _MOST_FOUND = 2000
+_MOST_SECONDS = 5.0
+"""Processor time of the calling thread."""
 
 
 class OverBudget(Exception):
@@ -84,6 +87,8 @@ class Machine:
         self.catalogue = catalogue
         self.semantics = semantics
         self.budget = budget
+        self.deadline = time.thread_time() + _MOST_SECONDS
+        """The last resort: steps end a program first, and are the same on every machine."""
         self.module = Scope("module")
         self.scope = self.module
         self.func: Func | None = None
@@ -108,11 +113,13 @@ class Machine:
         self.found: dict[tuple[str, int, int], Finding] = {}
         self.targets: dict[tuple[str | None, int, str | None], WriteTarget] = {}
         self.taken: dict[tuple[int, int], str] = {}
+        self.recursive: dict[Func, None] = {}
+        """Functions that were called while they ran."""
         self.doubt = False
         """Whether what is called is one of several things."""
         self.dropped = False
         self.flaws: dict[tuple[str, int, int], Finding] = {}
-        self.sensitive = bool(SENSITIVE.search(source))
+        self.sensitive = may_name_secrets(source)
         """Whether the name of a file of secrets stands anywhere in the source."""
         self.asking: dict[tuple[bool, int], str] = {}
         """Why a person should be asked: by whether it is a write, and by line."""
@@ -129,6 +136,10 @@ class Machine:
         """Return the value of an expression; a write function among it is noted as taken."""
         self.budget -= 1
         if self.budget < 0:
+            raise OverBudget
+        if type(node) is ast.Constant:
+            return (Const(node.value),)
+        if not self.budget & 0xFFF and time.thread_time() > self.deadline:
             raise OverBudget
         handler = self.semantics.expressions.get(type(node))
         value = handler(self, node) if handler else UNKNOWN

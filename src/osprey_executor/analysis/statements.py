@@ -160,8 +160,6 @@ def try_(m: Machine, node: ast.Try | ast.TryStar) -> None:
 
 def define(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     func = functions.function(m, node)
-    if func.runs == 0 and not node.decorator_list:
-        resources.check_recursion(m, node)
     value: Value = (func,)
     name = node.name
     for decorator in reversed(node.decorator_list):

@@ -22,7 +22,7 @@ def rate(kind: str, site: Site | None = None) -> float:
 
 def check_rates(site: Site | None = None) -> None:
     assert rate("honest", site) >= 0.98
-    assert rate("evasion", site) >= 0.9
+    assert rate("evasion", site) >= 0.95
     assert rate("harmless", site) <= 0.02
 
 
@@ -55,3 +55,9 @@ def test_whatever_asks_says_where_and_why(row: dict[str, Any]):
     assert report.findings
     assert all(1 <= one.line <= lines and one.column >= 1 and one.message for one in report.findings)
     assert report.effects & {Effect.CONTROL_WRITE, Effect.OPAQUE, Effect.DYNAMIC_CODE}
+
+
+def test_the_corpus_is_large_and_has_every_kind():
+    kinds = [row["kind"] for row in PROGRAMS]
+    assert len(PROGRAMS) >= 300
+    assert min(kinds.count(kind) for kind in ("honest", "evasion", "harmless")) >= 90

@@ -27,7 +27,7 @@ _SINKS = tuple(f"/dev/{name}" for name in ("null", "shm", "std", "fd", "full", "
 
 
 def may_name_secrets(source: str) -> bool:
-    """Return whether a source may name a file of secrets anywhere; a quick look that spares most programs a slow one."""
+    """Return whether a source may name a file of secrets: a quick look that spares most programs a slow one."""
     lower = source.lower()
     return any(hint in lower for hint in _HINTS)
 

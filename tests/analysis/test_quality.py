@@ -84,7 +84,7 @@ def test_modules_that_the_environment_lacks():
     ],
 )
 def test_results_and_their_keys(code: str, found: list[str]):
-    names = "names, other = context.NAMES, {}\ncompute = fill = print\n"
+    names = "names, other = context.NAMES, context.OTHER\ncompute = fill = print\n"
     assert [rule for rule, _ in errors(names + code, expected=("mean", "peak"))] == found
 
 

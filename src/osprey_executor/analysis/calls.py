@@ -164,8 +164,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     if last == "__get__":
         return (replace(ref, path=owner),)
     rule = catalogue.rule(path)
-    if rule is None and owner in _NATIVE:
-        rule = catalogue.rule(owner)
+    if rule is None:
+        rule = catalogue.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")
     if rule is not None:
         m.apply(node, rule, ref, given)
         if path in catalogue.signatures:

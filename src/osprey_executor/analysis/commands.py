@@ -95,6 +95,8 @@ _HARMLESS = frozenset(
         "false",
     ]
 )
+_DEFINERS = frozenset(["alias", "function", "source", ".", "trap", "enable", "hash"])
+"""Words of a shell after which another word stands for a command."""
 _SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
 
 
@@ -116,7 +118,7 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
             if rule.effect is not Effect.CONTROL_READ:
                 m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
         return
-    if HOLE in first or "$" in first:
+    if HOLE in first or "$" in first or first in _DEFINERS:
         _unknown(m, node, "starts a program that is only known when the code runs")
     elif first in _SHELLS:
         _shell(m, node, first, words[1:])

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from _analysis import analysis
 from _crowd import concurrent
 from _engine import engine, figure, throughput
 from _install import install
@@ -76,6 +77,7 @@ TOPICS: dict[str, tuple[Callable[[int], list[Line]], int]] = {
     "throughput": (throughput, 5),
     "request": (request, 200),
     "concurrent": (concurrent, 3),
+    "analysis": (analysis, 7),
     "memory": (memory, 10_000),
 }
 """What is measured, and in how many rounds unless --rounds says so. A round of `memory` is one run of the service."""

@@ -1,6 +1,7 @@
 """What the same work costs elsewhere: `make bench-peers`, in turns with this project in one session.
 
-Peers: the Osprey framework's own Python service with its `local` execution, a Jupyter kernel, bubblewrap and podman.
+Peers: the Osprey framework's own Python service with its `local` execution, a Jupyter kernel, bubblewrap and podman;
+for the analysis of programs, bandit and Osprey's pattern analysis.
 The first run installs Osprey into benchmarks/.peers, which takes minutes and more than a gigabyte. Whatever could not
 be installed or measured stands in the table with its reason. Nothing is called beyond this machine, and no model.
 """
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
+from _analysis import CORPORA
+from _analysis_peers import peers as analysis_peers
 from _engine import PASS, READY
 from _jupyter import jupyter
 from _live import TRIVIAL, ask, opened, run, service
@@ -31,6 +34,7 @@ PEERS: dict[str, Callable[[Path], AbstractContextManager[dict[str, Subject]]]] =
     "jupyter": lambda folder: jupyter(folder, TRIVIAL, READY),
 }
 SANDBOXES = "sandboxes"
+ANALYSIS = "analysis"
 
 
 def measure(chosen: list[str], rounds: int) -> list[Line]:
@@ -67,7 +71,7 @@ def measure(chosen: list[str], rounds: int) -> list[Line]:
 
 def main() -> int:
     """Measure the peers asked for, print the table, write the file."""
-    known = [*PEERS, SANDBOXES]
+    known = [*PEERS, SANDBOXES, ANALYSIS]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--only", metavar="PEER,...", default=",".join(known), help=f"of {', '.join(known)} (default: all)"
@@ -78,7 +82,9 @@ def main() -> int:
     unknown = [name for name in peers if name not in known]
     if unknown or chosen.rounds < 1:
         parser.error(f"no such peer: {', '.join(unknown)}" if unknown else "--rounds needs a number from 1")
-    lines = measure(peers, chosen.rounds)
+    lines = measure(peers, chosen.rounds) if set(peers) != {ANALYSIS} else []
+    if ANALYSIS in peers:
+        lines += analysis_peers(CORPORA / "programs.jsonl")
     if "osprey" in peers:
         lines += footprint(HERE / ".peers" / "osprey")
     print(table(lines))

@@ -82,6 +82,8 @@ class Reader:
             case "yaml":
                 self.write(example, "config.yml")
                 load_config(self.folder / self.name_of(example, "config.yml"))
+            case "toml" if example.note.startswith("file:"):
+                self.write(example, "")
             case "python" if example.note.startswith("file:"):
                 self.write(example, "")
             case "python":

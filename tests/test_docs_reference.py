@@ -74,7 +74,7 @@ def said(key: str, default: Any) -> str:
 
 def test_every_key_and_its_default() -> None:
     listed = {row[0].strip("`"): row[1] for row in rows(REFERENCE / "configuration.md") if row[0].startswith("`")}
-    sections = ("execution.", "models.", "approval.", "control_system.")
+    sections = ("execution.", "models.", "approval.", "control_system.", "analysis.")
     assert listed == {key: default for key, default in keys(Config) if key.startswith(sections)}
 
 

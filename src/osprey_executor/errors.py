@@ -12,6 +12,7 @@ PythonExecutorException
 ├── CODE_RELATED: generate again
 │   ├── CodeGenerationError           the generator gave no usable code
 │   ├── CodeSyntaxError
+│   ├── CodeQualityError              plain mistakes, found before the run
 │   ├── CodeRuntimeError
 │   └── ResultsError                  `results` missing, or not as `expected_results` says
 ├── WORKFLOW: stop
@@ -102,6 +103,12 @@ class CodeGenerationError(PythonExecutorException):
 
 class CodeSyntaxError(PythonExecutorException):
     """The code does not parse."""
+
+    category = ErrorCategory.CODE_RELATED
+
+
+class CodeQualityError(PythonExecutorException):
+    """The generated program has plain mistakes: names that nothing binds, modules that are not there, no results."""
 
     category = ErrorCategory.CODE_RELATED
 

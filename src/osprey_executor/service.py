@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.types import Command
 
-    from osprey_executor.analysis import analyze
+    from osprey_executor.analysis import RULES, Gates, analysis_problem, analyze, site_of
     from osprey_executor.control import available_connectors
     from osprey_executor.execution import engine_problem
     from osprey_executor.generation import CodeGenerator, available_generators
@@ -40,16 +40,24 @@ if TYPE_CHECKING:
 
 
 __all__ = [
+    "RULES",
+    "Gates",
     "PythonExecutorService",
+    "analysis_problem",
     "analyze",
     "available_connectors",
     "available_generators",
     "engine_problem",
     "result_to_json",
+    "site_of",
 ]
 
 _DOORS = {
+    "RULES": "analysis",
+    "Gates": "analysis",
+    "analysis_problem": "analysis",
     "analyze": "analysis",
+    "site_of": "analysis",
     "available_connectors": "control",
     "available_generators": "generation",
     "engine_problem": "execution",

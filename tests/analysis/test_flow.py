@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from osprey_executor.analysis import analyze
+from osprey_executor.analysis import Site, analyze
 from osprey_executor.models import AnalysisReport, Effect, Verdict, WriteTarget
 
 
@@ -191,7 +191,7 @@ def test_what_cannot_be_resolved_asks(code: str):
 @pytest.mark.parametrize(
     ("code", "effect"),
     [
-        ("import os\nos.remove('x')", Effect.FILE_WRITE),
+        ("import os\nos.remove('x')", Effect.FILE_DELETE),
         ("open('x', 'w').write('y')", Effect.FILE_WRITE),
         ("from pathlib import Path\nPath('x').write_text('y')", Effect.FILE_WRITE),
         ("import subprocess\nsubprocess.run(['ls'])", Effect.PROCESS),
@@ -215,6 +215,9 @@ def test_a_computation_has_no_effect():
 
 def test_policy_denies_by_effect_and_by_rule():
     code = "import subprocess\nsubprocess.run(['ls'])"
-    assert analyze(code, policy=["process"]).verdict is Verdict.DENY
-    assert analyze("import epics\nepics.caput('A', 1)", policy=["control/epics-caput"]).verdict is Verdict.DENY
-    assert analyze(code, policy=["network"]).verdict is Verdict.ALLOW
+    assert analyze(code, site=Site(deny=frozenset(["process"]))).verdict is Verdict.DENY
+    assert (
+        analyze("import epics\nepics.caput('A', 1)", site=Site(deny=frozenset(["control/epics-caput"]))).verdict
+        is Verdict.DENY
+    )
+    assert analyze(code, site=Site(deny=frozenset(["network"]))).verdict is Verdict.ALLOW

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from osprey_executor.analysis import analyze
-from osprey_executor.analysis.catalogue import Catalogue, empty_catalogue
+from osprey_executor.analysis import Site, analyze
+from osprey_executor.analysis.catalogue import empty_catalogue
 from osprey_executor.models import Effect, Verdict
 
 PROGRAMS: list[dict[str, Any]] = [
@@ -15,15 +15,15 @@ PROGRAMS: list[dict[str, Any]] = [
 ]
 
 
-def rate(kind: str, catalogue: Catalogue | None = None) -> float:
-    reports = [analyze(row["code"], catalogue=catalogue) for row in PROGRAMS if row["kind"] == kind]
+def rate(kind: str, site: Site | None = None) -> float:
+    reports = [analyze(row["code"], site=site) for row in PROGRAMS if row["kind"] == kind]
     return sum(report.verdict is not Verdict.ALLOW for report in reports) / len(reports)
 
 
-def check_rates(catalogue: Catalogue | None = None) -> None:
-    assert rate("honest", catalogue) >= 0.98
-    assert rate("evasion", catalogue) >= 0.9
-    assert rate("harmless", catalogue) <= 0.02
+def check_rates(site: Site | None = None) -> None:
+    assert rate("honest", site) >= 0.98
+    assert rate("evasion", site) >= 0.95
+    assert rate("harmless", site) <= 0.02
 
 
 def test_rates():
@@ -32,7 +32,7 @@ def test_rates():
 
 def test_canary_an_empty_catalogue_fails_the_rates():
     with pytest.raises(AssertionError):
-        check_rates(empty_catalogue())
+        check_rates(Site(catalogue=empty_catalogue()))
 
 
 @pytest.mark.parametrize("row", [row for row in PROGRAMS if row["kind"] == "harmless"], ids=lambda row: row["id"])
@@ -55,3 +55,9 @@ def test_whatever_asks_says_where_and_why(row: dict[str, Any]):
     assert report.findings
     assert all(1 <= one.line <= lines and one.column >= 1 and one.message for one in report.findings)
     assert report.effects & {Effect.CONTROL_WRITE, Effect.OPAQUE, Effect.DYNAMIC_CODE}
+
+
+def test_the_corpus_is_large_and_has_every_kind():
+    kinds = [row["kind"] for row in PROGRAMS]
+    assert len(PROGRAMS) >= 300
+    assert min(kinds.count(kind) for kind in ("honest", "evasion", "harmless")) >= 90

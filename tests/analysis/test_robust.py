@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osprey_executor.analysis import _analyze, analyze
+from osprey_executor.analysis.catalogue import builtin_catalogue
 from osprey_executor.models import AnalysisReport, Severity, Verdict
 
 
@@ -101,7 +102,7 @@ def test_work_grows_with_the_source_and_no_faster():
     steps: list[int] = []
     for count in (100, 400):
         source = "log = []\n" + block * count
-        machine = _analyze.Machine(source, _analyze.builtin_catalogue(), _analyze._SEMANTICS, 10_000_000)
+        machine = _analyze.Machine(source, builtin_catalogue(), _analyze._SEMANTICS, 10_000_000)
         _analyze._run(machine, ast.parse(source))
         steps.append(10_000_000 - machine.budget)
     assert steps[1] <= 5 * steps[0]

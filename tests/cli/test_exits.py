@@ -69,6 +69,7 @@ def test_only_errors_of_the_code_are_left_to_code_one() -> None:
     assert left == {
         "PythonExecutorException",
         "CodeGenerationError",
+        "CodeQualityError",
         "CodeSyntaxError",
         "CodeRuntimeError",
         "ResultsError",

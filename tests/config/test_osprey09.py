@@ -40,7 +40,7 @@ def test_template_warns_of_what_changed() -> None:
         "legacy is called basic now",
         "epics_writes is called control_writes now",
         "execution.modes has no effect here",
-        "control_system.patterns has no effect here",
+        "control_system.patterns is called analysis.patterns now",
         "skip is not done here",
         "save_prompts has no effect yet",
         "execution_control.epics.writes_enabled is called control_system.writes_enabled now",

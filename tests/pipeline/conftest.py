@@ -30,7 +30,7 @@ def settings(**changes: Any) -> dict[str, Any]:
     }
     for name, value in changes.items():
         section, key = name.split("__")
-        config[section][key] = value
+        config.setdefault(section, {})[key] = value
     return config
 
 

@@ -7,19 +7,30 @@ import gc
 import warnings
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
-from osprey_executor.analysis import calls, commands, computed, containers, dynamic, functions, iterators, stdlib, web
-from osprey_executor.analysis.catalogue import Catalogue, builtin_catalogue
+from osprey_executor.analysis import (
+    calls,
+    commands,
+    computed,
+    containers,
+    dynamic,
+    functions,
+    iterators,
+    resources,
+    stdlib,
+    web,
+)
 from osprey_executor.analysis.expressions import EXPRESSIONS
 from osprey_executor.analysis.machine import Machine, OverBudget, Semantics
+from osprey_executor.analysis.quality import Gates, flaws
 from osprey_executor.analysis.reasons import why_asked
+from osprey_executor.analysis.site import Site
 from osprey_executor.analysis.source import Unreadable, decoded, hidden
 from osprey_executor.analysis.statements import STATEMENTS
-from osprey_executor.models import AnalysisReport, Effect, Finding, Severity, Verdict, WriteTarget
+from osprey_executor.models import AnalysisReport, Confidence, Effect, Finding, Severity, Verdict, WriteTarget
 from osprey_executor.text import one_line
 
-_MOST_SOURCE = 4 * 2**20
+_MOST_SOURCE = 512 * 1024
 _STEPS_PER_BYTE = 4
 _LEAST_STEPS = 100_000
 _MOST_STEPS = 4_000_000
@@ -40,29 +51,21 @@ _SEMANTICS = Semantics(
 )
 
 
-@dataclass(frozen=True)
-class Policy:
-    """What a site forbids outright: effects, and rules by id."""
-
-    deny: Collection[str] = field(default_factory=frozenset[str])
-
-
-def analyze(
-    source: str | bytes, *, policy: Policy | Collection[str] | None = None, catalogue: Catalogue | None = None
-) -> AnalysisReport:
+def analyze(source: str | bytes, *, site: Site | None = None, gates: Gates | None = None) -> AnalysisReport:
     """Return what a program does to the world, as far as its source tells.
 
     Args:
         source: the program, text or bytes as they would be executed.
-        policy: effects (`process`) and rule ids (`control/epics-caput`) that are denied; None: nothing is.
-        catalogue: what libraries do; None: the catalogue of this package.
+        site: what is denied, and what the site adds; None: nothing is denied, and the catalogue is this package's.
+        gates: what the program is held against; None: only what it does is looked for, not what is wrong with it.
     """
-    denied = frozenset(policy.deny if isinstance(policy, Policy) else policy or ())
+    site = site or Site()
     try:
         with _collector_paused():
-            return _analyzed(source, denied, builtin_catalogue() if catalogue is None else catalogue)
+            return _analyzed(source, site, gates)
     except Exception as error:  # a crash of the analysis must ask, never pass and never stop the run
-        return _gave_up((), "analysis/crash", f"the analysis broke ({type(error).__name__}: {one_line(str(error))})")
+        crash = f"the analysis broke ({type(error).__name__}: {one_line(str(error))})"
+        return _gave_up((), "analysis/crash", crash, site)
 
 
 @contextmanager
@@ -77,9 +80,9 @@ def _collector_paused() -> Generator[None]:
             gc.enable()
 
 
-def _analyzed(source: str | bytes, denied: frozenset[str], catalogue: Catalogue) -> AnalysisReport:
+def _analyzed(source: str | bytes, site: Site, gates: Gates | None) -> AnalysisReport:
     if len(source) > _MOST_SOURCE:
-        return _gave_up((), "analysis/limit", f"the source is larger than {_MOST_SOURCE // 2**20} MiB")
+        return _gave_up((), "analysis/limit", f"the source is larger than {_MOST_SOURCE // 1024} KiB", site)
     try:
         text = decoded(source)
     except Unreadable as error:
@@ -90,22 +93,37 @@ def _analyzed(source: str | bytes, denied: frozenset[str], catalogue: Catalogue)
     except SyntaxError as error:
         return _broken(error.msg or "invalid syntax", error.lineno or 1, error.offset or 1, seen)
     except (RecursionError, MemoryError):
-        return _gave_up(seen, "analysis/limit", "the source is nested too deeply to be parsed here")
+        return _gave_up(seen, "analysis/limit", "the source is nested too deeply to be parsed here", site)
     except ValueError as error:
         return _broken(str(error), 1, 1, seen)
     budget = min(max(_LEAST_STEPS, _STEPS_PER_BYTE * len(text)), _MOST_STEPS)
-    machine = Machine(text, catalogue, _SEMANTICS, budget)
+    machine = Machine(text, site.catalogue, _SEMANTICS, budget)
+    gave_up = ""
     try:
         _run(machine, tree)
     except OverBudget:
-        return _gave_up(
-            (*seen, *machine.found.values()), "analysis/limit", "the program is too involved to be followed to its end"
-        )
+        gave_up = "the program is too involved to be followed to its end"
     except RecursionError:
-        return _gave_up(
-            (*seen, *machine.found.values()), "analysis/limit", "the program is nested too deeply to be followed"
-        )
-    return _report(machine, seen, denied)
+        gave_up = "the program is nested too deeply to be followed"
+    for func in machine.recursive:
+        resources.check_recursion(machine, func.node)
+    _add_patterns(machine, site, text)
+    if gave_up:
+        return _gave_up((*seen, *machine.found.values()), "analysis/limit", gave_up, site)
+    _mention_taken(machine)
+    if gates is not None:
+        seen.extend(flaws(machine, tree, gates))
+    return _report(machine, seen, site)
+
+
+def _add_patterns(m: Machine, site: Site, text: str) -> None:
+    lines = {target.line for target in m.targets.values()}
+    for finding in site.patterns.findings(text):
+        m.found.setdefault((finding.rule, finding.line, finding.column), finding)
+        if finding.effect is Effect.CONTROL_WRITE:
+            m.ask(finding.line, finding.effect, finding.message)
+            if finding.line not in lines:
+                m.write(None, None, finding.line)
 
 
 def _parsed(text: str) -> ast.Module:
@@ -130,8 +148,7 @@ def _run(m: Machine, tree: ast.Module) -> None:
             break
 
 
-def _report(m: Machine, seen: list[Finding], denied: frozenset[str]) -> AnalysisReport:
-    _mention_taken(m)
+def _report(m: Machine, seen: list[Finding], site: Site) -> AnalysisReport:
     findings = sorted((*seen, *m.found.values()), key=lambda one: (one.line, one.column, one.rule))
     effects = frozenset(one.effect for one in findings if one.effect)
     writes = _writes(m)
@@ -140,15 +157,19 @@ def _report(m: Machine, seen: list[Finding], denied: frozenset[str]) -> Analysis
         writing = {line: message for (writes, line), message in m.asking.items() if writes}
         doubtful = {line: message for (writes, line), message in m.asking.items() if not writes}
         verdict, reason = Verdict.ASK, why_asked(writing, doubtful)
-    forbidden = next((one for one in findings if one.rule in denied or (one.effect and one.effect in denied)), None)
-    if forbidden is not None:
-        verdict = Verdict.DENY
-        reason = (
-            f"the site's policy denies {forbidden.effect or forbidden.rule}: line {forbidden.line}, {forbidden.message}"
-        )
+    if denied := _denied(findings, site):
+        verdict, reason = Verdict.DENY, denied
     return AnalysisReport(
         findings=tuple(findings), effects=effects, verdict=verdict, reason=one_line(reason, 500), writes=writes
     )
+
+
+def _denied(findings: Collection[Finding], site: Site) -> str:
+    """Return why the site refuses what was found; empty where it does not."""
+    forbidden = next((one for one in findings if site.denies(one)), None) if site.deny else None
+    if forbidden is None:
+        return ""
+    return f"the site's policy denies {forbidden.effect or forbidden.rule}: line {forbidden.line}, {forbidden.message}"
 
 
 def _mention_taken(m: Machine) -> None:
@@ -169,6 +190,7 @@ def _mention_taken(m: Machine) -> None:
                 severity=Severity.WARNING,
                 effect=Effect.CONTROL_WRITE,
                 message=message,
+                confidence=Confidence.LIKELY,
             ),
         )
         if not known:
@@ -194,7 +216,7 @@ def _broken(message: str, line: int, column: int, seen: Collection[Finding] = ()
     return AnalysisReport(findings=(*seen, finding), verdict=Verdict.ALLOW, reason="does not parse, so it cannot run")
 
 
-def _gave_up(seen: Collection[Finding], rule: str, reason: str) -> AnalysisReport:
+def _gave_up(seen: Collection[Finding], rule: str, reason: str, site: Site) -> AnalysisReport:
     finding = Finding(
         rule=rule,
         line=1,
@@ -202,12 +224,14 @@ def _gave_up(seen: Collection[Finding], rule: str, reason: str) -> AnalysisRepor
         severity=Severity.ERROR,
         effect=Effect.OPAQUE,
         message=f"{reason}: read it yourself",
+        confidence=Confidence.POSSIBLE,
     )
     findings = (*seen, finding)
+    denied = _denied(findings, site)
     return AnalysisReport(
         findings=findings,
         effects=frozenset(one.effect for one in findings if one.effect),
-        verdict=Verdict.ASK,
-        reason=reason,
+        verdict=Verdict.DENY if denied else Verdict.ASK,
+        reason=one_line(denied or reason, 500),
         writes=(WriteTarget(channel=None, line=1),),
     )

@@ -23,11 +23,11 @@ _MOST_HELD = 64
 def put(m: Machine, box: Box, key: Any, value: Value) -> bool:
     """Let an item also hold `value`; return whether that is news."""
     before = box.items.get(key, NOTHING)
-    after = join(before, value)
+    after = join(before, value) if before else value
     if after is before:
         return False
     box.items[key] = after
-    m.mutated()
+    m.mutations += 1
     return True
 
 
@@ -102,6 +102,9 @@ def merge(m: Machine, box: Box, value: Value) -> None:
 
 def store(m: Machine, box: Box, key: Value, value: Value) -> None:
     """Let `box[key]` also hold `value`."""
+    if len(key) == 1 and isinstance(key[0], Const):
+        put(m, box, key[0].value, value)
+        return
     if key and all(isinstance(atom, Const) for atom in key) and len(key) <= 256:
         for atom in key:
             if isinstance(atom, Const):

@@ -6,7 +6,7 @@ import ast
 from dataclasses import replace
 from typing import cast
 
-from osprey_executor.analysis import boxes, functions, texts
+from osprey_executor.analysis import boxes, functions, resources, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
 from osprey_executor.analysis.lookups import computed_name, from_namespace
 from osprey_executor.analysis.machine import Arguments, Machine
@@ -54,6 +54,8 @@ _LOOKERS = frozenset(
 )
 """Builtins that look at a thing and do not use it."""
 _LONG_PATH = 6
+_NATIVE = ("ctypes.pythonapi", "ctypes.cdll", "ctypes.windll")
+"""Whatever is called of these is native code."""
 _ACCESSORS = {
     "__getattribute__": "builtins.getattr",
     "__getattr__": "builtins.getattr",
@@ -66,7 +68,13 @@ def call(m: Machine, node: ast.AST, callee: Value, given: Arguments) -> Value:
     """Return what calling `callee` gives, and note what it does."""
     if len(callee) == 1:
         return _call(m, node, callee[0], given)
-    return joined([_call(m, node, atom, given) for atom in callee]) if callee else UNKNOWN
+    if not callee:
+        return UNKNOWN
+    before, m.doubt = m.doubt, True
+    try:
+        return joined([_call(m, node, atom, given) for atom in callee])
+    finally:
+        m.doubt = before
 
 
 def _call(m: Machine, node: ast.AST, atom: Atom, given: Arguments) -> Value:
@@ -136,10 +144,14 @@ def let_go(m: Machine, node: ast.AST, atom: Atom) -> None:
 
 def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     path = ref.path
-    model = m.semantics.models.get(path)
+    if given.args:
+        resources.check_size(m, node, path, given.args)
+    model = m.model(path)
     if model is not None:
         made = model(m, node, replace(given, made_with=ref.channels) if ref.channels else given)
         if made is not None:
+            if path in m.semantics.models and (rule := m.catalogue.rule(path)) and rule.effect:
+                m.apply(node, rule, ref, given)
             return made
     catalogue = m.catalogue
     owner, _, last = path.rpartition(".")
@@ -149,9 +161,15 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         return model(m, node, replace(given, args=((holder,), *given.args[-2:]), nodes={})) or UNKNOWN
     if last == "?" and not ref.made and catalogue.is_control(path):
         return computed_name(m, node, replace(ref, path=owner))
+    if last == "__get__":
+        return (replace(ref, path=owner),)
     rule = catalogue.rule(path)
+    if rule is None:
+        rule = catalogue.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")
     if rule is not None:
         m.apply(node, rule, ref, given)
+        if path in catalogue.signatures:
+            _check_arguments(m, node, path, given)
     root, _, rest = path.partition(".")
     if root == "builtins":
         return _builtin(m, node, rest, ref, given, known=rule is not None)
@@ -190,6 +208,23 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         return (Ref(path, True, channels[:64]),)
     things = tuple(atom for value in given.everything() for atom in held(value) if isinstance(atom, Func | Obj))
     return (Ref(f"{root}.?", True, channels[:64]), *things)
+
+
+def _check_arguments(m: Machine, node: ast.AST, path: str, given: Arguments) -> None:
+    names = m.catalogue.signatures[path]
+    plain = [name.rstrip("?") for name in names]
+    short = path.rpartition(".")[2]
+    wrong = sorted(set(given.keywords) - set(plain))
+    missing = [name for name in names[len(given.args) :] if name[-1] != "?" and name not in given.keywords]
+    if wrong:
+        told = f"{short} has no argument {wrong[0]}: it is {short}({', '.join(plain)})"
+    elif len(given.args) > len(names):
+        told = f"{short} takes {len(names)} arguments, not {len(given.args)}: it is {short}({', '.join(plain)})"
+    elif missing and given.complete:
+        told = f"{short} lacks the argument {missing[0]}: it is {short}({', '.join(plain)})"
+    else:
+        return
+    m.flaw(node, "quality/runtime-argument", told)
 
 
 def _named(channel: object, ref: Ref, given: Arguments) -> Value:

@@ -95,6 +95,8 @@ _HARMLESS = frozenset(
         "false",
     ]
 )
+_DEFINERS = frozenset(["alias", "function", "source", ".", "trap", "enable", "hash"])
+"""Words of a shell after which another word stands for a command."""
 _SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
 
 
@@ -113,8 +115,10 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
             _written(m, node, rule, channels)
         else:
             m.find(node, rule.id, rule.effect, rule.about(), rule.severity, ask=rule.ask)
+            if rule.effect is not Effect.CONTROL_READ:
+                m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
         return
-    if HOLE in first:
+    if HOLE in first or "$" in first or first in _DEFINERS:
         _unknown(m, node, "starts a program that is only known when the code runs")
     elif first in _SHELLS:
         _shell(m, node, first, words[1:])
@@ -307,6 +311,24 @@ def _listed(program: int) -> Model:
     return model
 
 
+def _split(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`shlex.split(text)`: the words of a command."""
+    box = m.made.setdefault(("words", id(node)), Box())
+    assert isinstance(box, Box)
+    known = [spelling(atom) for atom in given.get(0, "s") or UNKNOWN if is_text(atom)]
+    if len(known) != 1:
+        box.exact = False
+        box.rest = UNKNOWN
+        return (box,)
+    try:
+        words = shlex.split(known[0])
+    except ValueError:
+        words = known[0].split()
+    values: list[Value] = [(Pattern(word) if HOLE in word else Const(word),) for word in words[:500]]
+    boxes.fill(m, box, values)
+    return (box,)
+
+
 def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for atom in given.args[0] if given.args else NOTHING:
         if isinstance(atom, Const):
@@ -315,36 +337,12 @@ def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 MODELS: dict[str, Model] = {
-    **dict.fromkeys(
-        (
-            "subprocess.run",
-            "subprocess.call",
-            "subprocess.check_call",
-            "subprocess.check_output",
-            "subprocess.Popen",
-            "subprocess.getoutput",
-            "subprocess.getstatusoutput",
-            "os.system",
-            "os.popen",
-            "asyncio.create_subprocess_shell",
-            "pty.spawn",
-            "commands.getoutput",
-            "pexpect.spawn",
-            "pexpect.run",
-            "popen2.popen2",
-            "IPython.get_ipython.system",
-            "builtins.get_ipython.system",
-        ),
-        _subprocess,
-    ),
-    **dict.fromkeys(("asyncio.create_subprocess_exec", "asyncio.subprocess.create_subprocess_exec"), _spread(0)),
-    "asyncio.subprocess.create_subprocess_shell": _subprocess,
-    **dict.fromkeys(("os.execl", "os.execlp", "os.execle", "os.execlpe"), _spread(0)),
-    **dict.fromkeys(("os.spawnl", "os.spawnlp", "os.spawnle", "os.spawnlpe"), _spread(1)),
-    **dict.fromkeys(
-        ("os.execv", "os.execvp", "os.execve", "os.execvpe", "os.posix_spawn", "os.posix_spawnp"), _listed(0)
-    ),
-    **dict.fromkeys(("os.spawnv", "os.spawnvp", "os.spawnve", "os.spawnvpe"), _listed(1)),
+    "command": _subprocess,
+    "command-words": _spread(0),
+    "command-words-after-mode": _spread(1),
+    "command-list": _listed(0),
+    "command-list-after-mode": _listed(1),
+    "shlex.split": _split,
     "subprocess.Popen.communicate": _sent,
     "subprocess.Popen.stdin.write": _sent,
 }

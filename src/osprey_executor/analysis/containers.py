@@ -71,7 +71,10 @@ def method_of_box(m: Machine, node: ast.AST, box: Box, name: str, given: Argumen
                 else:
                     boxes.add(m, box, given.args[1])
             return UNKNOWN
-        case "index" | "count" | "sort" | "reverse" | "remove" | "clear" | "discard" | "union" | "difference":
+        case "sort" | "reverse" | "remove" | "rotate":
+            boxes.add(m, box, joined([*box.items.values(), box.rest]))  # the order is not known any more
+            return UNKNOWN
+        case "index" | "count" | "clear" | "discard" | "union" | "difference":
             return (box,) if name in ("union", "difference") else UNKNOWN
         case _:
             return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import warnings
 from typing import Any, cast
 
@@ -29,6 +30,8 @@ from osprey_executor.models import Effect, Severity
 
 _DEEP_TEXT = 4
 _MOST_TEXT = 200_000
+_MOST_PARTS = 200
+_DOTTED = re.compile(r"[A-Za-z_]\w*([.:][A-Za-z_]\w*)+")
 
 
 def run_text(m: Machine, node: ast.AST, value: Value, what: str, *, mode: str = "exec") -> Value:
@@ -118,7 +121,7 @@ def _compile(m: Machine, node: ast.AST, given: Arguments) -> Value:
 
 def _text_code(what: str) -> Model:
     def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-        for value in (given.get(0, "stmt", "statement", "source"), given.get(1, "setup")):
+        for value in (given.get(1, "setup"), given.get(0, "stmt", "statement", "source", "raw_cell")):
             for atom in value or NOTHING:
                 if isinstance(atom, Const) and isinstance(atom.value, str | bytes):
                     run_text(m, node, (atom,), what)
@@ -188,34 +191,43 @@ def _as_value(m: Machine, node: ast.AST, data: object, place: tuple[object, ...]
     return (box,)
 
 
+def _text_if_known(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """A parser of formulas that evaluates its text; a formula that is not known here is taken for one."""
+    known = only_const(given.get(0) or UNKNOWN)
+    if known is not None and isinstance(known.value, str) and "(" in known.value:
+        run_text(m, node, (known,), "a parser of formulas", mode="eval")
+    return UNKNOWN
+
+
+def _names_in_data(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """A function that finds callables by the names in its arguments, as `logging.config.dictConfig` does."""
+    called: list[Value] = []
+    waiting: list[Value] = given.everything()
+    for value in waiting:
+        for atom in value:
+            if isinstance(atom, Box) and len(waiting) < _MOST_PARTS:
+                waiting.extend([*atom.items.values(), atom.rest])
+            elif isinstance(atom, Const) and isinstance(atom.value, str) and _DOTTED.fullmatch(atom.value):
+                path = atom.value.replace(":", ".")
+                path = m.catalogue.aliases.get(path, path)
+                if (rule := m.catalogue.rule(path)) and rule.ask:
+                    m.apply(node, rule, Ref(path), None)
+                called.append((Ref(path),))
+    return joined(called) if called else UNKNOWN
+
+
 MODELS: dict[str, Model] = {
-    "builtins.exec": _exec,
-    "builtins.eval": _eval,
-    "builtins.compile": _compile,
-    "types.FunctionType": _function_type,
-    "types.LambdaType": _function_type,
+    "exec": _exec,
+    "eval": _eval,
+    "compile": _compile,
+    "code-object": _function_type,
+    "formula": _text_if_known,
+    "names-in-data": _names_in_data,
+    "code-text": _text_code("a function of the standard library"),
     "string.Template": _template,
     "string.Template.substitute": _substituted,
     "string.Template.safe_substitute": _substituted,
     "codecs.decode": _codecs_decode,
     "json.loads": _json,
     **{path: _decoder(path) for path in texts.DECODERS},
-    **{
-        path: _text_code(path)
-        for path in (
-            "timeit.timeit",
-            "timeit.repeat",
-            "timeit.Timer",
-            "cProfile.run",
-            "cProfile.runctx",
-            "profile.run",
-            "pdb.run",
-            "pdb.runeval",
-            "trace.Trace.run",
-            "code.InteractiveInterpreter.runsource",
-            "code.InteractiveConsole.push",
-            "code.InteractiveInterpreter.runcode",
-            "doctest.run_docstring_examples",
-        )
-    },
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import builtins
 
-from osprey_executor.analysis import boxes, functions, texts
-from osprey_executor.analysis.literals import comprehension, dict_comprehension, dictionary, sequence, slice_of
+from osprey_executor.analysis import boxes, functions, resources, texts
+from osprey_executor.analysis.comprehensions import comprehension, dict_comprehension
+from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
+from osprey_executor.analysis.places import is_sensitive
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
@@ -27,8 +29,10 @@ from osprey_executor.analysis.values import (
     join,
     joined,
     only_const,
+    spelling,
 )
-from osprey_executor.models import Effect, Severity
+from osprey_executor.models import Confidence, Effect, Severity
+from osprey_executor.text import one_line
 
 _BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__", "__builtins__"}
 
@@ -43,11 +47,8 @@ def name(m: Machine, node: ast.Name) -> Value:
         return found
     if node.id in _BUILTINS:
         return (Ref("builtins" if node.id == "__builtins__" else f"builtins.{node.id}"),)
-    for star in m.stars:
-        path = f"{star}.{node.id}"
-        path = m.catalogue.aliases.get(path, path)
-        if m.catalogue.rule(path) or path in m.catalogue.classes or path in m.semantics.models:
-            return (Ref(path),)
+    if m.stars and (starred := m.from_star(node.id)):
+        return starred
     bare = m.catalogue.bare.get(node.id)
     return (Ref(bare),) if bare else UNKNOWN
 
@@ -103,10 +104,15 @@ def arguments(m: Machine, node: ast.Call) -> Arguments:
                 complete = False
         else:
             nodes[len(args)] = arg
-            args.append(m.eval(arg))
+            value = m.eval(arg)
+            args.append(value)
+            if m.sensitive:
+                look_for_secrets(m, arg, value)
     keywords: dict[str, Value] = {}
     for keyword in node.keywords:
         value = m.eval(keyword.value)
+        if m.sensitive:
+            look_for_secrets(m, keyword.value, value)
         if keyword.arg is not None:
             keywords[keyword.arg] = value
             nodes[keyword.arg] = keyword.value
@@ -120,8 +126,28 @@ def arguments(m: Machine, node: ast.Call) -> Arguments:
     return Arguments(tuple(args), keywords, nodes, complete)
 
 
+def look_for_secrets(m: Machine, node: ast.expr, value: Value) -> None:
+    """Note that the name of a file of secrets is handed to a call."""
+    for atom in value:
+        inside = atom.items.values() if isinstance(atom, Box) and len(atom.items) < 50 else ((atom,),)
+        for one in (one for held in inside for one in held):
+            name = spelling(one) if is_text(one) else ""
+            if name and is_sensitive(name):
+                shown = one_line(name.replace(HOLE, "*"), 80)
+                m.find(
+                    node,
+                    "secret/file",
+                    Effect.SECRET,
+                    f"names {shown}, where keys, passwords, accounts or raw memory lie",
+                    Severity.WARNING,
+                    confidence=Confidence.LIKELY,
+                )
+                return
+
+
 def subscript(m: Machine, node: ast.Subscript) -> Value:
-    owner = m.eval(node.value)
+    # `os.environ[...]` uses one variable, not all of them.
+    owner = m.peek(node.value) if isinstance(node.value, ast.Attribute) else m.eval(node.value)
     if isinstance(node.slice, ast.Slice):
         return slice_of(m, node.slice, owner)
     return item_of(m, node, owner, m.eval(node.slice))
@@ -157,10 +183,12 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
             else:
                 boxes.add(m, box, join(contents(first), contents(second)))
             return (box,)
+    if isinstance(operator, ast.Mult):
+        resources.check_product(m, node, first, second)
     if isinstance(operator, ast.Mult) and any(isinstance(atom, Box) for atom in (*first, *second)):
         return tuple(atom for atom in (*first, *second) if isinstance(atom, Box))
     if isinstance(operator, ast.Div) and any(isinstance(a, Ref) and a.path.startswith("pathlib.") for a in first):
-        return _joined_paths(first, second)
+        return _joined_paths(m, node, first, second)
     one, two = only_const(first), only_const(second)
     if one is not None and two is not None:
         return texts.number(type(operator).__name__, one, two)
@@ -184,9 +212,12 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
     return UNKNOWN
 
 
-def _joined_paths(first: Value, second: Value) -> Value:
+def _joined_paths(m: Machine, node: ast.AST, first: Value, second: Value) -> Value:
     start = next((atom.channels for atom in first if isinstance(atom, Ref)), NOTHING)
-    return (Ref("pathlib.Path", True, texts.concat(texts.concat(start, (Const("/"),)), second)),)
+    made = texts.concat(texts.concat(start, (Const("/"),)), second)
+    if m.sensitive and isinstance(node, ast.expr):
+        look_for_secrets(m, node, made)
+    return (Ref("pathlib.Path", True, made),)
 
 
 def _percent_values(value: Value) -> list[Value] | None:
@@ -246,7 +277,7 @@ def lambda_(m: Machine, node: ast.Lambda) -> Value:
 
 def walrus(m: Machine, node: ast.NamedExpr) -> Value:
     value = m.eval(node.value)
-    m.bind(node.target.id, value)
+    m.bind(node.target.id, value, node.target, node.value)
     return value
 
 

@@ -6,7 +6,7 @@ import ast
 
 from osprey_executor.analysis import boxes
 from osprey_executor.analysis.machine import Arguments, Machine
-from osprey_executor.analysis.scopes import Scope
+from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
     NONE,
     NOTHING,
@@ -81,12 +81,20 @@ def _pass(m: Machine, func: Func, given: Arguments, owner: Atom | None) -> bool:
     values: list[Value] = [] if owner is None else [(owner,)]
     values += given.args
     news = False
-    for name, value in zip(names, values, strict=False):
-        news = give(func, name, value) or news
+    places = func.scope.places
+    first = 0 if owner is None else 1
+    for number, (name, value) in enumerate(zip(names, values, strict=False)):
+        if give(func, name, value):
+            news = True
+            node = given.nodes.get(number - first)
+            if node is not None and (name not in places or any(isinstance(atom, Ref) for atom in value)):
+                places[name] = Place(node, node, m.scope)
     known = {*names, *(arg.arg for arg in spec.kwonlyargs)}
     for name, value in given.keywords.items():
-        if name in known:
-            news = give(func, name, value) or news
+        if name in known and give(func, name, value):
+            news = True
+            if name in given.nodes:
+                places[name] = Place(given.nodes[name], given.nodes[name], m.scope)
     if spec.vararg:
         box = _box(m, func, "*")
         news = boxes.fill(m, box, values[len(names) :]) or news
@@ -113,6 +121,7 @@ def _box(m: Machine, func: Func, kind: str) -> Box:
 def run(m: Machine, func: Func) -> None:
     """Analyse the body of a function with all that is known of its parameters."""
     if func.running:
+        m.recursive[func] = None
         func.stale = True
         return
     saved = m.scope, m.func, m.place, m.loop_depth

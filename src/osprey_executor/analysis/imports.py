@@ -18,10 +18,10 @@ def import_modules(m: Machine, node: ast.Import) -> None:
             continue
         path = bring(m, node, alias.name)
         if alias.asname:
-            m.bind(alias.asname, (Ref(path),))
+            m.bind(alias.asname, (Ref(path),), alias)
         else:
             root = alias.name.partition(".")[0]
-            m.bind(root, (Ref(m.catalogue.aliases.get(root, root)),))
+            m.bind(root, (Ref(m.catalogue.aliases.get(root, root)),), alias)
 
 
 def import_from(m: Machine, node: ast.ImportFrom) -> None:
@@ -37,7 +37,7 @@ def import_from(m: Machine, node: ast.ImportFrom) -> None:
             m.stars.append(path)
             continue
         inner = f"{path}.{alias.name}"
-        m.bind(alias.asname or alias.name, (Ref(m.catalogue.aliases.get(inner, inner)),))
+        m.bind(alias.asname or alias.name, (Ref(m.catalogue.aliases.get(inner, inner)),), alias)
 
 
 def bring(m: Machine, node: ast.AST, name: str) -> str:

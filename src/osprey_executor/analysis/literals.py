@@ -1,4 +1,4 @@
-"""Lists, dictionaries, slices and comprehensions as the source writes them."""
+"""Lists, dictionaries and slices as the source writes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from osprey_executor.analysis import boxes, texts
 from osprey_executor.analysis.machine import Machine
-from osprey_executor.analysis.targets import assign
 from osprey_executor.analysis.values import (
     HOLE,
     UNKNOWN,
@@ -83,50 +82,4 @@ def dictionary(m: Machine, node: ast.Dict) -> Value:
             boxes.merge(m, box, held_there)
             continue
         boxes.store(m, box, m.eval(key), held_there)
-    return (box,)
-
-
-def comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value:
-    box = m.made.setdefault(id(node), Box())
-    assert isinstance(box, Box)
-    m.scope.begin()
-    generators = node.generators
-    if len(generators) == 1 and not generators[0].ifs:
-        items = m.eval(generators[0].iter)
-        if boxes.is_exact(items) and len(boxes.each(items)) <= 128:
-            for place, item in enumerate(boxes.each(items)):
-                assign(m, generators[0].target, item, node)
-                boxes.put(m, box, place, m.eval(node.elt))
-        else:
-            assign(m, generators[0].target, contents(items) or UNKNOWN, node)
-            boxes.add(m, box, m.eval(node.elt))
-    else:
-        _generators(m, generators, node)
-        boxes.add(m, box, m.eval(node.elt))
-    m.scope.roll_back(m.scope.end())
-    return (box,)
-
-
-def _generators(m: Machine, generators: list[ast.comprehension], node: ast.AST) -> None:
-    for generator in generators:
-        assign(m, generator.target, contents(m.eval(generator.iter)) or UNKNOWN, node)
-        for test in generator.ifs:
-            m.eval(test)
-
-
-def dict_comprehension(m: Machine, node: ast.DictComp) -> Value:
-    box = m.made.setdefault(id(node), Box(mapping=True))
-    assert isinstance(box, Box)
-    m.scope.begin()
-    generators = node.generators
-    items = m.eval(generators[0].iter) if len(generators) == 1 and not generators[0].ifs else UNKNOWN
-    if boxes.is_exact(items) and len(boxes.each(items)) <= 128:
-        for item in boxes.each(items):
-            assign(m, generators[0].target, item, node)
-            boxes.store(m, box, m.eval(node.key), m.eval(node.value))
-    else:
-        _generators(m, generators, node)
-        boxes.store(m, box, m.eval(node.key), m.eval(node.value))
-        box.exact = False
-    m.scope.roll_back(m.scope.end())
     return (box,)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from osprey_executor.analysis import functions, texts
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.values import (
+    HOLE,
     UNKNOWN,
     Atom,
     Bound,
@@ -21,16 +23,22 @@ from osprey_executor.analysis.values import (
     Pattern,
     Ref,
     Value,
+    held,
     is_text,
     join,
     joined,
     only_const,
 )
 from osprey_executor.models import Effect, Severity
+from osprey_executor.text import one_line
 
 _LONG_PATH = 7
+_MOST_NAMES = 500
+_SECRET_WORDS = re.compile(r"(?i)key|token|secret|passw|credential|auth|cookie|session")
 
 
+_FRAME_NAMES = frozenset(("f_globals", "f_locals", "__globals__"))
+"""Attributes of frames and functions that hold the names of a program."""
 _LOOKED_AT = frozenset(("__doc__", "__name__", "__module__", "__qualname__", "__version__", "__file__"))
 
 
@@ -61,7 +69,7 @@ def _attribute(m: Machine, node: ast.AST, atom: Atom, attr: str) -> Value:
         case Bound():
             return (atom.func,) if attr == "__func__" else (atom.owner,) if attr == "__self__" else UNKNOWN
         case _:
-            return UNKNOWN
+            return (Namespace("__main__"),) if attr in _FRAME_NAMES else UNKNOWN
 
 
 def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
@@ -73,6 +81,8 @@ def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
         return (Ref(ref.path.rpartition(".")[0], bool(ref.channels), ref.channels),)
     if attr in _LOOKED_AT:
         return UNKNOWN
+    if attr in _FRAME_NAMES:
+        return (Namespace("__main__"),)
     path = f"{ref.path}.{attr}"
     path = m.catalogue.aliases.get(path, path)
     if path.count(".") > _LONG_PATH:
@@ -95,6 +105,9 @@ def item_of(m: Machine, node: ast.AST, owner: Value, key: Value) -> Value:
             found.append(from_namespace(m, node, atom, key))
         elif isinstance(atom, Ref) and atom.path == "builtins":
             found.append(from_namespace(m, node, Namespace("builtins"), key))
+        elif isinstance(atom, Ref) and atom.path == "os.environ":
+            found_secret(m, node, str(exact.value) if exact else "")
+            found.append((Pattern(HOLE),))
         elif isinstance(atom, Ref) and atom.made:
             texts_of = tuple(one for one in key if is_text(one)) or atom.channels
             found.append((Ref(atom.path, True, texts_of),))
@@ -104,6 +117,18 @@ def item_of(m: Machine, node: ast.AST, owner: Value, key: Value) -> Value:
         else:
             found.append((atom,) if isinstance(atom, Ref | Func | Obj) else UNKNOWN)
     return joined(found) if found else UNKNOWN
+
+
+def found_secret(m: Machine, node: ast.AST, name: str) -> None:
+    """Note that a variable of the environment is read; its name tells whether it is a secret."""
+    telling = not name or _SECRET_WORDS.search(name)
+    m.find(
+        node,
+        "secret/environment",
+        Effect.SECRET,
+        f"reads the environment variable {one_line(name, 60)}" if name else "reads a variable of the environment",
+        Severity.WARNING if telling else Severity.INFO,
+    )
 
 
 def _item(box: Box, exact: Const | None) -> Value:
@@ -127,14 +152,17 @@ def from_namespace(m: Machine, node: ast.AST, space: Namespace, key: Value) -> V
     exact = only_const(key)
     if exact is not None and isinstance(exact.value, str):
         if space.path == "__main__":
-            return m.module.ever.get(exact.value, UNKNOWN)
+            return m.module.ever.get(exact.value) or m.from_star(exact.value) or UNKNOWN
         if not space.path:
             return (Ref(m.catalogue.aliases.get(exact.value, exact.value)),)
         return _of_library(m, Ref(space.path), exact.value)
     names = [atom.value for atom in key if isinstance(atom, Const) and isinstance(atom.value, str)]
     if names and len(names) == len(key) and space.path not in ("", "__main__"):
         return joined([_of_library(m, Ref(space.path), one) for one in names])
-    return computed_name(m, node, Ref(space.path)) if space.path != "__main__" else UNKNOWN
+    if space.path != "__main__":
+        return computed_name(m, node, Ref(space.path))
+    # Any name of the program: what could write is among what may come out.
+    return joined([UNKNOWN, *(held(value) for value in list(m.module.ever.values())[:_MOST_NAMES])])
 
 
 def computed_name(m: Machine, node: ast.AST, owner: Ref) -> Value:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ast
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from osprey_executor.analysis.catalogue import Catalogue, Rule
-from osprey_executor.analysis.scopes import Scope
+from osprey_executor.analysis.places import may_name_secrets
+from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
@@ -22,9 +24,12 @@ from osprey_executor.analysis.values import (
     Value,
     holes,
 )
-from osprey_executor.models import Effect, Finding, Severity, WriteTarget
+from osprey_executor.analysis.ways import way_to
+from osprey_executor.models import Confidence, Effect, Finding, FindingKind, Severity, WriteTarget
 
 _MOST_FOUND = 2000
+_MOST_SECONDS = 5.0
+"""Processor time of the calling thread."""
 
 
 class OverBudget(Exception):
@@ -82,6 +87,8 @@ class Machine:
         self.catalogue = catalogue
         self.semantics = semantics
         self.budget = budget
+        self.deadline = time.thread_time() + _MOST_SECONDS
+        """The last resort: steps end a program first, and are the same on every machine."""
         self.module = Scope("module")
         self.scope = self.module
         self.func: Func | None = None
@@ -106,6 +113,14 @@ class Machine:
         self.found: dict[tuple[str, int, int], Finding] = {}
         self.targets: dict[tuple[str | None, int, str | None], WriteTarget] = {}
         self.taken: dict[tuple[int, int], str] = {}
+        self.recursive: dict[Func, None] = {}
+        """Functions that were called while they ran."""
+        self.doubt = False
+        """Whether what is called is one of several things."""
+        self.dropped = False
+        self.flaws: dict[tuple[str, int, int], Finding] = {}
+        self.sensitive = may_name_secrets(source)
+        """Whether the name of a file of secrets stands anywhere in the source."""
         self.asking: dict[tuple[bool, int], str] = {}
         """Why a person should be asked: by whether it is a write, and by line."""
 
@@ -119,13 +134,31 @@ class Machine:
 
     def eval(self, node: ast.expr) -> Value:
         """Return the value of an expression; a write function among it is noted as taken."""
-        value = self.peek(node)
+        self.budget -= 1
+        if self.budget < 0:
+            raise OverBudget
+        if type(node) is ast.Constant:
+            return (Const(node.value),)
+        if not self.budget & 0xFFF and time.thread_time() > self.deadline:
+            raise OverBudget
+        handler = self.semantics.expressions.get(type(node))
+        value = handler(self, node) if handler else UNKNOWN
         for atom in value:
-            if isinstance(atom, Ref) and not atom.made:
+            if type(atom) is Ref and not atom.made:
                 rule = self.catalogue.rule(atom.path)
                 if rule and rule.effect is Effect.CONTROL_WRITE:
                     self.take(node, atom)
+                elif rule and rule.use:
+                    self.find(node, rule.id, rule.effect, rule.message, rule.severity, ask=rule.ask)
         return value
+
+    def from_star(self, name: str) -> Value | None:
+        """Return what `from library import *` brings under a name, None where nothing is known of it."""
+        for star in self.stars:
+            path = self.catalogue.aliases.get(f"{star}.{name}", f"{star}.{name}")
+            if self.catalogue.rule(path) or path in self.catalogue.classes or self.model(path):
+                return (Ref(path),)
+        return None
 
     def run(self, body: Sequence[ast.stmt]) -> None:
         """Run statements in order."""
@@ -138,18 +171,26 @@ class Machine:
             if handler:
                 handler(self, node)
 
+    def model(self, path: str) -> Model | None:
+        """Return the model that tells what calling `path` does, by its path or by the catalogue's word."""
+        models = self.semantics.models
+        return models.get(path) or models.get(self.catalogue.models.get(path, ""))
+
     def call(self, node: ast.AST, callee: Value, given: Arguments) -> Value:
         """Return what calling `callee` gives, and note what it does."""
         return self.semantics.caller(self, node, callee, given)
 
-    def bind(self, name: str, value: Value) -> None:
-        """Bind a name where the running body would."""
+    def bind(self, name: str, value: Value, node: ast.AST | None = None, source: ast.expr | None = None) -> None:
+        """Bind a name where the running body would; `node` and `source` tell where and by what."""
         scope = self.scope
         if name in scope.globals:
             scope = self.module
         elif name in scope.nonlocals:
             scope = self._owner(name) or scope
-        scope.bind(name, value or UNKNOWN, self._changed)
+        place = None
+        if node is not None:
+            place = Place(node, source, self.scope if scope is not self.scope else None)
+        scope.bind(name, value or UNKNOWN, self._changed, place)
 
     def _owner(self, name: str) -> Scope | None:
         scope = self.scope.outer
@@ -207,14 +248,22 @@ class Machine:
         severity: Severity = Severity.INFO,
         *,
         ask: bool = False,
+        confidence: Confidence | None = None,
     ) -> None:
         """Note a finding at `node`; with `ask`, a person should be asked."""
         line, column, end, end_column = self.where(node)
         if ask:
             self.ask(line, effect, message)
         key = (rule, line, column)
-        if key in self.found or len(self.found) >= _MOST_FOUND:
+        if key in self.found:
             return
+        if len(self.found) >= _MOST_FOUND:
+            # What asks is never dropped for what merely informs.
+            if not ask or self.dropped:
+                return
+            self.dropped = True
+        if confidence is None:
+            confidence = Confidence.POSSIBLE if effect is Effect.OPAQUE else Confidence.CERTAIN
         if self.place is not None:
             message = f"in text that is run as code: {message}"
         self.found[key] = Finding(
@@ -226,6 +275,25 @@ class Machine:
             severity=severity,
             effect=effect,
             message=message,
+            confidence=confidence,
+            way=way_to(node, self.scope) if self.place is None and (ask or severity is not Severity.INFO) else (),
+        )
+
+    def flaw(self, node: ast.AST, rule: str, message: str) -> None:
+        """Note a plain mistake, told only where the quality of a program is asked for."""
+        line, column, end, end_column = self.where(node)
+        self.flaws.setdefault(
+            (rule, line, column),
+            Finding(
+                rule=rule,
+                line=line,
+                column=column,
+                end_line=end,
+                end_column=end_column,
+                severity=Severity.ERROR,
+                message=message,
+                kind=FindingKind.QUALITY,
+            ),
         )
 
     def ask(self, line: int, effect: Effect | None, message: str) -> None:
@@ -245,7 +313,16 @@ class Machine:
             message = rule.about(known if len(known) == len(channels) else ())
         else:
             message = rule.about()
-        self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask)
+        sure = not (given is None or self.doubt or "?" in ref.path or rule.likely)
+        confidence = (
+            Confidence.CERTAIN if sure and rule.effect is not Effect.OPAQUE else None if sure else Confidence.LIKELY
+        )
+        self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask, confidence=confidence)
+        self._also(node, rule)
+
+    def _also(self, node: ast.AST, rule: Rule) -> None:
+        if rule.also:
+            self.find(node, f"{rule.also}/{rule.id.partition('/')[2]}", rule.also, rule.message)
 
     def write(self, channel: str | None, value: str | None, line: int) -> None:
         """Note a channel that would be written."""

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from osprey_executor.analysis.values import Const, Func, Pattern, Unknown, Value, join, joined, matters, spent
 
 _MOST_HISTORY = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a name got what it holds: by a statement or definition, or by a call that passes it."""
+
+    node: ast.AST
+    source: ast.expr | None
+    """The expression that gave the value."""
+    scope: Scope | None = None
+    """Where `source` is to be read; None: where the name is."""
 
 
 class Scope:
@@ -21,6 +34,7 @@ class Scope:
         "kind",
         "nonlocals",
         "outer",
+        "places",
         "readers",
         "vars",
     )
@@ -34,14 +48,18 @@ class Scope:
         self.globals: set[str] = set()
         self.nonlocals: set[str] = set()
         self.readers: dict[str, dict[Func, None]] = {}
+        self.places: dict[str, Place] = {}
+        """Where a name got what it holds."""
         self.first_reads: set[str] = set()
         """Names read before they were bound in the innermost way: what a loop carries round."""
         self._spent: set[str] = set()
         """Names that held so much that only what is no text or number is still told apart."""
         self._journals: list[dict[str, Value | None]] = []
 
-    def bind(self, name: str, value: Value, changed: Callable[[Func], None]) -> None:
+    def bind(self, name: str, value: Value, changed: Callable[[Func], None], place: Place | None = None) -> None:
         """Let `name` hold `value` from here on."""
+        if place is not None:
+            self.places[name] = place
         if self._journals:
             self._journals[-1].setdefault(name, self.vars.get(name))
         self.vars[name] = value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from osprey_executor.analysis import functions
+from osprey_executor.analysis import functions, resources
 from osprey_executor.analysis.expressions import operate
 from osprey_executor.analysis.imports import import_from, import_modules
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
@@ -29,6 +29,8 @@ def assignment(m: Machine, node: ast.Assign) -> None:
 
 def annotated(m: Machine, node: ast.AnnAssign) -> None:
     m.peek(node.annotation)
+    if node.value is None and m.scope.kind == "class" and isinstance(node.target, ast.Name):
+        m.bind(node.target.id, UNKNOWN, node.target)  # a field, which a dataclass takes as an argument
     if node.value is not None:
         assign(m, node.target, m.eval(node.value), node, node.value)
 
@@ -61,7 +63,7 @@ def _ways(m: Machine, bodies: Sequence[Sequence[ast.stmt]], *, complete: bool) -
     m.scope.merge(ways, complete=complete)
 
 
-def _loop(m: Machine, start: list[tuple[ast.expr, Value]], body: Sequence[ast.stmt], node: ast.AST) -> None:
+def _loop(m: Machine, start: list[tuple[ast.expr, Value, ast.expr]], body: Sequence[ast.stmt], node: ast.AST) -> None:
     scope = m.scope
     m.loop_depth += 1
     deep = m.loop_depth > _DEEP_LOOP
@@ -71,8 +73,8 @@ def _loop(m: Machine, start: list[tuple[ast.expr, Value]], body: Sequence[ast.st
             scope.first_reads.clear()
             scope.begin()
             try:
-                for target, value in start:
-                    assign(m, target, value, node)
+                for target, value, source in start:
+                    assign(m, target, value, node, source)
                 m.run(body)
             finally:
                 journal = scope.end()
@@ -101,12 +103,15 @@ def _loop(m: Machine, start: list[tuple[ast.expr, Value]], body: Sequence[ast.st
 
 def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     items = m.eval(node.iter)
-    _loop(m, [(node.target, contents(items) or UNKNOWN)], node.body, node)
+    resources.check_for(m, node)
+    _loop(m, [(node.target, contents(items) or UNKNOWN, node.iter)], node.body, node)
     m.run(node.orelse)
 
 
 def while_(m: Machine, node: ast.While) -> None:
     m.eval(node.test)
+    if isinstance(node.test, ast.Constant):
+        resources.check_while(m, node)
     _loop(m, [], node.body, node)
     m.run(node.orelse)
 
@@ -115,7 +120,7 @@ def with_(m: Machine, node: ast.With | ast.AsyncWith) -> None:
     for item in node.items:
         value = m.eval(item.context_expr)
         if item.optional_vars is not None:
-            assign(m, item.optional_vars, _entered(m, item.context_expr, value), node)
+            assign(m, item.optional_vars, _entered(m, item.context_expr, value), node, item.context_expr)
         else:
             _entered(m, item.context_expr, value)
     m.run(node.body)
@@ -170,14 +175,14 @@ def define(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
             made = m.call(decorator, m.peek(decorator), Arguments((value,)))
             functions_only = tuple(atom for atom in made if isinstance(atom, Func | Bound | Obj))
             value = join(functions_only or value, value) if made else value
-    m.bind(name, value)
+    m.bind(name, value, node)
 
 
 def class_(m: Machine, node: ast.ClassDef) -> None:
     value: Value = (functions.define_class(m, node),)
     for decorator in reversed(node.decorator_list):
         m.call(decorator, m.peek(decorator), Arguments((value,)))
-    m.bind(node.name, value)
+    m.bind(node.name, value, node)
 
 
 def return_(m: Machine, node: ast.Return) -> None:

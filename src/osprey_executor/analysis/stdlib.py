@@ -8,7 +8,9 @@ import pickletools
 from osprey_executor.analysis import boxes, texts
 from osprey_executor.analysis.calls import call, let_go
 from osprey_executor.analysis.dynamic import run_text
+from osprey_executor.analysis.lookups import found_secret
 from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.places import is_device, is_outside
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
@@ -26,6 +28,7 @@ from osprey_executor.analysis.values import (
     spelling,
 )
 from osprey_executor.models import Effect, Severity
+from osprey_executor.text import one_line
 
 
 def _starts(target: tuple[int | str, ...], args: int | str | None, *more: int | str) -> Model:
@@ -92,9 +95,12 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     if written:
         name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
         _file_write(m, node, f"writes {name}")
+        _device(m, node, name)
         for atom in path:
             if isinstance(atom, Const):
                 m.files.setdefault(str(atom.value), NOTHING)
+    else:
+        _reads(m, node, path)
     return (Ref("io.TextIOWrapper", True, path),)
 
 
@@ -106,6 +112,36 @@ def _path(value: Value) -> Value:
         else:
             found.append((atom,) if is_text(atom) else UNKNOWN)
     return joined(found) if found else UNKNOWN
+
+
+def _device(m: Machine, node: ast.AST, name: str) -> None:
+    if is_device(name):
+        m.find(
+            node,
+            "opaque/device-file",
+            Effect.OPAQUE,
+            f"writes to {one_line(name, 60)}, a device that may obey what it is told",
+            Severity.WARNING,
+            ask=True,
+        )
+
+
+def _os_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    path = _path(given.get(0, "path") or UNKNOWN)
+    name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
+    _file_write(m, node, f"opens {name} with os.open")
+    _device(m, node, name)
+    _reads(m, node, path)
+    return UNKNOWN
+
+
+def _reads(m: Machine, node: ast.AST, path: Value) -> None:
+    for atom in path:
+        name = spelling(atom) if is_text(atom) else ""
+        if name and is_outside(name):
+            shown = one_line(name.replace(HOLE, "*"), 80)
+            m.find(node, "file/read-outside", Effect.FILE_READ, f"reads {shown}, outside the working folder")
+            return
 
 
 def _file_write(m: Machine, node: ast.AST, message: str) -> None:
@@ -129,6 +165,7 @@ def _wrote_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _read_back(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    _reads(m, node, given.made_with)
     found = [
         m.files[str(atom.value)] for atom in given.made_with if isinstance(atom, Const) and str(atom.value) in m.files
     ]
@@ -273,8 +310,31 @@ def _frame_text(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _environment(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    m.find(node, "secret/environment", None, "reads an environment variable")
+    name = only_const(given.get(0, "key", "varname") or UNKNOWN)
+    found_secret(m, node, str(name.value) if name is not None else "")
     return (Pattern(HOLE),)
+
+
+def _loaded_unless_told(keyword: str, safe: object) -> Model:
+    """A loader that is safe by default and unsafe with `keyword=False`, or only that way in old releases."""
+
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        told = given.get(keyword)
+        if told is not None and all(isinstance(atom, Const) and atom.value is safe for atom in told):
+            return UNKNOWN
+        return _loaded(m, node, given)
+
+    return model
+
+
+def _loaded_if_told(keyword: str) -> Model:
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        told = given.get(keyword)
+        if not told or all(isinstance(atom, Const) and not atom.value for atom in told):
+            return UNKNOWN
+        return _loaded(m, node, given)
+
+    return model
 
 
 _THREAD = _starts(("target", 1), "args", 3)
@@ -311,11 +371,10 @@ MODELS: dict[str, Model] = {
         _executor_map,
     ),
     "functools.reduce": _reduce,
-    "builtins.open": _open,
-    "io.open": _open,
     "io.TextIOWrapper.write": _wrote,
     "io.TextIOWrapper.writelines": _wrote,
     "io.TextIOWrapper.read": _read_back,
+    "pathlib.Path.read_bytes": _read_back,
     "pathlib.Path": _path_made,
     "pathlib.PurePath": _path_made,
     "pathlib.Path.open": _path_open,
@@ -323,49 +382,17 @@ MODELS: dict[str, Model] = {
     "pathlib.Path.write_bytes": _wrote_path,
     "pathlib.Path.read_text": _read_back,
     "os.path.join": _joined_path,
-    "os.getenv": _environment,
-    "os.environ.get": _environment,
-    **dict.fromkeys(("pickle.dump", "joblib.dump", "dill.dump", "cloudpickle.dump"), _dumped),
     **dict.fromkeys(("pickle.dumps", "dill.dumps", "cloudpickle.dumps", "marshal.dumps"), _dumped_text),
-    **dict.fromkeys(
-        (
-            "pickle.loads",
-            "pickle.load",
-            "pickle.Unpickler",
-            "_pickle.loads",
-            "dill.loads",
-            "dill.load",
-            "cloudpickle.loads",
-            "cloudpickle.load",
-            "joblib.load",
-            "marshal.loads",
-            "marshal.load",
-            "shelve.open",
-            "pandas.read_pickle",
-            "jsonpickle.decode",
-        ),
-        _loaded,
-    ),
-    **dict.fromkeys(
-        ("yaml.unsafe_load", "yaml.load", "yaml.load_all", "yaml.full_load", "yaml.unsafe_load_all"), _yaml
-    ),
-    **dict.fromkeys(
-        (
-            "ctypes.CDLL",
-            "ctypes.PyDLL",
-            "ctypes.WinDLL",
-            "ctypes.cdll.LoadLibrary",
-            "cffi.FFI.dlopen",
-            "cffi.FFI.verify",
-            "ctypes.pydll.LoadLibrary",
-            "numpy.ctypeslib.load_library",
-        ),
-        _library,
-    ),
     **dict.fromkeys(("sys.path.insert", "sys.path.append", "sys.path.extend", "site.addsitedir"), _path_changed),
-    **dict.fromkeys(("runpy.run_path", "runpy.run_module"), _run_path),
-    **dict.fromkeys(
-        ("pandas.eval", "pandas.?.eval", "pandas.?.query", "pandas.DataFrame.eval", "pandas.DataFrame.query"),
-        _frame_text,
-    ),
+    "open": _open,
+    "os-open": _os_open,
+    "unpickle": _loaded,
+    "pickle-to-file": _dumped,
+    "yaml": _yaml,
+    "native-library": _library,
+    "torch-load": _loaded_unless_told("weights_only", True),
+    "numpy-load": _loaded_if_told("allow_pickle"),
+    "code-file": _run_path,
+    "frame-text": _frame_text,
+    "environment": _environment,
 }

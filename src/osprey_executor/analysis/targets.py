@@ -22,22 +22,27 @@ from osprey_executor.analysis.values import (
 )
 from osprey_executor.models import Effect, Severity
 
+_PYTHONS_OWN = frozenset(
+    ("builtins", "os", "socket", "subprocess", "importlib", "time", "io", "shutil", "builtins.open")
+)
+"""Modules whose functions no honest program replaces. `sys.stdout = ...` is common."""
+
 
 def assign(m: Machine, target: ast.expr, value: Value, node: ast.AST, source: ast.expr | None = None) -> None:
     """Assign `value` to `target`; `source`: where the value stands in the program."""
     if isinstance(target, ast.Name):
-        m.bind(target.id, value)
+        m.bind(target.id, value, target, source)
     elif isinstance(target, ast.Tuple | ast.List):
         _unpack(m, target.elts, value, node, source)
     elif isinstance(target, ast.Starred):
         box = m.made.setdefault(("star", id(target)), Box())
         assert isinstance(box, Box)
         boxes.add(m, box, value)
-        assign(m, target.value, (box,), node)
+        assign(m, target.value, (box,), node, source)
     elif isinstance(target, ast.Attribute):
         set_attribute(m, target, m.peek(target.value), target.attr, value, source)
     elif isinstance(target, ast.Subscript):
-        owner = m.eval(target.value)
+        owner = m.peek(target.value) if isinstance(target.value, ast.Attribute) else m.eval(target.value)
         key = m.eval(target.slice) if not isinstance(target.slice, ast.Slice) else UNKNOWN
         set_item(m, target, owner, key, value, source)
 
@@ -51,12 +56,12 @@ def _unpack(m: Machine, targets: list[ast.expr], value: Value, node: ast.AST, so
                 if isinstance(atom, Box):
                     there = atom.items.get(place, ())
                     held += tuple(one for one in (*there, *atom.rest) if one not in held)
-            of = source.elts[place] if isinstance(source, ast.Tuple) and len(source.elts) == len(targets) else None
+            of = source.elts[place] if isinstance(source, ast.Tuple) and len(source.elts) == len(targets) else source
             assign(m, target, held or UNKNOWN, node, of)
         return
     each = contents(value) or UNKNOWN
     for target in targets:
-        assign(m, target, each, node)
+        assign(m, target, each, node, source)
 
 
 def set_attribute(
@@ -72,6 +77,9 @@ def set_attribute(
                 m.apply(node, rule, atom, given)
             elif not atom.made and m.catalogue.is_control(path):
                 _replaced(m, node, path)
+            elif not atom.made and atom.path in _PYTHONS_OWN:
+                told = f"replaces {path} while the program runs"
+                m.find(node, "interpreter/replaced-name", Effect.INTERPRETER, told, Severity.WARNING)
         elif isinstance(atom, Obj):
             functions.set_attribute(m, atom.kind, name, value)
             for base in atom.kind.bases:

@@ -354,6 +354,10 @@ def number(operator: str, first: Const, second: Const) -> Value:
                 return (Const(one // two),)
             case "Mod":
                 return (Const(one % two),)
+            case "Pow":
+                return (Const(one**two),) if 0 <= two <= 64 and abs(one) <= 2**16 else UNKNOWN
+            case "LShift":
+                return (Const(one << two),) if isinstance(one, int) and isinstance(two, int) and two < 64 else UNKNOWN
             case "BitXor":
                 return (Const(one ^ two),) if isinstance(one, int) and isinstance(two, int) else UNKNOWN
             case _:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from osprey_executor.analysis.scopes import Scope
@@ -14,20 +14,21 @@ HOLE = "\udfff"
 """Stands for the unknown part of a text. A lone surrogate: real text never holds one."""
 _MOST_TEXTS = 256
 _MOST_OTHERS = 48
+_FEW = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
-    """An exact number, text, bytes, boolean or None."""
+class Const(NamedTuple):
+    """An exact number, text, bytes, boolean or None. A tuple, because it is hashed more than anything else here."""
 
     value: Any
+    kind: str = "exact"
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """A text of which parts are unknown, each written as `HOLE`."""
 
     text: str
+    kind: str = "pattern"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,11 @@ def join(first: Value, second: Value) -> Value:
         return first
     if not first:
         return second
-    if len(second) == 1 and second[0] in first:
-        return first
+    if len(second) == 1:
+        if second[0] in first:
+            return first
+        if len(first) < _FEW:
+            return (*first, second[0])
     seen = dict.fromkeys(first)
     size = len(seen)
     seen.update(dict.fromkeys(second))
@@ -159,7 +163,10 @@ def joined(values: list[Value]) -> Value:
         return values[0]
     seen: dict[Atom, None] = {}
     for value in values:
-        seen.update(dict.fromkeys(value))
+        if len(value) == 1:
+            seen[value[0]] = None
+        elif value:
+            seen.update(dict.fromkeys(value))
     return bounded(tuple(seen)) if len(seen) > _MOST_TEXTS else tuple(seen)
 
 

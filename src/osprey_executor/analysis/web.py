@@ -8,6 +8,7 @@ import re
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.values import HOLE, UNKNOWN, Ref, Value, is_text, only_const, spelling
 from osprey_executor.models import Effect, Severity
+from osprey_executor.text import one_line
 
 _CONTROL_WORDS = re.compile(
     r"(?<![a-z])(pvs?|channels?|ca(put|get)|setpoints?|epics|tango|opc(ua)?|plc|devices?|motors?|actuators?)(?![a-z])"
@@ -32,17 +33,23 @@ def _changing(name: str) -> Model:
                     Severity.WARNING,
                     ask=True,
                 )
-        m.find(node, f"network/web-{method}", Effect.NETWORK, f"sends a web request ({method.upper()})")
+        shown = method if method in (*_CHANGING, "get") else "request"
+        m.find(node, f"network/web-{shown}", Effect.NETWORK, f"sends a web request ({one_line(method.upper(), 20)})")
         return (Ref("requests.Response", True),)
 
     return model
 
 
+def _urlopen(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    method = "post" if given.get(1, "data") is not None else "get"
+    known = only_const(given.get("method") or UNKNOWN)
+    if known is not None:
+        method = str(known.value).lower()
+    return _changing(method)(m, node, given)
+
+
 MODELS: dict[str, Model] = {
-    f"{library}.{name}": _changing(name)
-    for library in (
-        *("requests", "requests.Session", "requests.?", "httpx", "httpx.Client", "httpx.AsyncClient"),
-        *("aiohttp.ClientSession", "aiohttp.?"),
-    )
-    for name in (*sorted(_CHANGING), "request")
+    **{f"web-{name}": _changing(name) for name in (*sorted(_CHANGING), "request")},
+    "web-urlopen": _urlopen,
+    "web-urllib-request": _urlopen,
 }

@@ -8,6 +8,7 @@ from osprey_executor.config._secrets import unsealed
 from osprey_executor.config.check import Available, CheckReport, check
 from osprey_executor.config.providers import PROVIDERS, Provider, provider
 from osprey_executor.config.schema import (
+    AnalysisConfig,
     ApprovalConfig,
     ContainerConfig,
     ControlSystemConfig,
@@ -15,6 +16,7 @@ from osprey_executor.config.schema import (
     ExecutionConfig,
     ForkServerConfig,
     ModelConfig,
+    PatternsConfig,
 )
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "DEFAULT_MODEL",
     "HOME_VARIABLE",
     "PROVIDERS",
+    "AnalysisConfig",
     "ApprovalConfig",
     "Available",
     "CheckReport",
@@ -32,6 +35,7 @@ __all__ = [
     "ExecutionConfig",
     "ForkServerConfig",
     "ModelConfig",
+    "PatternsConfig",
     "Provider",
     "check",
     "config_from",

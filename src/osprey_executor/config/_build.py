@@ -16,7 +16,14 @@ from osprey_executor.config._problems import problems
 from osprey_executor.config._sections import draft_of
 from osprey_executor.config._yaml import Document, KeyPath
 from osprey_executor.config.providers import provider
-from osprey_executor.config.schema import ApprovalConfig, ControlSystemConfig, ExecutionConfig, ModelConfig, Section
+from osprey_executor.config.schema import (
+    AnalysisConfig,
+    ApprovalConfig,
+    ControlSystemConfig,
+    ExecutionConfig,
+    ModelConfig,
+    Section,
+)
 from osprey_executor.errors import ConfigurationError
 
 _PATHS = (("execution", "python_env_path"), ("control_system", "limits_database"))
@@ -31,6 +38,7 @@ class Sections(Section):
     models: dict[str, ModelConfig] = Field(default_factory=dict[str, ModelConfig])
     approval: ApprovalConfig = ApprovalConfig()
     control_system: ControlSystemConfig = ControlSystemConfig()
+    analysis: AnalysisConfig = AnalysisConfig()
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,10 @@ def _anchor(draft: Draft, folder: Path | None) -> None:
         value = draft.get(path)
         if isinstance(value, str):
             draft.put(path, str((folder or Path.cwd()) / Path(value).expanduser()) if value else None)
+    files = draft.get("analysis.catalogue")
+    if isinstance(files, list) and all(isinstance(file, str) and file for file in cast("list[Any]", files)):
+        places = [str((folder or Path.cwd()) / Path(file).expanduser()) for file in cast("list[str]", files)]
+        draft.put("analysis.catalogue", places)
 
 
 def _of_model(unset: Mapping[KeyPath, str], name: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from osprey_executor.config._generator_model import model_for
 from osprey_executor.config._load import load_config
 from osprey_executor.config._record import place
 from osprey_executor.config._search import places
-from osprey_executor.config.schema import ExecutionConfig
+from osprey_executor.config.schema import AnalysisConfig, ExecutionConfig
 from osprey_executor.errors import ConfigurationError
 from osprey_executor.text import one_line
 
@@ -29,6 +29,8 @@ class Available:
     connectors: Sequence[str]
     engine_problem: Callable[[ExecutionConfig], str | None]
     """Why no engine can give what a section demands."""
+    analysis_problem: Callable[[AnalysisConfig], str | None]
+    """What of a section the analysis cannot use."""
 
 
 class CheckReport(BaseModel):
@@ -111,6 +113,8 @@ def _unavailable(config: Config, available: Available) -> list[str]:
     if generator and ":" not in generator and generator not in available.generators:
         told.append(_unknown("execution.code_generator", generator, available.generators))
     if problem := available.engine_problem(config.execution):
+        told.append(problem)
+    if problem := available.analysis_problem(config.analysis):
         told.append(problem)
     return told
 

@@ -35,6 +35,7 @@ def translate(draft: Draft) -> None:
     _limits(draft)
     _verification(draft)
     _gateways(draft)
+    _patterns(draft)
     _without_effect(draft)
 
 
@@ -182,11 +183,25 @@ def _gateways(draft: Draft) -> None:
     draft.take("execution.epics")
 
 
+def _patterns(draft: Draft) -> None:
+    """Take Osprey's patterns in both of its forms: `write` and `read`, or these under each type of control system."""
+    here = "control_system.patterns"
+    block = draft.section(here)
+    if block and not {"write", "read"} & block.keys():
+        kind = str(draft.get("control_system.type", "mock"))
+        path = ("control_system", "patterns", kind)
+        block = draft.section(path)
+        draft.warnings.append(draft.told(here, f"by type of control system: those of {kind} are used"))
+    if block:
+        for name in ("write", "read"):
+            if block.get(name):
+                draft.put(f"analysis.patterns.{name}", block[name], f"{here}.{name}")
+        draft.warnings.append(draft.told(here, "is called analysis.patterns now; they add to the analysis"))
+    draft.take(here)
+
+
 def _without_effect(draft: Draft) -> None:
-    for path, why in (
-        ("execution.modes", "approval and grant decide what a run may do"),
-        ("control_system.patterns", "code is parsed, not searched for patterns"),
-    ):
+    for path, why in (("execution.modes", "approval and grant decide what a run may do"),):
         if draft.get(path) is not None:
             draft.warnings.append(draft.told(path, f"has no effect here: {why}"))
         draft.take(path)

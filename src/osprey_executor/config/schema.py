@@ -218,6 +218,26 @@ class ApprovalConfig(Section):
     expiry: Seconds = 86400.0
 
 
+class PatternsConfig(Section):
+    """Regular expressions over the text of programs, as Osprey has them; they add to the analysis."""
+
+    write: tuple[str, ...] = ()
+    """Where one fits, the program may write channels."""
+    read: tuple[str, ...] = ()
+
+
+class AnalysisConfig(Section):
+    """What a site adds to the analysis of programs, and what it refuses."""
+
+    deny: tuple[str, ...] = ()
+    """Effects (`process`) and ids of rules (`control/epics-caput`, `opaque/*`) that are refused outright."""
+    patterns: PatternsConfig = PatternsConfig()
+    catalogue: tuple[Path, ...] = ()
+    """TOML files that tell what more libraries do; relative to the configuration file."""
+    quality: Switch = True
+    """Whether generated code with plain mistakes goes back to its generator before it runs."""
+
+
 class EpicsConfig(Section):
     """Where Channel Access looks for channels."""
 

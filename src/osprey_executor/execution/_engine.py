@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from osprey_executor.execution._events import EngineEvent
 from osprey_executor.models import ControlSession, IsolationReport, Outcome, Probe, Program
@@ -50,4 +50,13 @@ class Engine(Protocol):
 
     async def identity(self) -> dict[str, Any]:
         """Return what an approval must bind: interpreter, packages, isolation, limits. JSON-able."""
+        ...
+
+
+@runtime_checkable
+class KnowsModules(Protocol):
+    """An engine that can tell before a run what a program will be able to import."""
+
+    def modules(self) -> frozenset[str] | None:
+        """Return the top-level modules besides the standard library; None where they cannot be told."""
         ...

@@ -1,6 +1,16 @@
 """The data on its way through the rooms: frozen, typed, nothing of ours above it."""
 
-from osprey_executor.models.analysis import AnalysisReport, Effect, Finding, Severity, Verdict, WriteTarget
+from osprey_executor.models.analysis import (
+    AnalysisReport,
+    Confidence,
+    Effect,
+    Finding,
+    FindingKind,
+    Severity,
+    Step,
+    Verdict,
+    WriteTarget,
+)
 from osprey_executor.models.approval import (
     ApprovalCard,
     Approve,
@@ -37,6 +47,7 @@ __all__ = [
     "ApprovalCard",
     "Approve",
     "Attempt",
+    "Confidence",
     "ControlSession",
     "ControlSystemReport",
     "Decision",
@@ -46,6 +57,7 @@ __all__ = [
     "Endpoint",
     "ErrorReport",
     "Finding",
+    "FindingKind",
     "Grant",
     "IsolationReport",
     "Limits",
@@ -63,6 +75,7 @@ __all__ = [
     "Severity",
     "Size",
     "Stage",
+    "Step",
     "Timings",
     "Usage",
     "Verdict",

@@ -12,9 +12,18 @@ class Effect(StrEnum):
 
     CONTROL_WRITE = "control_write"
     CONTROL_READ = "control_read"
+    FILE_READ = "file_read"
+    """Reads a file outside the working folder."""
     FILE_WRITE = "file_write"
+    FILE_DELETE = "file_delete"
+    SECRET = "secret"  # noqa: S105  # a word, no password
+    """Reads what should not be told: keys, passwords, tokens, the environment."""
     PROCESS = "process"
     NETWORK = "network"
+    RESOURCE = "resource"
+    """Takes memory, processor time or disk without an end in sight."""
+    INTERPRETER = "interpreter"
+    """Looks into, or changes, the interpreter that runs the program."""
     DYNAMIC_CODE = "dynamic_code"
     OPAQUE = "opaque"
     """Something that the analysis cannot resolve and that could be any of the others."""
@@ -36,6 +45,36 @@ class Severity(StrEnum):
     ERROR = "error"
 
 
+class Confidence(StrEnum):
+    """How sure the analysis is of a finding."""
+
+    CERTAIN = "certain"
+    """The source says so."""
+    LIKELY = "likely"
+    """One of several things that a name may hold, or known by its name alone."""
+    POSSIBLE = "possible"
+    """Cannot be ruled out."""
+
+
+class FindingKind(StrEnum):
+    """Whom a finding is for."""
+
+    SECURITY = "security"
+    """What the program does to the world: for the person who decides."""
+    QUALITY = "quality"
+    """What is wrong with the program: for its author."""
+
+
+class Step(BaseModel):
+    """One station on the way that a value took to the place where it acts."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str
+    """A name of the program, or `call`; hostile text."""
+    line: int
+
+
 class Finding(BaseModel):
     """One place in the source and what it means. Lines and columns count from 1, as editors do."""
 
@@ -51,6 +90,10 @@ class Finding(BaseModel):
     effect: Effect | None = None
     message: str
     """Plain words for a person; may quote the source, so it is hostile text."""
+    kind: FindingKind = FindingKind.SECURITY
+    confidence: Confidence = Confidence.CERTAIN
+    way: tuple[Step, ...] = ()
+    """How the value came here, in order, where that is more than one line."""
 
     @property
     def unseen(self) -> bool:
@@ -88,3 +131,8 @@ class AnalysisReport(BaseModel):
     """Why the verdict is what it is, in one sentence."""
     writes: tuple[WriteTarget, ...] = ()
     """Channels that the source would write, in source order."""
+
+    @property
+    def flaws(self) -> tuple[Finding, ...]:
+        """What is wrong with the program itself, to be mended by its author."""
+        return tuple(one for one in self.findings if one.kind is FindingKind.QUALITY)

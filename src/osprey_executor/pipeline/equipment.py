@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from osprey_executor.analysis import Site, site_of
 from osprey_executor.config import Config
 from osprey_executor.control import Broker, open_control
 from osprey_executor.execution import Engine, open_engine
@@ -15,10 +16,11 @@ from osprey_executor.execution import Engine, open_engine
 
 @dataclass(frozen=True)
 class Equipment:
-    """What one configuration needs to run code."""
+    """What one configuration needs to analyse and run code."""
 
     engine: Engine
     broker: Broker
+    site: Site
 
 
 class EquipmentPool:
@@ -44,7 +46,8 @@ class EquipmentPool:
         name = json.dumps(record or config.to_record(), sort_keys=True)
         async with self._turn:
             if name not in self._opened:
+                site = await asyncio.to_thread(site_of, config.analysis)
                 engine = await self._stack.enter_async_context(open_engine(config.execution.execution_method, config))
                 broker = await self._stack.enter_async_context(open_control(config))
-                self._opened[name] = Equipment(engine, broker)
+                self._opened[name] = Equipment(engine, broker, site)
             return self._opened[name]

@@ -393,6 +393,7 @@ class Executor:
             store=self.store,
             engine=equipment.engine,
             broker=equipment.broker,
+            site=equipment.site,
             generator=lambda: generator or create_code_generator(config),
             generator_label=label,
             key=self._key,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from osprey_executor.analysis import Site
 from osprey_executor.config import Config
 from osprey_executor.control import Broker
 from osprey_executor.execution import Engine
@@ -28,6 +29,8 @@ class Rooms:
     store: RunStore
     engine: Engine
     broker: Broker
+    site: Site
+    """How programs are analysed."""
     generator: Callable[[], CodeGenerator]
     """Makes the generator at its first use, so that bring-your-own code needs none."""
     generator_label: str

@@ -16,6 +16,7 @@ from osprey_executor.execution.local._enforcement import enforced
 from osprey_executor.execution.local._facts import Facts, ask
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._limit_probes import LimitProber
+from osprey_executor.execution.local._modules import modules_of
 from osprey_executor.execution.local._patience import uninterrupted
 from osprey_executor.execution.local._pool import Pool
 from osprey_executor.execution.local._probes import Prober
@@ -30,6 +31,9 @@ _NOTHING_CONTAINS = Probe(
     outcome="failed",
     detail="execution.isolation is none: code can read, write and reach all that this user can; set it to full",
 )
+
+_UNASKED: frozenset[str] = frozenset(("",))
+"""Stands for what nobody has looked at yet."""
 
 
 class LocalEngine:
@@ -72,6 +76,7 @@ class LocalEngine:
         """Jails of a fork server, for runs after the first."""
         self.limit_prober: LimitProber | None = None
         self._facts: Facts | None = None
+        self._modules: frozenset[str] | None = _UNASKED
 
     @property
     def isolation(self) -> IsolationReport:
@@ -159,6 +164,12 @@ class LocalEngine:
             return [Probe(name=name, outcome="ok", detail="the same was refused inside a jail of the fork server")]
         why = f"each run starts an interpreter of its own: {self.pool.problem}"
         return [Probe(name=name, outcome="unavailable", detail=why)]
+
+    def modules(self) -> frozenset[str] | None:
+        """Return the modules that programs find besides the standard library; None where they cannot be told."""
+        if self._modules is _UNASKED:
+            self._modules = modules_of(self._interpreter)
+        return self._modules
 
     async def identity(self) -> dict[str, Any]:
         """Return interpreter, packages, isolation, what is visible, and limits."""

@@ -12,7 +12,7 @@ from osprey_executor.text import one_line
 if TYPE_CHECKING:
     from osprey_executor.models import AnalysisReport
 
-_STYLE: Final = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.ERROR: "bold red"}
+STYLE: Final = {Severity.INFO: "dim", Severity.WARNING: "yellow", Severity.ERROR: "bold red"}
 _VERDICT: Final = {
     Verdict.ALLOW: ("runs without asking", "green"),
     Verdict.ASK: ("asks a person first", "yellow"),
@@ -31,8 +31,15 @@ def report_text(name: str, report: AnalysisReport) -> Text:
     shown = one_line(name)
     for finding in report.findings:
         text.append(f"{shown}:{finding.line}:{finding.column}: ")
-        text.append(finding.severity.value, _STYLE[finding.severity])
+        text.append(finding.severity.value, STYLE[finding.severity])
         text.append(f" {one_line(finding.message)} [{one_line(finding.rule)}]\n")
+    text.append(verdict_line(shown, report))
+    return text
+
+
+def verdict_line(shown: str, report: AnalysisReport) -> Text:
+    """Return the verdict with its reason."""
+    text = Text()
     # The verdict of what does not parse is that it goes back to its author, not that it runs.
     broken = does_not_parse(report)
     words, style = ("cannot run: does not parse", "bold red") if broken else _VERDICT[report.verdict]

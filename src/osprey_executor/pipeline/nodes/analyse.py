@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import sys
+
 from langgraph.runtime import Runtime
 
-from osprey_executor.analysis import analyze
+from osprey_executor.analysis import Gates, analyze
 from osprey_executor.approval import must_ask
 from osprey_executor.errors import ErrorCategory
-from osprey_executor.models import AnalysisReport, ErrorReport, RunStatus, Severity, Stage
+from osprey_executor.execution import KnowsModules
+from osprey_executor.models import AnalysisReport, ErrorReport, RunStatus, Severity, Stage, Verdict
 from osprey_executor.models.events import Analysed, ApprovalRequested, StageStarted
 from osprey_executor.pipeline.binding import card_of
 from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.timing import timed
+
+_MOST_TOLD = 10
 
 
 async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
@@ -32,6 +37,8 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
         }
         if broken := _syntax_error(report, code):
             return after_failure(state, rooms, broken) | analysed
+        if report.verdict is not Verdict.DENY and (flawed := _flawed(rooms, report, code)):
+            return after_failure(state, rooms, flawed) | analysed
         asking = must_ask(rooms.config, report, rooms.engine.isolation, rooms.broker.report)
         if asking.denied:
             denied = ErrorReport(
@@ -54,9 +61,35 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
 
 
 def _analysed(rooms: Rooms, code: str, attempt: int) -> AnalysisReport:
-    report = analyze(code)
+    report = analyze(code, site=rooms.site, gates=_gates(rooms))
     rooms.folder.attempt(attempt).save_code(code, report)
     return report
+
+
+def _gates(rooms: Rooms) -> Gates | None:
+    if not rooms.config.analysis.quality:
+        return None
+    modules = rooms.engine.modules() if isinstance(rooms.engine, KnowsModules) else None
+    return Gates(expected=tuple(rooms.request.expected_results), modules=modules, standard=sys.stdlib_module_names)
+
+
+def _flawed(rooms: Rooms, report: AnalysisReport, code: str) -> ErrorReport | None:
+    """Return what sends a generated program back; a person's own program runs as it is, its flaws only told."""
+    flaws = [one for one in report.flaws if one.severity is Severity.ERROR]
+    if not flaws or rooms.request.code is not None:
+        return None
+    lines = code.splitlines()
+    told = "; ".join(f"line {one.line}: {one.message}" for one in flaws[:_MOST_TOLD])
+    more = f"; and {len(flaws) - _MOST_TOLD} more" if len(flaws) > _MOST_TOLD else ""
+    line = flaws[0].line
+    return ErrorReport(
+        stage=Stage.ANALYSIS,
+        type="CodeQualityError",
+        message=told + more,
+        line=line,
+        source_line=lines[line - 1] if 0 < line <= len(lines) else None,
+        code=code,
+    )
 
 
 def _syntax_error(report: AnalysisReport, code: str) -> ErrorReport | None:

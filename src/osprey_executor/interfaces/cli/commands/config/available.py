@@ -17,5 +17,10 @@ def examined(config: Path | None) -> CheckReport:
 
     return check(
         config,
-        available=Available(service.available_generators(), service.available_connectors(), service.engine_problem),
+        available=Available(
+            service.available_generators(),
+            service.available_connectors(),
+            service.engine_problem,
+            service.analysis_problem,
+        ),
     )

@@ -1,0 +1,187 @@
+"""Makes one catalogue of the files of many libraries; a later file extends the earlier ones and never replaces them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar, cast
+
+from osprey_executor.analysis.catalogue._catalogue import BETTER, Catalogue, Rule
+from osprey_executor.models import Effect, Severity
+
+_ROOMS = {
+    Effect.CONTROL_WRITE: "control",
+    Effect.CONTROL_READ: "control",
+    Effect.FILE_READ: "file",
+    Effect.FILE_WRITE: "file",
+    Effect.FILE_DELETE: "file",
+    Effect.SECRET: "secret",
+    Effect.PROCESS: "process",
+    Effect.NETWORK: "network",
+    Effect.RESOURCE: "resource",
+    Effect.INTERPRETER: "interpreter",
+    Effect.DYNAMIC_CODE: "dynamic",
+    Effect.OPAQUE: "opaque",
+}
+_LIBRARY_KEYS = frozenset(
+    ("modules", "control", "reaches", "bare", "hints", "aliases", "classes", "rule", "signatures")
+)
+_RULE_KEYS = frozenset(
+    (
+        *(
+            "effect",
+            "severity",
+            "room",
+            "ask",
+            "likely",
+            "use",
+            "also",
+            "names",
+            "programs",
+            "channel",
+            "value",
+            "returns",
+            "says",
+        ),
+        *("model", "reaches"),
+    )
+)
+_Key = TypeVar("_Key")
+
+
+def compiled(libraries: Iterable[tuple[str, Mapping[str, Any]]]) -> Catalogue:
+    """Return the catalogue of libraries, each a name and the content of its file.
+
+    Raises:
+        ValueError: a file holds something else than a catalogue.
+    """
+    made = _Making()
+    for name, library in libraries:
+        try:
+            made.add(name, library)
+        except (TypeError, AttributeError, KeyError) as error:
+            raise ValueError(f"{name}: is not a catalogue: {error}") from error
+    return made.catalogue()
+
+
+class _Making:
+    """A catalogue while it is made."""
+
+    def __init__(self) -> None:
+        self.exact: dict[str, Rule] = {}
+        self.deep: dict[tuple[str, str], Rule] = {}
+        self.any_attribute: dict[str, Rule] = {}
+        self.programs: dict[str, Rule] = {}
+        self.aliases: dict[str, str] = {}
+        self.classes: dict[str, tuple[int | str, ...]] = {}
+        self.models: dict[str, str] = {}
+        self.signatures: dict[str, tuple[str, ...]] = {}
+        self.bare: dict[str, str] = {}
+        self.roots: set[str] = set()
+        self.control: set[str] = set()
+        self.hints: set[str] = set()
+
+    def add(self, name: str, library: Mapping[str, Any]) -> None:
+        _known(name, library, _LIBRARY_KEYS)
+        modules: list[str] = _texts(name, "modules", library.get("modules", []))
+        for old, new in library.get("aliases", {}).items():
+            if old.partition(".")[0] in self.control - set(modules) and self.aliases.get(old, new) == new != old:
+                raise ValueError(f"{name}: the alias {old} would take names from a library that is already listed")
+            self.aliases.setdefault(old, new)
+        self.roots.update(modules)
+        if library.get("control"):
+            self.control.update(modules)
+        self.hints.update(_texts(name, "hints", library.get("hints", [])))
+        for path, channel in library.get("classes", {}).items():
+            self.classes.setdefault(path, tuple(channel))
+        for path, arguments in library.get("signatures", {}).items():
+            self.signatures.setdefault(path, tuple(arguments))
+        for path in library.get("bare", []):
+            self.bare.setdefault(path.rpartition(".")[2], path)
+        for written in library.get("rule", []):
+            _known(f"{name}: a rule", written, _RULE_KEYS)
+            if not written.get("says"):
+                raise ValueError(f"{name}: a rule lacks `says`, the words for a person")
+            self._rule(name, {"reaches": library.get("reaches"), **written})
+
+    def _rule(self, name: str, entry: dict[str, Any]) -> None:
+        for path in _texts(name, "names", entry.get("names", [])):
+            if entry.get("model"):
+                self.models.setdefault(path, str(entry["model"]))
+                if not entry.get("effect"):
+                    continue
+            rule = _rule(name, path, entry)
+            root, _, last = path.partition(".**.")
+            if last:
+                _keep(self.deep, (root, last), rule)
+            elif path.endswith(".*="):
+                _keep(self.any_attribute, path.removesuffix(".*="), rule)
+            else:
+                _keep(self.exact, path, rule)
+        for program in _texts(name, "programs", entry.get("programs", [])):
+            _keep(self.programs, program, _rule(name, program, entry))
+
+    def catalogue(self) -> Catalogue:
+        return Catalogue(
+            exact=self.exact,
+            deep=self.deep,
+            any_attribute=self.any_attribute,
+            aliases=self.aliases,
+            classes=self.classes,
+            roots=frozenset(self.roots),
+            control=frozenset(self.control),
+            hints=frozenset(self.hints),
+            bare=self.bare,
+            programs=self.programs,
+            models=self.models,
+            signatures=self.signatures,
+        )
+
+
+def _keep(rules: dict[_Key, Rule], key: _Key, rule: Rule) -> None:
+    """Add a rule; of two for one name the one that asks stays, so that an extension makes nothing less strict."""
+    before = rules.get(key)
+    if before is None or (rule.ask and not before.ask):
+        rules[key] = rule
+
+
+def _known(name: str, given: Mapping[str, Any], known: frozenset[str]) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise ValueError(f"{name}: there is no key {unknown[0]}; there are {', '.join(sorted(known))}")
+
+
+def _texts(name: str, key: str, given: object) -> list[str]:
+    if not isinstance(given, list) or not all(isinstance(item, str) for item in cast("list[object]", given)):
+        raise ValueError(f"{name}: {key} must be a list of names")
+    return cast("list[str]", given)
+
+
+def _rule(library: str, path: str, entry: dict[str, Any]) -> Rule:
+    try:
+        effect = Effect(entry["effect"]) if entry.get("effect") else None
+    except ValueError:
+        raise ValueError(f"{library}: there is no effect {entry['effect']}; there are {', '.join(Effect)}") from None
+    shown = path.rstrip("=").replace("[]", "item").replace("*", "attribute")
+    last = shown.lower() if entry.get("programs") else shown.rpartition(".")[2].lower()
+    asks = effect in (Effect.CONTROL_WRITE, Effect.OPAQUE)
+    severity = Severity(entry.get("severity", "warning" if asks else "info"))
+    room = entry.get("room") or (_ROOMS[effect] if effect else "note")
+    named = path if entry.get("programs") else path.rstrip("=").replace(".**.", ".").rpartition(".")[2]
+    return Rule(
+        id=f"{room}/{library}-{last}",
+        effect=effect,
+        severity=severity,
+        message=str(entry["says"]).replace("{name}", named),
+        ask=bool(entry.get("ask", asks)),
+        channel=_places(entry.get("channel")),
+        value=_places(entry.get("value")),
+        returns=entry.get("returns"),
+        futile=effect in BETTER and not entry.get("reaches", False),
+        likely=bool(entry.get("likely", False)),
+        also=Effect(entry["also"]) if entry.get("also") else None,
+        use=bool(entry.get("use", False)),
+    )
+
+
+def _places(given: Any) -> tuple[int | str, ...] | str | None:
+    return tuple(cast("list[int | str]", given)) if isinstance(given, list) else given

@@ -1,0 +1,47 @@
+"""Files by their names: which hold secrets, and which lie outside the working folder."""
+
+from __future__ import annotations
+
+import re
+
+SENSITIVE = re.compile(
+    r"/etc/(shadow|gshadow|passwd|sudoers|ssh/|ssl/private|krb5|group\b|crontab|cron\.)|/proc/(self|\d+|\*|\{[^}]*\}|%[sd])/(environ|mem|maps)"
+    r"|/var/(log/auth|spool/cron|lib/(docker|postgresql|mysql))|/root\b|/dev/(k?mem|sd[a-z]|nvme|port\b)|/boot/"
+    r"|\.(ssh|gnupg|aws|azure|kube|docker|netrc|pgpass|npmrc|pypirc|git-credentials|bash_history|zsh_history|env)(?![\w.])"
+    r"|\.config/gcloud|\bid_(rsa|dsa|ecdsa|ed25519)\b|authorized_keys|known_hosts|\bkeytab\b|\.(pem|p12|pfx|keytab|kdbx)(?!\w)"
+    r"|(credentials?|secrets?|passwords?|passwd|api_?keys?|tokens?|private_?key)(\.[a-z]{2,5}\b|$|[\"'])|login\.keychain"
+    r"|(Login Data|cookies\.sqlite|logins\.json|key[34]\.db|Cookies)",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""What stands in the names of files of keys, passwords, accounts, and of the raw memory and disks of a computer."""
+_HINTS = (
+    *("/etc", "/proc", "/var/", "/root", "/dev/", "/boot", ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker"),
+    *(".netrc", ".pgpass", ".npmrc", ".pypirc", "git-credentials", "_history", ".env", "gcloud", "id_rsa", "id_dsa"),
+    *("id_ecdsa", "id_ed25519", "authorized_keys", "known_hosts", "keytab", ".pem", ".p12", ".pfx", ".kdbx"),
+    *("credential", "secret", "passw", "api_key", "apikey", "token", "private", "keychain", "login data", "cookies"),
+    *("logins.json", "key3.db", "key4.db"),
+)
+_OUTSIDE = re.compile(r"(/(?!tmp/|dev/null|dev/shm)|~|[A-Za-z]:[\\/]|(\./)?\.\./)")
+
+_SINKS = tuple(f"/dev/{name}" for name in ("null", "shm", "std", "fd", "full", "zero"))
+
+
+def may_name_secrets(source: str) -> bool:
+    """Return whether a source may name a file of secrets: a quick look that spares most programs a slow one."""
+    lower = source.lower()
+    return any(hint in lower for hint in _HINTS)
+
+
+def is_sensitive(name: str) -> bool:
+    """Return whether a file of this name is likely to hold what should not be told."""
+    return len(name) < 4000 and SENSITIVE.search(name) is not None
+
+
+def is_outside(name: str) -> bool:
+    """Return whether a name leads out of the working folder."""
+    return _OUTSIDE.match(name) is not None
+
+
+def is_device(name: str) -> bool:
+    """Return whether a name is that of a device, a serial line for instance, and no mere sink."""
+    return name.startswith("/dev/") and not name.startswith(_SINKS)

@@ -1,0 +1,112 @@
+"""What is wrong with a program, whatever it does to the world: names, modules, results, endless loops."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+from osprey_executor.analysis.machine import Machine
+from osprey_executor.analysis.quality._names import mistaken_names
+from osprey_executor.analysis.quality._tree import Seen, look
+from osprey_executor.analysis.values import Box, Const, Unknown
+from osprey_executor.models import Finding, FindingKind, Severity
+from osprey_executor.text import one_line
+
+_ALWAYS = frozenset(("osprey", "osprey_executor"))
+"""What every run finds, whatever its environment has."""
+
+
+@dataclass(frozen=True)
+class Gates:
+    """What a program is held against."""
+
+    expected: tuple[str, ...] = ()
+    """Keys that `results` must have."""
+    modules: Collection[str] | None = None
+    """Top-level modules of the environment besides the standard library; None: nobody knows."""
+    standard: Collection[str] = ()
+    """The standard library's modules there."""
+
+
+def flaws(m: Machine, tree: ast.Module, gates: Gates) -> list[Finding]:
+    """Return what is wrong with a program that was followed by `m`, in no order."""
+    seen = look(tree)
+    dynamic = bool(m.stars) or any(rule.startswith("dynamic/") for rule, _, _ in m.found)
+    return [
+        *m.flaws.values(),
+        *mistaken_names(tree, dynamic=dynamic),
+        *_missing_modules(seen, gates),
+        *_results(m, seen, gates, dynamic=dynamic),
+        *_endless(m, seen),
+    ]
+
+
+def flaw(rule: str, line: int, column: int, message: str, severity: Severity = Severity.ERROR) -> Finding:
+    """Return a finding for the author of a program."""
+    return Finding(
+        rule=f"quality/{rule}",
+        line=max(line, 1),
+        column=max(column, 1),
+        severity=severity,
+        message=message,
+        kind=FindingKind.QUALITY,
+    )
+
+
+def _missing_modules(seen: Seen, gates: Gates) -> Iterator[Finding]:
+    if gates.modules is None:
+        return
+    known = {*gates.modules, *gates.standard, *_ALWAYS, *seen.written}
+    for root, (line, column) in seen.imports.items():
+        if root not in known:
+            yield flaw(
+                "missing-module",
+                line,
+                column,
+                f"the environment of the run has no module {one_line(root, 80)}: do without it, or use what is there",
+            )
+
+
+def _results(m: Machine, seen: Seen, gates: Gates, *, dynamic: bool) -> Iterator[Finding]:
+    held = m.module.ever.get("results")
+    if held is None:
+        if not (dynamic or seen.publishes or seen.sets_globals):
+            needed = bool(gates.expected)
+            yield flaw(
+                "no-results",
+                1,
+                1,
+                "nothing is left in `results`, the dictionary that a run returns"
+                + (f"; it must have {', '.join(map(one_line, gates.expected[:8]))}" if needed else ""),
+                Severity.ERROR if needed else Severity.WARNING,
+            )
+        return
+    if dynamic or not gates.expected or any(isinstance(atom, Unknown) for atom in held):
+        return
+    boxes = [atom for atom in held if isinstance(atom, Box) and atom.mapping]
+    if len(boxes) < len([atom for atom in held if not isinstance(atom, Const)]):
+        return
+    if any(not box.exact or box.rest for box in boxes) or seen.fills_results:
+        return
+    found = {str(key) for box in boxes for key in box.items}
+    missing = [key for key in gates.expected if key not in found]
+    if missing and boxes:
+        line, column = seen.results or (1, 1)
+        yield flaw(
+            "missing-key",
+            line,
+            column,
+            f"`results` lacks {', '.join(one_line(key, 60) for key in missing[:8])}; it has "
+            f"{', '.join(one_line(key, 60) for key in sorted(found)[:8]) or 'no keys'}",
+        )
+
+
+def _endless(m: Machine, seen: Seen) -> Iterator[Finding]:
+    for line, column in seen.endless:
+        yield flaw(
+            "endless-loop",
+            line,
+            column,
+            "this loop never ends and never waits: give it an end (a break, a count, a deadline) and a time.sleep",
+        )

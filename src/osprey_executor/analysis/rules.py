@@ -1,0 +1,58 @@
+"""The rules that no library owns: their ids and what they mean, for `analyze --explain` and for a site's `deny`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+RULES: Mapping[str, str] = {
+    "syntax/error": "Python cannot read this source, so it cannot run.",
+    "hidden/character": "A character that cannot be seen, or that turns the direction of text: what is shown may "
+    "not be what runs.",
+    "hidden/look-alike": "A name that looks like another one.",
+    "analysis/limit": "The source passes a bound of the analysis, so it was not followed to its end.",
+    "analysis/crash": "The analysis broke on this source. Please report it.",
+    "pattern/write": "A pattern of the site's configuration (analysis.patterns.write) fits here.",
+    "pattern/read": "A pattern of the site's configuration (analysis.patterns.read) fits here.",
+    "control/write-taken": "A function that writes channels is handed on, so it may be called by another name.",
+    "dynamic/constant-code": "Text that stands in the program is run as code. It was analysed like the rest.",
+    "dynamic/unknown-code": "Text that is only known when the program runs is run as code: it may do anything.",
+    "opaque/all-classes": "All classes of the interpreter are looked through; from there anything can be reached.",
+    "opaque/command": "A command is started whose words or content are not known here.",
+    "opaque/computed-name": "A name is looked up by a text that is only known when the program runs.",
+    "opaque/device-file": "A device is written to as if it were a file: a serial line, for instance.",
+    "opaque/import-from-elsewhere": "A module is imported from a place that the program chose; it is not seen.",
+    "opaque/module-handed-on": "A whole module of a control system is handed to something that is not seen.",
+    "opaque/native-library": "Native code is loaded: its calls are not seen here.",
+    "opaque/replaced-function": "A function of a control-system library is replaced while the program runs.",
+    "opaque/unlisted-name": "A name of a control-system library that speaks of a write and that no file lists.",
+    "opaque/unpickle": "Loading a pickle can run any code, and what is loaded is not known here.",
+    "opaque/unresolved-write": "A method that writes is called on an object that nobody can name.",
+    "opaque/web-gateway": "A web request changes something at an address that may be a gateway to channels.",
+    "opaque/written-code": "Code that the program wrote to a file is run, and its text is not known here.",
+    "opaque/yaml-load": "This loader of YAML can make any Python object.",
+    "interpreter/replaced-name": "A function of Python itself is replaced while the program runs.",
+    "file/write": "A file is written.",
+    "file/read-outside": "A file outside the working folder is read.",
+    "process/command": "Another program is started.",
+    "secret/environment": "A variable of the environment is read.",
+    "secret/file": "The name of a file that holds keys, passwords or accounts stands here.",
+    "network/web-get": "A web request reads.",
+    "network/web-put": "A web request changes something.",
+    "network/web-post": "A web request changes something.",
+    "network/web-patch": "A web request changes something.",
+    "network/web-delete": "A web request changes something.",
+    "network/web-request": "A web request whose method is given as text.",
+    "resource/endless-loop": "A loop that nothing in it ends.",
+    "resource/much-memory": "One expression makes far more than a run may hold.",
+    "resource/endless-recursion": "A function calls itself before anything can end it.",
+    "resource/many-processes": "Processes are started in a loop that nothing ends.",
+    "quality/name": "Nothing binds this name.",
+    "quality/statement": "This statement fails whenever it is reached.",
+    "quality/doubtful": "This is allowed, and rarely what was meant.",
+    "quality/missing-module": "The environment of the run has no such module.",
+    "quality/no-results": "The program leaves no `results`, which are what a run returns.",
+    "quality/missing-key": "`results` lacks a key that the request expects.",
+    "quality/runtime-argument": "The runtime has no such argument, or one is missing.",
+    "quality/endless-loop": "A loop that never ends and never waits: the run would end at its time limit.",
+}
+"""By id. Rules of libraries have the library in their id, and stand in the catalogue."""

@@ -1,0 +1,100 @@
+"""The gates: plain mistakes are found where they are, and what is right passes."""
+
+import pytest
+
+from osprey_executor.analysis import Gates, analyze
+from osprey_executor.models import FindingKind, Severity, Verdict
+
+DONE = "results = {'a': 1}\n"
+
+
+def errors(code: str, **gates: object) -> list[tuple[str, int]]:
+    report = analyze(code, gates=Gates(**gates))  # type: ignore[arg-type]
+    return [(one.rule, one.line) for one in report.flaws if one.severity is Severity.ERROR]
+
+
+@pytest.mark.parametrize(
+    ("code", "rule", "line"),
+    [
+        (DONE + "print(undefined)\n", "quality/name", 2),
+        (DONE + "def f():\n    return x + 1\n    x = 2\n", "quality/name", 3),
+        (DONE + "print('%s %s' % (1,))\n", "quality/statement", 2),
+        (DONE + "return 5\n", "quality/statement", 2),
+        (DONE + "while True:\n    x = 1\n", "quality/endless-loop", 2),
+        (
+            DONE + "import epics\npv = epics.PV('A')\nwhile True:\n    print(pv.get())\n",
+            "quality/endless-loop",
+            4,
+        ),
+        (
+            "from osprey_executor.runtime import write_channel\nwrite_channel(channel='A', value=1)\n" + DONE,
+            "quality/runtime-argument",
+            2,
+        ),
+        ("from osprey.runtime import read_channel\nx = read_channel('A', 3)\n" + DONE, "quality/runtime-argument", 2),
+        ("from osprey_executor import runtime\nruntime.progress()\n" + DONE, "quality/runtime-argument", 2),
+    ],
+)
+def test_a_mistake_is_found_in_its_line(code: str, rule: str, line: int):
+    assert (rule, line) in errors(code)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "results = context.ORBIT.x\n",
+        "from numpy import *\nresults = {'m': mean([1])}\n",
+        "import time\nwhile True:\n    time.sleep(1)\n" + DONE,
+        "n = 0\nwhile True:\n    n += 1\n    if n > 5:\n        break\n" + DONE,
+        "import queue\nq = queue.Queue()\ndef work():\n    while True:\n        q.get()\n" + DONE,
+        "def f():\n    while True:\n        return 1\n" + DONE,
+        "from osprey_executor.runtime import *\nwrite_channel(name='A', value=1)\nprogress(0.5)\n" + DONE,
+        "args = ('A', 1)\nfrom osprey_executor.runtime import write_channel\nwrite_channel(*args)\n" + DONE,
+        "exec('y = 1')\nprint(y)\n" + DONE,
+        "try:\n    unicode\nexcept NameError:\n    unicode = str\n" + DONE,
+    ],
+)
+def test_what_is_right_passes(code: str):
+    assert errors(code) == []
+
+
+def test_modules_that_the_environment_lacks():
+    gates = {"modules": frozenset(["numpy"]), "standard": frozenset(["os"])}
+    code = "import os, numpy.linalg\nfrom osprey_executor import runtime\nimport pandas as pd\n" + DONE
+    assert errors(code, **gates) == [("quality/missing-module", 3)]
+    assert errors("try:\n    import cupy\nexcept ImportError:\n    cupy = None\n" + DONE, **gates) == []
+    assert errors("open('own.py', 'w').write('x = 1')\nimport own\n" + DONE, **gates) == []
+    assert errors("import pandas\n" + DONE) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("results = {'mean': 1, 'peak': 2}", []),
+        ("results = {'mean': 1}", ["quality/missing-key"]),
+        ("results = {}\nresults['mean'] = 1\nresults.update(peak=3)", []),
+        ("results = dict(mean=1)", ["quality/missing-key"]),
+        ("results = {k: 1 for k in names}", []),
+        ("results = {**other, 'mean': 1}", []),
+        ("results = compute()", []),
+        ("results = {}\nfill(results)", []),
+        ("x = 1", ["quality/no-results"]),
+        ("def main():\n    global results\n    results = {'mean': 1, 'peak': 1}\nmain()", []),
+        ("from osprey_executor.runtime import publish\npublish({'mean': 1})", []),
+    ],
+)
+def test_results_and_their_keys(code: str, found: list[str]):
+    names = "names, other = context.NAMES, context.OTHER\ncompute = fill = print\n"
+    assert [rule for rule, _ in errors(names + code, expected=("mean", "peak"))] == found
+
+
+def test_without_expectations_no_results_is_a_warning():
+    (flaw,) = analyze("x = 1\n", gates=Gates()).flaws
+    assert (flaw.rule, flaw.severity, flaw.kind) == ("quality/no-results", Severity.WARNING, FindingKind.QUALITY)
+
+
+def test_flaws_do_not_change_the_verdict_and_need_gates():
+    assert analyze("print(undefined)").flaws == ()
+    report = analyze("print(undefined)\n" + DONE, gates=Gates())
+    assert (report.verdict, len(report.flaws)) == (Verdict.ALLOW, 1)
+    assert analyze("import epics\nepics.caput('A', undefined)", gates=Gates()).verdict is Verdict.ASK

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from osprey_executor.analysis import _analyze, analyze
+from osprey_executor.analysis import Gates, _analyze, analyze
 from osprey_executor.analysis.catalogue import builtin_catalogue
 from osprey_executor.models import AnalysisReport, Severity, Verdict
 
@@ -62,7 +62,7 @@ def test_bytes_are_decoded_as_python_does():
     ids=range(19),
 )
 def test_hostile_sources_end(source: str):
-    report = analyze(source)
+    report = analyze(source, gates=Gates(expected=("a",)))
     assert report.verdict in (Verdict.ALLOW, Verdict.ASK)
     assert report.reason
 
@@ -108,6 +108,12 @@ def test_work_grows_with_the_source_and_no_faster():
     assert steps[1] <= 5 * steps[0]
 
 
+def test_the_clock_is_the_last_resort(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(_analyze.Machine, "MOST_SECONDS", -1.0)
+    report = analyze("x = []\n" + "x = x + [y]\n" * 5000)
+    assert (report.verdict, report.findings[-1].rule) == (Verdict.ASK, "analysis/limit")
+
+
 def test_memory_stays_small():
     source = "names = [f'A:{i}:{j}' for i in range(60) for j in range(60)]\n" * 200
     tracemalloc.start()
@@ -127,7 +133,7 @@ def check(report: AnalysisReport) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.one_of(st.text(max_size=300), st.binary(max_size=300)))
 def test_any_text_or_bytes(source: str | bytes):
-    check(analyze(source))
+    check(analyze(source, gates=Gates()))
 
 
 _WORDS = st.sampled_from(
@@ -143,7 +149,7 @@ _WORDS = st.sampled_from(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_WORDS, max_size=40))
 def test_any_words_of_python(words: list[str]):
-    check(analyze("import epics\n" + " ".join(words)))
+    check(analyze("import epics\n" + " ".join(words), gates=Gates()))
 
 
 _NAMES = st.sampled_from(["epics", "pv", "x", "y", "f", "print", "names", "exec", "dict"])
@@ -183,4 +189,4 @@ _STATEMENTS = st.one_of(
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(_STATEMENTS, min_size=1, max_size=8))
 def test_any_program_of_a_grammar_is_followed_to_its_end(statements: list[str]):
-    check(analyze("import epics\n" + "\n".join(statements) + "\n"))
+    check(analyze("import epics\n" + "\n".join(statements) + "\n", gates=Gates()))

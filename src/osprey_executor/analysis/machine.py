@@ -28,8 +28,6 @@ from osprey_executor.analysis.ways import way_to
 from osprey_executor.models import Confidence, Effect, Finding, FindingKind, Severity, WriteTarget
 
 _MOST_FOUND = 2000
-_MOST_SECONDS = 5.0
-"""Processor time of the calling thread."""
 
 
 class OverBudget(Exception):
@@ -82,12 +80,15 @@ class Semantics:
 class Machine:
     """One analysis on its way."""
 
+    MOST_SECONDS = 5.0
+    """Processor time of the calling thread."""
+
     def __init__(self, source: str, catalogue: Catalogue, semantics: Semantics, budget: int) -> None:
         self.lines = source.split("\n")
         self.catalogue = catalogue
         self.semantics = semantics
         self.budget = budget
-        self.deadline = time.thread_time() + _MOST_SECONDS
+        self.deadline = time.thread_time() + self.MOST_SECONDS
         """The last resort: steps end a program first, and are the same on every machine."""
         self.module = Scope("module")
         self.scope = self.module

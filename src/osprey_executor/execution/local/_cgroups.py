@@ -42,7 +42,7 @@ class ControlGroups:
                 group = self._free.popleft()
                 if group.most == most and group.is_clean():
                     return group
-                self._remove(group)
+                self._thread.submit(self._remove, group)  # it may wait for who is in it to end
         if not self._rooms:
             return None
         number = str(next(self._numbers))

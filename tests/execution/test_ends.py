@@ -118,7 +118,8 @@ async def _fifty(engine: Engine, descriptors: Callable[[], int]) -> None:
     before = descriptors()
     for _ in range(10):
         await asyncio.gather(*(engine.run(Program(code="open('f', 'w').write('x')")) for _ in range(5)))
-    assert descriptors() == before
+    # One alarm of each control group that is kept for the next runs, at most eight; a leak would be 50.
+    assert descriptors() <= before + 8
 
 
 async def test_the_event_loop_is_not_blocked(engine: Engine) -> None:

@@ -43,6 +43,7 @@ ALLOWED = {
     # Numbers that the kernel keeps in memory, of one control group; what waits for processes is done in a thread.
     ("execution/local/_cgroup.py", "open"),
     ("execution/local/_cgroup.py", "os.mkdir"),
+    ("execution/local/_cgroups.py", "open"),
     # One folder, below a folder of the service.
     ("execution/local/_engine.py", "os.mkdir"),
 }

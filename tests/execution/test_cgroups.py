@@ -265,3 +265,12 @@ def test_a_place_that_refuses_is_no_group(tmp_path: Path) -> None:
     with control_groups("refused", [Place(tmp_path / "absent", 2, ("memory", "pids"))]) as groups:
         assert groups.held == {}
         assert groups.take(LIMITS) is None
+
+
+@pytest.mark.parametrize("process", [0, -1])
+def test_the_service_never_moves_itself(tmp_path: Path, process: int) -> None:
+    group = RunGroup({tmp_path / "group": Place(tmp_path, 1, ())}, Most.of(LIMITS))
+    (tmp_path / "group/cgroup.procs").touch()
+    with pytest.raises(ProcessLookupError):
+        group.add(process)
+    assert (tmp_path / "group/cgroup.procs").read_text() == ""

@@ -262,8 +262,15 @@ async def first_and_second(folder: Path) -> tuple[str | None, list[Outcome]]:
         return pool_of(engine).problem, [before, after]
 
 
-async def test_a_thread_that_the_environment_leaves_is_not_forked(tmp_path: Path) -> None:
-    thread = "import threading, time; threading.Thread(target=time.sleep, args=(600,), daemon=True).start()\n"
+@pytest.mark.parametrize("busy", ["time.sleep(600)", "[object() for _ in range(1000)]"])
+async def test_a_thread_that_the_environment_leaves_is_not_forked(tmp_path: Path, busy: str) -> None:
+    thread = f"""
+import threading, time
+def work():
+    while True:
+        {busy}
+threading.Thread(target=work, daemon=True).start()
+"""
     problem, outcomes = await first_and_second(environment(tmp_path / "e", {"sitecustomize.py": thread}))
     assert "1 threads are left after the imports" in str(problem)
     async with open_local(ExecutionConfig(python_env_path=tmp_path / "e")) as engine:

@@ -13,7 +13,7 @@ import pytest
 from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService, RunStatus
 from osprey_executor.errors import CodeRuntimeError, ConfigurationError, EngineUnavailableError, InvalidRequestError
 from osprey_executor.generation import MockCodeGenerator
-from osprey_executor.models import MachineEffects
+from osprey_executor.models import Limits, MachineEffects
 from osprey_executor.models.events import AttemptFailed, Finished, Output, Progress
 
 from .conftest import OpenService, own
@@ -38,6 +38,9 @@ async def test_own_code_runs_and_is_recorded(service: PythonExecutorService) -> 
     assert all(path.is_file() and path.is_relative_to(result.folder) for path in result.artifacts)
     assert result.notebook_path is not None
     assert json.loads(result.notebook_path.read_text())["nbformat"] == 4
+    recorded = json.loads((result.folder / "manifest.json").read_text())["isolation"]["enforced"]
+    assert set(recorded) == set(Limits.model_fields)
+    assert recorded["memory"][-1] == "watchdog"
     assert result.raise_for_status() is result
     assert await service.result(result.run_id) == result
     [row] = await service.runs()

@@ -6,7 +6,7 @@ import ast
 
 from osprey_executor.analysis.machine import Machine
 from osprey_executor.analysis.quality import never_ends
-from osprey_executor.analysis.values import Const, Ref, Value, only_const
+from osprey_executor.analysis.values import Box, Const, Ref, Value, only_const
 from osprey_executor.models import Effect, Severity
 
 _MUCH = 500_000_000
@@ -66,7 +66,7 @@ def check_size(m: Machine, node: ast.AST, path: str, args: tuple[Value, ...]) ->
     size = 1
     for value in args[:4]:
         for atom in value:
-            parts = list(atom.items.values()) if hasattr(atom, "items") else [value]  # type: ignore[union-attr]
+            parts = list(atom.items.values()) if isinstance(atom, Box) else [value]
             for part in parts[:8]:
                 known = only_const(part)
                 if known is not None and isinstance(known.value, int | float) and known.value > 1:

@@ -206,6 +206,7 @@ def _finisher(channel: Channel, nonce: str) -> Callable[[_Ending, EncodedResults
 
 
 def _wait_for_threads() -> None:
+    """Do what Python does first when it ends; without threads there is nothing to wait for, and it takes a while."""
     if _thread._count():  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue, reportUnknownMemberType]
         _quietly(getattr(threading, "_shutdown", _nothing))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import time
@@ -81,6 +82,8 @@ class RunGroup:
         Raises:
             OSError: it is gone.
         """
+        if process <= 0:  # 0 would be the service itself
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
         for folder in self._folders:
             _write(folder / "cgroup.procs", process)
 

@@ -124,11 +124,11 @@ def sweep_groups(folder: Path) -> None:
 
 
 def host_process(descriptor: int) -> int:
-    """Return the process id behind a pidfd, as it is here; -1: it is gone."""
+    """Return the process id behind a pidfd, as it is here; -1: it is gone, or cannot be seen from here."""
     for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii").splitlines():
         name, _, value = line.partition(":")
         if name == "Pid":
-            return int(value)
+            return int(value) or -1
     return -1
 
 

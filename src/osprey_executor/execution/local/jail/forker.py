@@ -35,13 +35,14 @@ def main() -> None:
     filters = [kernel.Filter(bytes.fromhex(program)) for program in orders["filters"]]
     sys.path.remove(orders["room"])
     renew, begin = _prepare(orders)
-    gc.collect()
-    gc.freeze()
-    image.move_memory_into_file(5)
     threads = len(os.listdir("/proc/self/task"))
-    if threads != 1:
+    if threads != 1:  # it would also go on writing to memory that is about to be moved
         line.send(f"unfit {threads - 1} threads are left after the imports".encode())
         return
+    gc.collect()
+    gc.freeze()
+    image.join_libraries()
+    image.move_memory_into_file(5)
     line.send(b"ready")
     while True:
         renew()

@@ -19,7 +19,7 @@ _MACHINES = ("x86_64", "aarch64")
 """Where the head of ucontext_t is as below: flags and link, then the stack's address, flags and size, a word each."""
 _LINK, _STACK, _STACK_SIZE = 8, 16, 32
 _CONTEXT_ROOM, _STACK_ROOM = 1 << 13, 1 << 14
-_MAP_FIXED, _MAP_FAILED = 0x10, ctypes.c_void_p(-1).value
+_MAP_FIXED = 0x10
 _ADD_SEALS, _SEAL_SHRINK, _SEAL_GROW, _SEAL_WRITE = 1033, 2, 4, 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -28,11 +28,12 @@ _libc = ctypes.CDLL(None, use_errno=True)
 def move_memory_into_file(image: int) -> bool:
     """Map `image` in place of this process's private memory, holding the same; False: it cannot be done here.
 
+    The process must have one thread. Between the copy of a part and its mapping no code of Python may run, as its
+    writes would be lost. So both are calls of libc that follow each other as linked contexts (makecontext(3)), on
+    stacks of their own.
+
     Args:
         image: descriptor of an empty file in memory; it is sealed, so that nobody can write there, and closed.
-
-    Between the copy of a part and its mapping no code of Python may run, as its writes would be lost. So both are
-    calls of libc that follow each other as linked contexts (makecontext(3)), on stacks of their own.
     """
     try:
         if os.uname().machine not in _MACHINES or not hasattr(_libc, "makecontext"):
@@ -46,7 +47,6 @@ def move_memory_into_file(image: int) -> bool:
 
 
 def _move(image: int) -> None:
-    _join_libraries()
     parts = _private_parts()
     room = mmap.mmap(-1, (2 * len(parts) + 1) * (_CONTEXT_ROOM + _STACK_ROOM))
     first = ctypes.addressof(ctypes.c_char.from_buffer(room))
@@ -58,11 +58,11 @@ def _move(image: int) -> None:
     fcntl.fcntl(image, _ADD_SEALS, _SEAL_SHRINK | _SEAL_GROW | _SEAL_WRITE)
 
 
-def _join_libraries() -> None:
+def join_libraries() -> None:
     """Make neighbours of one library alike, so that the kernel sees one mapping where it saw two or three.
 
     What is only read becomes executable beside what is, and writable again what the loader closed when it was done.
-    Neither is a wall here: who runs in this process can call mprotect as well.
+    So this is only for a process whose code is not trusted anyway, and could call mprotect as well.
     """
     mappings = _mappings()
     for before, this, after in zip([None, *mappings], mappings, [*mappings[1:], None]):  # noqa: B905 - Python 3.9

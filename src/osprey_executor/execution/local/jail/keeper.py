@@ -15,7 +15,7 @@ import gc
 import os
 import select
 
-from . import image, kernel, rights, root
+from . import image, kernel, network, rights, root
 from .confine import become_forker, keep_only
 from .identity import enter_user_namespace, map_one, map_some
 from .monitor import OWN_NAMESPACES, be_spare, refuse, say
@@ -75,6 +75,7 @@ class _Run:
         self.processes = 0
         """Which process namespace is the jail's."""
         self.monitor_fd = self.code_fd = -1
+        self.network: network.Network | None = None
         self.cpu = 0.0
         self.memory = 0
 
@@ -95,6 +96,9 @@ class _Keeper:
         self._forker: _socket.socket
         self._forker_pid = 0
         self._serving = False
+        # Where the service listens for a run, its monitor needs power over the network: then it makes one of its own.
+        own = not spec["namespaces"] & kernel.CLONE_NEWNET or spec["listen"]
+        self._networks = None if own else network.Networks()
 
     def serve(self) -> None:
         self._forker, far = rights.pair()
@@ -174,10 +178,10 @@ class _Keeper:
 
     def _start_monitor(self, run: _Run, gate: int) -> None:
         near, far = rights.pair()
-        run.monitor = kernel.clone(self._spec["namespaces"] | OWN_NAMESPACES)
+        run.monitor = self._clone(run)
         if run.monitor == 0:
             keep_only([run.line, gate, far.detach()])
-            be_spare(self._spec, 3, rights.line_of(5), 4)
+            be_spare(self._spec, 3, rights.line_of(5), 4, networked=self._networks is not None)
         far.close()
         run.monitor_fd = os.pidfd_open(run.monitor)
         self._on(run.monitor_fd, lambda: self._monitor_ended(run, near))
@@ -189,6 +193,16 @@ class _Keeper:
             map_one(process, inside, inside, inside)
         near.send(b"!")
         self._on(near.fileno(), lambda: self._ask_forker(run, near))
+
+    def _clone(self, run: _Run) -> int:
+        flags = self._spec["namespaces"] | OWN_NAMESPACES
+        if self._networks is None:
+            return kernel.clone(flags)
+        run.network = self._networks.enter()
+        child = kernel.clone(flags & ~kernel.CLONE_NEWNET)
+        if child:
+            self._networks.leave()
+        return child
 
     def _ask_forker(self, run: _Run, monitor: _socket.socket) -> None:
         kinds, namespaces = rights.receive(monitor)
@@ -244,6 +258,8 @@ class _Keeper:
         self._off(run.monitor_fd)
         os.close(run.monitor_fd)
         run.monitor_fd = -1
+        if self._networks is not None and run.network is not None:
+            self._networks.give_back(run.network)
         _send(run.line, f"gone {run.cpu + usage.ru_utime + usage.ru_stime:.6f} {run.memory}")
         os.close(run.line)
         run.close_ends()

@@ -16,15 +16,16 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
 NAMESPACES = {
+    "net": CLONE_NEWNET,
     "user": CLONE_NEWUSER,
     "pid": CLONE_NEWPID,
     "mnt": CLONE_NEWNS,
-    "net": CLONE_NEWNET,
     "ipc": CLONE_NEWIPC,
     "uts": CLONE_NEWUTS,
     "cgroup": CLONE_NEWCGROUP,
 }
-"""By their names below /proc/self/ns, in the order of joining: the first gives the power to join the others."""
+"""By their names below /proc/self/ns, in the order of joining: that for users gives the power to join those after it,
+and takes the power to join a network of the keeper's."""
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
 MS_REC, MS_PRIVATE = 1 << 14, 1 << 18

@@ -29,7 +29,7 @@ def be_monitor(spec: JailSpec) -> None:
     _be(spec, lambda: _run(spec))
 
 
-def be_spare(spec: ServerSpec, line: int, keeper: _socket.socket, gate: int) -> None:
+def be_spare(spec: ServerSpec, line: int, keeper: _socket.socket, gate: int, *, networked: bool) -> None:
     """Furnish a jail of the fork server, wait for a program, let it begin, and watch. Returns never.
 
     Args:
@@ -37,9 +37,10 @@ def be_spare(spec: ServerSpec, line: int, keeper: _socket.socket, gate: int) -> 
         line: socket to the service for this one run.
         keeper: says that this process's user namespace is ready, and is sent its namespaces.
         gate: written to when the program may begin.
+        networked: whether the network namespace is ready, and the keeper's.
     """
     spec["control"] = line
-    _be(spec, lambda: _wait_and_watch(spec, keeper, gate))
+    _be(spec, lambda: _wait_and_watch(spec, keeper, gate, networked))
 
 
 def say(control: int, message: str) -> None:
@@ -81,12 +82,12 @@ def _run(spec: JailSpec) -> None:
     say(spec["control"], _watch(spec, code))
 
 
-def _wait_and_watch(spec: ServerSpec, keeper: _socket.socket, gate: int) -> None:
+def _wait_and_watch(spec: ServerSpec, keeper: _socket.socket, gate: int, networked: bool) -> None:
     keeper.recv(1)  # the keeper has written the maps of our user namespace
     if spec["identity_map"]:
         change_user(spec["monitor_id"])  # from an id that is not there inside; so no power is lost
     _be_alone()
-    _settle_namespaces(spec)
+    _settle_namespaces(spec, networked)
     _furnish(spec)
     _hand_over_folder(spec)
     kinds = [kind for kind, flag in kernel.NAMESPACES.items() if flag & (spec["namespaces"] | OWN_NAMESPACES)]
@@ -112,8 +113,8 @@ def _be_alone() -> None:
     kernel.hide_memory()
 
 
-def _settle_namespaces(spec: JailSpec) -> None:
-    if spec["namespaces"] & kernel.CLONE_NEWNET:
+def _settle_namespaces(spec: JailSpec, networked: bool = False) -> None:
+    if spec["namespaces"] & kernel.CLONE_NEWNET and not networked:
         network.raise_loopback()
         listening.hand_out(spec["control"], spec["listen"])
     if spec["namespaces"] & kernel.CLONE_NEWUTS:

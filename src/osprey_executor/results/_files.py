@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import io
-import json
 import os
 import re
 import secrets
@@ -18,14 +16,13 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from osprey_executor.errors import StorageError
 from osprey_executor.models import show_size
 from osprey_executor.text import one_line
 
 TOO_LARGE = errno.EFBIG
-_PIECE = 2**20
+PIECE = 2**20
 _UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.writing")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 # O_NONBLOCK: opening a FIFO without a writer must not hang.
@@ -119,10 +116,10 @@ def write(path: Path, data: bytes | bytearray, *, mode: int = 0o600) -> Kept:
     Raises:
         StorageError: it cannot be written; what was there before is still there.
     """
-    with _fresh(path, mode) as descriptor:
+    with fresh(path, mode) as descriptor:
         view = memoryview(data)
         while view:
-            view = view[os.write(descriptor, view[:_PIECE]) :]
+            view = view[os.write(descriptor, view[:PIECE]) :]
     return Kept(len(data), hashlib.sha256(data).hexdigest())
 
 
@@ -133,21 +130,6 @@ def write_text(path: Path, text: str) -> Kept:
         StorageError: it cannot be written.
     """
     return write(path, text.encode("utf-8", "backslashreplace"))
-
-
-def write_json(path: Path, document: Any, *, mode: int = 0o600) -> Kept:
-    """Write strict JSON in ASCII.
-
-    Raises:
-        StorageError: it cannot be written.
-    """
-    with _fresh(path, mode) as descriptor:
-        # In pieces: as one text a large document would be in memory two or three times.
-        raw = _Hashing(descriptor)
-        with io.TextIOWrapper(io.BufferedWriter(raw, _PIECE), encoding="ascii", newline="") as file:
-            json.dump(document, file, indent=1, allow_nan=False)
-            file.write("\n")
-    return Kept(raw.size, raw.digest.hexdigest())
 
 
 def copy(source: Path, target: Path, *, most_bytes: int, follow: bool = False, mode: int = 0o400) -> Kept:
@@ -170,7 +152,7 @@ def copy(source: Path, target: Path, *, most_bytes: int, follow: bool = False, m
             raise _too_large(most_bytes)
         digest = hashlib.sha256()
         size = 0
-        with _fresh(target, mode) as descriptor:
+        with fresh(target, mode) as descriptor:
             while piece := _read_piece(reading):
                 size += len(piece)
                 if size > most_bytes:
@@ -267,18 +249,6 @@ def read_text(path: Path, *, most_bytes: int) -> str:
     return read_blob(path, most_bytes=most_bytes).decode("utf-8", "backslashreplace")
 
 
-def read_json(path: Path, *, most_bytes: int) -> Any:
-    """Return the document of a JSON file of the run folder.
-
-    Raises:
-        StorageError: it cannot be read, or is not JSON.
-    """
-    try:
-        return json.loads(read_blob(path, most_bytes=most_bytes))
-    except (ValueError, RecursionError) as error:
-        raise damaged(path, f"it is not JSON ({one_line(str(error))})") from error
-
-
 def size_of(path: Path) -> int:
     """Return the size of a file of the run folder in bytes.
 
@@ -349,23 +319,6 @@ def open_regular(path: Path, *, follow: bool = False) -> int:
     return descriptor
 
 
-class _Hashing(io.RawIOBase):
-    """Writes to a descriptor, which stays open, and sums up what it wrote."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self.digest, self.size = hashlib.sha256(), 0
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, data: Any, /) -> int:
-        written = os.write(self._descriptor, data)
-        self.digest.update(memoryview(data)[:written])
-        self.size += written
-        return written
-
-
 class _SourceFailed(Exception):
     def __init__(self, error: OSError) -> None:
         self.error = error
@@ -374,7 +327,7 @@ class _SourceFailed(Exception):
 
 def _read_piece(descriptor: int) -> bytes:
     try:
-        return os.read(descriptor, _PIECE)
+        return os.read(descriptor, PIECE)
     except OSError as error:
         raise _SourceFailed(error) from error
 
@@ -403,7 +356,7 @@ def _aside() -> str:
 
 
 @contextmanager
-def _fresh(path: Path, mode: int) -> Generator[int]:
+def fresh(path: Path, mode: int) -> Generator[int]:
     make_folder(path.parent)
     aside = path.with_name(_aside())
     try:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from osprey_executor.errors import ResultsError
 from osprey_executor.models import Limits, show_size
-from osprey_executor.results import _files
+from osprey_executor.results import _files, _json_files
 from osprey_executor.results.decoder import decode
 from osprey_executor.results.encoder import encode
 
@@ -61,7 +61,7 @@ def save_values(path: Path, values: Mapping[str, Any], *, most_bytes: int = MOST
         name = f"{number:04d}{suffix}"
         written = _files.write(folder / name, blob, mode=0o400)
         kept.append({"file": name, "size": written.size, "sha256": written.sha256})
-    _files.write_json(path, {"format": 1, "document": document, "blobs": kept}, mode=0o400)
+    _json_files.write(path, {"format": 1, "document": document, "blobs": kept}, mode=0o400)
 
 
 def load_values(path: Path, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def load_values(path: Path, *, most_bytes: int = MOST_BYTES) -> dict[str, Any]:
         StorageError: a file is missing, unreadable, too large or not what was written; the message names it.
     """
     try:
-        stored = _Stored.model_validate(_files.read_json(path, most_bytes=most_bytes))
+        stored = _Stored.model_validate(_json_files.read(path, most_bytes=most_bytes))
     except ValidationError as error:
         raise _files.damaged(path, "it is not a record of values") from error
     blobs: list[bytearray] = []

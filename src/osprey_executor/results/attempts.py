@@ -21,7 +21,7 @@ from osprey_executor.models import (
     Usage,
     Write,
 )
-from osprey_executor.results import _files
+from osprey_executor.results import _files, _json_files
 from osprey_executor.results._names import Names, below
 from osprey_executor.results._values import load_values, save_values
 from osprey_executor.results.manifest import Inside
@@ -74,7 +74,7 @@ class AttemptFolder:
         source = code if isinstance(code, bytes) else code.encode("utf-8", "backslashreplace")
         _files.write(self.path / "code.py", source, mode=0o400)
         if report is not None:
-            _files.write_json(self.path / "analysis.json", report.model_dump(mode="json"))
+            _json_files.write(self.path / "analysis.json", report.model_dump(mode="json"))
 
     def code(self) -> bytes:
         """Return the program.
@@ -151,7 +151,7 @@ class AttemptFolder:
         # Last: whoever finds it finds all that it names, also after a loss of power where the machine was touched.
         if effects is not MachineEffects.NONE:
             _files.make_durable(self.path)
-        _files.write_json(self.path / "outcome.json", record.model_dump(mode="json"))
+        _json_files.write(self.path / "outcome.json", record.model_dump(mode="json"))
         if effects is not MachineEffects.NONE:
             _files.make_durable(self.path)
         return kept
@@ -164,7 +164,7 @@ class AttemptFolder:
         """
         path = self.path / "outcome.json"
         try:
-            return OutcomeRecord.model_validate(_files.read_json(path, most_bytes=MOST_TEXT))
+            return OutcomeRecord.model_validate(_json_files.read(path, most_bytes=MOST_TEXT))
         except ValidationError as error:
             raise _files.damaged(path, "it is not the record of an outcome") from error
 

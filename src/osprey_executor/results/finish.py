@@ -18,7 +18,7 @@ from osprey_executor.models import (
     RunStatus,
     Usage,
 )
-from osprey_executor.results import _files
+from osprey_executor.results import _files, _json_files
 from osprey_executor.results._files import Kept
 from osprey_executor.results._values import share_values
 from osprey_executor.results.attempts import AttemptFolder, OutcomeRecord, without_code
@@ -65,7 +65,7 @@ def finish(folder: Path, result: RunResult, *, control_system: ControlSystemRepo
     durable = result.effects is not MachineEffects.NONE
     if durable:  # before the manifest, which says that the record is complete
         _files.make_durable(folder)
-    _files.write_json(folder / "manifest.json", manifest.model_dump(mode="json"))
+    _json_files.write(folder / "manifest.json", manifest.model_dump(mode="json"))
     if durable:
         _files.make_durable(folder)
     return result

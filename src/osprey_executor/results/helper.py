@@ -9,7 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from osprey_executor.models import RunResult
-from osprey_executor.results import _files
+from osprey_executor.results import _files, _json_files
 from osprey_executor.text import one_line
 
 
@@ -21,7 +21,7 @@ def write_helper(folder: Path, run: RunResult) -> None:
     """
     target = folder / "replay"
     _files.write(target / "library.zip", _library())
-    _files.write_json(
+    _json_files.write(
         target / "facts.json",
         {
             "run_id": run.run_id,

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from osprey_executor.errors import StorageError
 from osprey_executor.models import Attempt, RunResult
-from osprey_executor.results import _files
+from osprey_executor.results import _files, _json_files
 from osprey_executor.results._values import load_values
 from osprey_executor.results.attempts import MOST_TEXT
 from osprey_executor.results.manifest import Manifest
@@ -27,7 +27,7 @@ def load_manifest(folder: Path) -> Manifest:
     if not path.exists():
         raise StorageError(f"{path} is missing: the run has not ended, or its record was never completed")
     try:
-        return Manifest.model_validate(_files.read_json(path, most_bytes=MOST_TEXT))
+        return Manifest.model_validate(_json_files.read(path, most_bytes=MOST_TEXT))
     except ValidationError as error:
         raise _files.damaged(path, f"it is not a manifest ({error.error_count()} fields are not as written)") from error
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from osprey_executor.errors import InvalidRequestError, ResultsError
 from osprey_executor.models import PythonExecutionRequest
-from osprey_executor.results import _files
+from osprey_executor.results import _files, _json_files
 from osprey_executor.results._values import load_values, save_values
 from osprey_executor.results.inputs import keep_inputs
 
@@ -46,7 +46,7 @@ def save_request(folder: Path, request: PythonExecutionRequest) -> dict[str, str
     fields = request.model_dump(exclude={"inputs", "capability_context_data", "expected_results"})
     try:
         save_values(folder / "expected.json", request.expected_results)
-        _files.write_json(
+        _json_files.write(
             folder / "request.json",
             {
                 "version": 1,
@@ -89,6 +89,6 @@ def input_digests(folder: Path) -> dict[str, str]:
 def _stored(folder: Path) -> _Stored:
     path = folder / "request.json"
     try:
-        return _Stored.model_validate(_files.read_json(path, most_bytes=_MOST_BYTES))
+        return _Stored.model_validate(_json_files.read(path, most_bytes=_MOST_BYTES))
     except ValidationError as error:
         raise _files.damaged(path, "it is not the record of a request") from error

@@ -24,7 +24,7 @@ from osprey_executor.pipeline.state import State
 RunGraph = CompiledStateGraph[State, Rooms, State, State]
 
 
-def _next(state: State) -> str:
+async def _next(state: State) -> str:  # asynchronous, or else it would be called in a thread
     return state.get("next", "collect")
 
 

@@ -3,7 +3,7 @@
 from osprey_executor.storage._events import EventLog, follow, last_output
 from osprey_executor.storage._lock import RunLock, is_driven
 from osprey_executor.storage._runs import RUNNING, Decided, RunStore, UnfinishedExecution
-from osprey_executor.storage._schema import make_private, open_database
+from osprey_executor.storage._schema import make_private
 
 __all__ = [
     "RUNNING",
@@ -16,5 +16,4 @@ __all__ = [
     "is_driven",
     "last_output",
     "make_private",
-    "open_database",
 ]

@@ -75,7 +75,7 @@ def make_private(home: Path, name: str) -> Path:
     return path
 
 
-async def open_database(path: Path) -> aiosqlite.Connection:
+async def _open(path: Path) -> aiosqlite.Connection:
     """Open a database file; a cancel meanwhile leaves no thread behind that would call into a closed loop."""
     opening = asyncio.ensure_future(_connected(path))
     try:
@@ -99,7 +99,7 @@ async def connect(home: Path) -> aiosqlite.Connection:
     """
     path = await asyncio.to_thread(make_private, home, "index.sqlite")
     try:
-        db = await open_database(path)
+        db = await _open(path)
         try:
             db.row_factory = sqlite3.Row
             await db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")

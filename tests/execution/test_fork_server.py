@@ -331,8 +331,8 @@ LIES = {
     "no number": "lambda *given: 'abc'",
     "nobody": "lambda *given: 30000",
     "one outside the jail": "lambda *given: sys.modules['jail.kernel'].clone(as_sibling=True) or time.sleep(600)",
-    "an empty word": "lambda kinds, descriptors, line, orders: line.send(b'')",
-    "a word of another": "lambda kinds, descriptors, line, orders: line.send(b'broken by me')",
+    "an empty word": "lambda *given: given[2].send(b'')",
+    "a word of another": "lambda *given: given[2].send(b'broken by me')",
 }
 
 

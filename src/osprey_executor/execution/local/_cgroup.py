@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import time
@@ -75,17 +74,6 @@ class RunGroup:
                 os.close(descriptor)
             raise
         return opened
-
-    def add(self, process: int) -> None:
-        """Move a process into it; waits for all processors (some 10 ms), unless another was moved just before.
-
-        Raises:
-            OSError: it is gone.
-        """
-        if process <= 0:  # 0 would be the service itself
-            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
-        for folder in self._folders:
-            _write(folder / "cgroup.procs", process)
 
     def ring(self) -> bool:
         """Take the alarm; return whether it was this group's own limit that was passed."""

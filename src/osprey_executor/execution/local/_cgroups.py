@@ -8,7 +8,7 @@ import itertools
 import os
 from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from osprey_executor.execution.local._cgroup_places import Place
 from osprey_executor.models import Limits
 
 _PREFIX = "osprey-executor-"
-_MOST_FREE = 8
+_MOST_FREE = 40
 
 
 class ControlGroups:
@@ -29,20 +29,19 @@ class ControlGroups:
         self._numbers = itertools.count(1)
         self._made: set[RunGroup] = set()
         self._free: deque[RunGroup] = deque()
-        # One thread: the kernel moves processes one after the other anyway.
+        self._left: list[RunGroup] = []
+        """Of runs that ended; of the thread only, which may wait for who is in them to end."""
         self._thread = ThreadPoolExecutor(1, "cgroups")
         self.held: dict[str, str] = {}
         """Which limits groups keep here, and what they are called."""
 
     def take(self, limits: Limits) -> RunGroup | None:
-        """Return a group for a run with `limits`. Takes up to a millisecond."""
+        """Return a group for a run with `limits`. A new one takes up to a millisecond."""
         most = Most.of(limits)
-        with contextlib.suppress(IndexError):
-            while True:
-                group = self._free.popleft()
-                if group.most == most and group.is_clean():
-                    return group
-                self._thread.submit(self._remove, group)  # it may wait for who is in it to end
+        for group in tuple(self._free):
+            if group.most == most:
+                self._free.remove(group)
+                return group
         if not self._rooms:
             return None
         number = str(next(self._numbers))
@@ -54,10 +53,6 @@ class ControlGroups:
         self._made.add(group)
         return group
 
-    def take_with(self, limits: Limits, processes: Sequence[int]) -> Future[RunGroup | None]:
-        """Have processes moved to a group in another thread, which may take a while."""
-        return self._thread.submit(self._take_with, limits, processes)
-
     def close(self) -> None:
         """Remove all, whoever is in them."""
         self._thread.shutdown()
@@ -66,28 +61,22 @@ class ControlGroups:
         for room, _ in self._rooms:
             remove_group(room)
 
-    def _take_with(self, limits: Limits, processes: Sequence[int]) -> RunGroup | None:
-        group = self.take(limits)
-        if group is None:
-            return None
-        try:
-            for process in processes:
-                group.add(process)
-        except OSError:  # the jail is gone already, or the kernel wants no more
-            self._give_back(group)
-            return None
-        return group
-
     def _leave(self, group: RunGroup) -> None:
         with contextlib.suppress(RuntimeError):  # closed: it is removed already
             self._thread.submit(self._give_back, group)
 
     def _give_back(self, group: RunGroup) -> None:
-        """Keep it for another run: to make one costs more than all else about it."""
-        if len(self._free) < _MOST_FREE:
-            self._free.append(group)
-        else:
-            self._remove(group)
+        """Keep it for another run once it is clean: to make one costs more than all else about it."""
+        left, self._left = self._left, []
+        for one in (*left, group):
+            if one.is_clean():
+                self._free.append(one)
+            elif one is group:  # the kernel takes a moment to let go of what it held
+                self._left.append(one)
+            else:
+                self._remove(one)
+        while len(self._free) > _MOST_FREE:
+            self._remove(self._free.popleft())
 
     def _remove(self, group: RunGroup) -> None:
         group.remove()
@@ -121,15 +110,6 @@ def sweep_groups(folder: Path) -> None:
                 if group.is_dir():
                     remove_group(group)
             remove_group(room)
-
-
-def host_process(descriptor: int) -> int:
-    """Return the process id behind a pidfd, as it is here; -1: it is gone, or cannot be seen from here."""
-    for line in Path(f"/proc/self/fdinfo/{descriptor}").read_text(encoding="ascii").splitlines():
-        name, _, value = line.partition(":")
-        if name == "Pid":
-            return int(value) or -1
-    return -1
 
 
 def _make(room: Path, place: Place, locks: contextlib.ExitStack) -> bool:

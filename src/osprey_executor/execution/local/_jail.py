@@ -171,9 +171,9 @@ class JailSandbox:
         """
         spec = server_spec(self._base(limits), preload, self._server_filters, self._room)
         groups = self.groups
-        if groups is None or not groups.held:
+        if groups is None:
             return ForkServer(spec, on_end)
-        return ForkServer(spec, on_end, lambda processes: groups.take_with(limits, processes))
+        return ForkServer(spec, on_end, lambda: groups.take(limits))
 
     def _specification(self, job: Job) -> JailSpec:
         spec = self._base(job.limits)

@@ -10,10 +10,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from osprey_executor.execution.local._cgroup import RunGroup
 from osprey_executor.execution.local._jail_process import complaint, launch
 from osprey_executor.execution.local._refusals import explain
 from osprey_executor.execution.local._sandbox import LaunchError
-from osprey_executor.execution.local._spare import Group, Spare
+from osprey_executor.execution.local._spare import Spare
 from osprey_executor.text import visible
 
 _MESSAGE = 4096
@@ -24,19 +25,24 @@ _PATIENCE = 2.0
 class ForkServer:
     """One server process and all below it."""
 
-    def __init__(self, spec: Mapping[str, Any], on_end: Callable[[], None], group: Group | None = None) -> None:
+    def __init__(
+        self,
+        spec: Mapping[str, Any],
+        on_end: Callable[[], None],
+        take_group: Callable[[], RunGroup | None] = lambda: None,
+    ) -> None:
         """Start it; `spec` lacks only the descriptors.
 
         Args:
             spec: a `ServerSpec`.
             on_end: called when it has ended, for whatever reason.
-            group: moves a jail to a control group; None: there are none.
+            take_group: gives a control group for a jail, where there is one.
 
         Raises:
             LaunchError: no process or descriptor is to be had.
         """
         self._loop = asyncio.get_running_loop()
-        self._on_end, self._group = on_end, group
+        self._on_end, self._take_group = on_end, take_group
         self._fetching = asyncio.Lock()
         self.ready: asyncio.Future[None] = self._loop.create_future()
         """Done when it serves; fails with LaunchError where it never will."""
@@ -75,7 +81,7 @@ class ForkServer:
         Raises:
             LaunchError: the server is gone, or no descriptors are to be had.
         """
-        spare = Spare(lambda ends: _send(self._control, ends), self._one_gone, self._kill, self._group)
+        spare = Spare(lambda ends: _send(self._control, ends), self._one_gone, self._kill, self._take_group())
         self.runs += 1
         self.alive += 1
         return spare

@@ -8,18 +8,14 @@ import os
 import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 
 from osprey_executor.execution.local._cgroup import RunGroup
-from osprey_executor.execution.local._cgroups import host_process
 from osprey_executor.execution.local._jail_line import JailLine
 from osprey_executor.execution.local._sandbox import Job, LaunchError
 
 Fetch = Callable[[str], Awaitable[int]]
 """Returns a descriptor of a read-only copy of a host file, to be attached in a jail."""
-Group = Callable[[list[int]], Future[RunGroup | None]]
-"""Moves the processes of a jail to a control group."""
 
 MOST_INPUTS = 32
 """As many descriptors fit into one message, with some room."""
@@ -48,7 +44,7 @@ class Spare(JailLine):
         request: Callable[[list[int]], None],
         on_gone: Callable[[], None],
         on_stuck: Callable[[], None],
-        group: Group | None = None,
+        group: RunGroup | None = None,
     ) -> None:
         """Ask the server for a jail.
 
@@ -56,27 +52,34 @@ class Spare(JailLine):
             request: sends the far ends to the server.
             on_gone: called when nothing of the jail is left.
             on_stuck: called when the server does not do its part in time; it must end the server.
-            group: None: there are no control groups.
+            group: for all processes of the jail; None: there are no control groups.
 
         Raises:
             LaunchError: no descriptors are to be had, or the server is gone.
         """
         try:
             super().__init__(linked=True)
-            self._ask(request)
+            self._ask(request, group)
         except OSError as error:
+            if group is not None:
+                group.leave()
             raise LaunchError(f"the fork server gives no jail: {error}") from error
-        self._on_gone, self._on_stuck, self._find_group = on_gone, on_stuck, group
+        if group is not None:
+            self._join(group)
+        self._on_gone, self._on_stuck = on_gone, on_stuck
         self._last_resort: asyncio.TimerHandle | None = None
         self._monitor: int | None = None
         self._giving: asyncio.Task[None] | None = None
         self.ready: asyncio.Future[bool] = self._loop.create_future()
         """True once the jail waits for its program; False: it is gone."""
 
-    def _ask(self, request: Callable[[list[int]], None]) -> None:
+    def _ask(self, request: Callable[[list[int]], None], group: RunGroup | None) -> None:
         try:
             with self.far:
-                request(self.far_ends)
+                doors = group.doors() if group is not None else []
+                for door in doors:
+                    self.far.callback(os.close, door)
+                request([*self.far_ends, *doors])
         except OSError:
             super().forget()
             super().close()
@@ -151,36 +154,13 @@ class Spare(JailLine):
             os.close(code)
 
     def _keep(self, message: str, descriptor: int) -> None:
-        if message == "spare" and self._monitor is None:
-            self._monitor = descriptor
-            if self._ordered:
-                with contextlib.suppress(ProcessLookupError):
-                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        elif message == "spare":
-            self._enter_group(descriptor)
-        else:
+        if message != "spare":
             self._folder = descriptor
-
-    def _enter_group(self, code: int) -> None:
-        """Have monitor and code moved to a group; only then is the jail ready."""
-        assert self._monitor is not None
-        processes = [host_process(self._monitor), host_process(code)]
-        os.close(code)
-        if self._find_group is None or self._ordered:
-            self._be_ready(None)
             return
-
-        def moved(future: Future[RunGroup | None]) -> None:
-            with contextlib.suppress(RuntimeError):  # the loop was closed over our heads
-                self._loop.call_soon_threadsafe(self._be_ready, future.result())
-
-        self._find_group(processes).add_done_callback(moved)
-
-    def _be_ready(self, group: RunGroup | None) -> None:
-        if group is not None and self._gone.done():  # nobody will listen to its alarm
-            group.leave()
-        elif group is not None:
-            self._join(group)
+        self._monitor = descriptor
+        if self._ordered:
+            with contextlib.suppress(ProcessLookupError):
+                signal.pidfd_send_signal(descriptor, signal.SIGKILL)
         if not self.ready.done():
             self.ready.set_result(True)
 

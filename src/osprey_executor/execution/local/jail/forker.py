@@ -15,7 +15,7 @@ import json
 import os
 import sys
 
-from . import image, kernel, rights
+from . import groups, image, kernel, rights
 from .confine import RUNTIME, give_up_power, keep_only, redirect_output
 
 TYPE_CHECKING = False
@@ -101,10 +101,11 @@ def _fork(
     try:
         line.detach()
         os.setsid()
+        gate, stdout, stderr, runtime, *doors = descriptors[len(kinds) :]
+        groups.enter(doors)  # whether it did, the monitor looks
         for kind in kinds:
             if kind != "pid":
                 kernel.join(namespaces[kind], kernel.NAMESPACES[kind])
-        gate, stdout, stderr, runtime = descriptors[len(kinds) :]
         redirect_output(-1, stdout, stderr)
         keep_only([runtime, gate])
         give_up_power(orders, filters)  # pyright: ignore[reportArgumentType]

@@ -70,7 +70,7 @@ class _Run:
     def __init__(self, line: int, ends: list[int]) -> None:
         self.line = line
         self.ends = ends
-        """Gate, standard output, standard error and runtime socket of the code."""
+        """Gate, standard output, standard error and runtime socket of the code, and the doors of its control groups."""
         self.monitor = self.code = 0
         self.processes = 0
         """Which process namespace is the jail's."""
@@ -158,12 +158,12 @@ class _Keeper:
         message, ends = rights.receive(self._service)
         if not message:
             os._exit(0)
-        line, stdout, stderr, runtime = ends
+        line, stdout, stderr, runtime, *doors = ends
         if self._spec["identity_map"]:  # else /dev/stdout could not be opened by the code's user
             for output in (stdout, stderr):
                 os.fchown(output, self._spec["code_id"], self._spec["code_id"])
         hear, gate = os.pipe2(os.O_CLOEXEC)
-        run = _Run(line, [hear, stdout, stderr, runtime])
+        run = _Run(line, [hear, stdout, stderr, runtime, *doors])
         try:
             self._start_monitor(run, gate)
         except OSError as error:
@@ -180,7 +180,9 @@ class _Keeper:
         near, far = rights.pair()
         run.monitor = self._clone(run)
         if run.monitor == 0:
-            keep_only([run.line, gate, far.detach()])
+            doors = run.ends[4:]
+            keep_only([run.line, gate, far.detach(), *doors])
+            self._spec["groups"] = list(range(6, 6 + len(doors)))
             be_spare(self._spec, 3, rights.line_of(5), 4, networked=self._networks is not None)
         far.close()
         run.monitor_fd = os.pidfd_open(run.monitor)
@@ -231,7 +233,7 @@ class _Keeper:
         self._on(run.code_fd, lambda: self._code_ended(run))
         line = rights.line_of(os.dup(run.line))
         try:
-            rights.send(line, b"spare", [run.monitor_fd, run.code_fd])
+            rights.send(line, b"spare", [run.monitor_fd])
         except OSError:  # the service wants it no more
             self._kill(run)
         finally:

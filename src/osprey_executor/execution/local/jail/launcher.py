@@ -6,14 +6,14 @@ import os
 import select
 import sys
 
-from . import kernel
+from . import groups, kernel
 from .identity import enter_user_namespace
 from .monitor import be_monitor, refuse, say
 from .spec import read_spec
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from .spec import JailSpec, Line
+    from .spec import JailSpec
 
 _SIGKILL = 9
 _FIRST_TO_GO = "800"
@@ -32,7 +32,8 @@ def main() -> None:
 def _launch(spec: JailSpec) -> None:
     live_with(spec["parent"])
     go_first()
-    enter_groups(spec)
+    if not groups.enter(spec["groups"]):
+        say(spec["control"], "ungrouped")
     enter_user_namespace(spec)
     kernel.die_with_parent()
     kernel.unshare(kernel.CLONE_NEWPID)
@@ -63,17 +64,6 @@ def live_with(parent: int) -> None:
     if os.getppid() != parent:
         os._exit(1)
     kernel.forget_interrupt()
-
-
-def enter_groups(spec: Line) -> None:
-    """Enter the control groups of the run, or tell the service that only the monitor watches it."""
-    try:
-        for descriptor in spec["groups"]:
-            os.write(descriptor, b"0")
-    except OSError:
-        say(spec["control"], "ungrouped")
-    for descriptor in spec["groups"]:
-        os.close(descriptor)
 
 
 def go_first() -> None:

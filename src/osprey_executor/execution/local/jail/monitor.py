@@ -10,7 +10,7 @@ import _socket
 import os
 import select
 
-from . import kernel, listening, network, rights, root, tree
+from . import groups, kernel, listening, network, rights, root, tree
 from .confine import become_code, change_user
 
 TYPE_CHECKING = False
@@ -83,6 +83,7 @@ def _run(spec: JailSpec) -> None:
 
 
 def _wait_and_watch(spec: ServerSpec, keeper: _socket.socket, gate: int, networked: bool) -> None:
+    grouped = groups.enter(spec["groups"])
     keeper.recv(1)  # the keeper has written the maps of our user namespace
     if spec["identity_map"]:
         change_user(spec["monitor_id"])  # from an id that is not there inside; so no power is lost
@@ -98,6 +99,8 @@ def _wait_and_watch(spec: ServerSpec, keeper: _socket.socket, gate: int, network
         os.close(descriptor)
     if not _take_program(spec):
         return
+    if spec["groups"] and not (grouped and groups.all_with_us()):
+        say(spec["control"], "ungrouped")
     kernel.make_read_only(spec["job"])
     _give_up_power(spec)
     say(spec["control"], "started")

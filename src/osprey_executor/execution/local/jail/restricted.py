@@ -15,9 +15,8 @@ import resource
 import select
 import sys
 
-from . import family, kernel, landlock
+from . import family, groups, kernel, landlock
 from .confined import copy_files, start_code
-from .launcher import enter_groups
 from .restricted_spec import read_restricted_spec
 from .watch import Watch
 
@@ -51,7 +50,8 @@ def _run(spec: RestrictedSpec) -> None:
     landlock.require()
     landlock.keep_signals_inside()
     check_signals(spec["parent"])
-    enter_groups(spec)
+    if not groups.enter(spec["groups"]):
+        _tell(spec, "ungrouped")
     copy_files(spec)
     if os.geteuid() == 0:
         _come_first(needed=spec["code_id"] < 0)

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
         stdout: int
         stderr: int
         groups: list[int]
-        """Files of control groups, which the launcher enters by writing 0 to each."""
+        """Files of control groups, which a process enters by writing 0 to each."""
 
     class JailSpec(Power, Line):
         """All that the launcher knows. Sizes are in bytes."""

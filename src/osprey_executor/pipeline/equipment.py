@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from osprey_executor.analysis import Site, site_of
-from osprey_executor.config import Config
+from osprey_executor.config import Config, ExecutionConfig
 from osprey_executor.control import Broker, open_control
 from osprey_executor.execution import Engine, open_engine
 
@@ -29,6 +29,8 @@ class EquipmentPool:
     def __init__(self, stack: AsyncExitStack) -> None:
         self._stack = stack
         self._opened: dict[str, Equipment] = {}
+        self._engines: list[tuple[ExecutionConfig, Engine]] = []
+        """With what they were told: configurations that differ elsewhere share one, and with it its fork server."""
         self._turn = asyncio.Lock()
 
     async def of(self, config: Config, record: dict[str, Any] | None = None) -> Equipment:
@@ -47,7 +49,16 @@ class EquipmentPool:
         async with self._turn:
             if name not in self._opened:
                 site = await asyncio.to_thread(site_of, config.analysis)
-                engine = await self._stack.enter_async_context(open_engine(config.execution.execution_method, config))
+                engine = await self._engine(config.execution)
                 broker = await self._stack.enter_async_context(open_control(config))
                 self._opened[name] = Equipment(engine, broker, site)
             return self._opened[name]
+
+    async def _engine(self, section: ExecutionConfig) -> Engine:
+        wanted = section.model_copy(update={"code_generator": None, "generators": {}})
+        for told, engine in self._engines:
+            if told == wanted:
+                return engine
+        engine = await self._stack.enter_async_context(open_engine(section.execution_method, section))
+        self._engines.append((wanted, engine))
+        return engine

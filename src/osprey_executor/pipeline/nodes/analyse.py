@@ -39,7 +39,8 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
             return after_failure(state, rooms, broken) | analysed
         if report.verdict is not Verdict.DENY and (flawed := _flawed(rooms, report, code)):
             return after_failure(state, rooms, flawed) | analysed
-        asking = must_ask(rooms.config, report, rooms.engine.isolation, rooms.broker.report)
+        await rooms.look_at_limits()
+        asking = must_ask(rooms.config, report, rooms.engine.isolation, rooms.control)
         if asking.denied:
             denied = ErrorReport(
                 stage=Stage.ANALYSIS,

@@ -122,7 +122,7 @@ async def test_canary_without_the_limits_layer_the_same_writes_arrive(
 
 
 async def test_what_keeps_its_limits_arrives(
-    records: Broker, limits: LimitsFile, journal: Path, permit: Any, tmp_path: Path
+    records: Broker, limits: LimitsFile, journal: Path, permit: Any, tmp_path: Path, entries: Entries
 ) -> None:
     await prepared(records, tmp_path, permit)
     session = await opened(records.connector, journal, permit, limits)
@@ -130,6 +130,8 @@ async def test_what_keeps_its_limits_arrives(
         {"T:NUMBER": 5.0, "T:WHOLE": 10, "T:STATE": "On", "T:ROW": [10.0], "T:TEXT": "bye", "T:LATE": 1}
     )
     assert [await value(records, name) for name in ("T:NUMBER", "T:WHOLE", "T:STATE")] == [5.0, 10, "On"]
+    intended = {entry["channel"]: entry["limits"] for entry in entries() if entry["event"] == "intended"}
+    assert intended["T:NUMBER"] == "-50 to 8, step 4, 6 from the start"
 
 
 async def test_one_record_has_one_state_by_whatever_name(
@@ -275,6 +277,63 @@ async def test_a_read_back_has_time_to_settle(journal: Path, permit: Any, tmp_pa
     broker = Broker(Slow(3), REAL, limits=LimitsFile(file))
     with pytest.raises(ControlSystemError, match=r"M:RB reads 0\.0"):
         await broker.session(run_id="r2", permit=permit(), journal=journal).write({"M:SP": 2.0})
+
+
+class Counting(MockConnector):
+    """A mock that tells what it was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__({"LATCH": 1.0, "LATCH.RVAL": 1.0, "HIDDEN:1": 1.0, "OPEN": 1.0, "HIDDEN:2": 2.0})
+        self.asked: list[str] = []
+
+    async def read(self, channels: Any) -> Any:
+        self.asked += channels
+        return await super().read(channels)
+
+
+READS = """
+allow_unlisted_channels: true
+LATCH: {read_side_effect: true}
+HIDDEN:2: {readable: true}
+patterns: {"HIDDEN:*": {readable: false}, "*:1": {}}
+"""
+
+
+@pytest.mark.parametrize("channel", ["LATCH", "LATCH.VAL", "LATCH.RVAL", "HIDDEN:1", "HIDDEN:1.EGU"])
+async def test_what_is_not_to_be_read_is_never_asked_for(
+    journal: Path, permit: Any, tmp_path: Path, channel: str
+) -> None:
+    (tmp_path / "reads.yml").write_text(READS)
+    machine = Counting()
+    session = Broker(machine, REAL, limits=LimitsFile(tmp_path / "reads.yml")).session(
+        run_id="r1", permit=permit(), journal=journal
+    )
+    with pytest.raises(ControlSystemError, match="says the limits database"):
+        await session.read(["OPEN", channel])
+    with pytest.raises(WriteRefused):
+        await session.write({channel: 2.0})
+    assert machine.asked == []
+    assert list(await session.read(["OPEN", "HIDDEN:2", "HIDDEN:2.EGU"])) == ["OPEN", "HIDDEN:2", "HIDDEN:2.EGU"]
+
+
+async def test_canary_without_the_database_the_same_channels_are_read(journal: Path, permit: Any) -> None:
+    machine = Counting()
+    session = Broker(machine, REAL).session(run_id="r1", permit=permit(), journal=journal)
+    await session.read(["LATCH", "LATCH.RVAL", "HIDDEN:1"])
+    assert machine.asked == ["LATCH", "LATCH.RVAL", "HIDDEN:1"]
+
+
+async def test_a_field_is_written_within_its_own_entry(journal: Path, permit: Any, tmp_path: Path) -> None:
+    (tmp_path / "fields.yml").write_text("X: {max_value: 5}\nX.DRVH: {max_value: 10}\n")
+    machine = MockConnector({"X": 1.0, "X.DRVH": 5.0})
+    broker = Broker(machine, REAL, limits=LimitsFile(tmp_path / "fields.yml"))
+    session = broker.session(run_id="r1", permit=permit(frozenset({"X", "X.DRVH"})), journal=journal)
+    await session.write({"X.DRVH": 9.0})
+    for channel, number in (("X.DRVH", 11.0), ("X", 9.0)):
+        with pytest.raises(ChannelLimitsViolationError, match="above max_value"):
+            await session.write({channel: number})
+    with pytest.raises(WriteRefused, match="where the approval names it"):
+        await broker.session(run_id="r2", permit=permit(), journal=journal).write({"X.DRVH": 9.0})
 
 
 async def test_ospreys_file_in_force_on_the_mock(journal: Path, permit: Any, tmp_path: Path) -> None:

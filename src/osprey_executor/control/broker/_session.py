@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from osprey_executor.control.broker._check import Attempt, Planned, attempts_of, not_permitted, planned, readable
+from osprey_executor.control.broker._declared import declared_ranges
 from osprey_executor.control.broker._journal import Journal
 from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
@@ -22,9 +22,9 @@ from osprey_executor.control.broker._verify import disagreement
 from osprey_executor.control.connectors._protocol import Connector
 from osprey_executor.control.limits._entry import Verification
 from osprey_executor.control.limits._run import RunLimits
+from osprey_executor.control.limits._words import limits_told
 from osprey_executor.errors import (
     ControlSystemError,
-    InvalidRequestError,
     OutcomeUnknownError,
     StorageError,
     WriteRefused,
@@ -103,7 +103,8 @@ class Session:
         """Return one reading a channel, by the names as asked for.
 
         Raises:
-            ControlSystemError: a channel is no name, unknown, disconnected or INVALID; the message names it.
+            ControlSystemError: a channel is no name, unknown, disconnected, INVALID, or not to be read by the limits
+                database; the message names it.
         """
         if isinstance(channels, str):
             channels = [channels]
@@ -113,7 +114,10 @@ class Session:
             canonical = {asked: channel_name(asked).canonical for asked in channels}
         except (ValueError, TypeError) as error:
             raise ControlSystemError(f"cannot be read: {error}") from None
-        samples = await self._connector.read(list(dict.fromkeys(canonical.values())))
+        names = list(dict.fromkeys(canonical.values()))
+        if self._limits is not None:
+            self._limits.readable(names)
+        samples = await self._connector.read(names)
         readable(samples)
         readings = {
             asked: samples[name].reading().model_copy(update={"channel": asked}) for asked, name in canonical.items()
@@ -151,17 +155,7 @@ class Session:
         Raises:
             InvalidRequestError: not channels with a lowest and a highest value each.
         """
-        if len(ranges) > MOST_CHANNELS:
-            raise InvalidRequestError(f"{len(ranges)} channels declared: at most {MOST_CHANNELS}")
-        told: dict[str, tuple[float, float]] = {}
-        try:
-            for name, (low, high) in ranges.items():
-                told[channel_name(name).canonical] = (float(low), float(high))
-        except (TypeError, ValueError) as error:
-            raise InvalidRequestError(f"declare_writes takes {{channel: (lowest, highest)}}: {error}") from None
-        if not all(math.isfinite(low) and math.isfinite(high) and low <= high for low, high in told.values()):
-            raise InvalidRequestError("declare_writes takes finite numbers, the lowest first")
-        self._journal.append({"event": "declared", "ranges": told})
+        self._journal.append({"event": "declared", "ranges": declared_ranges(ranges, MOST_CHANNELS)})
 
     async def _checked(self, values: Mapping[str, Any], line: int | None) -> tuple[list[Planned], list[Refusal]]:
         attempts = attempts_of(values, line, self._attempts + 1, self._permit, self._closed(), self._limits)
@@ -195,7 +189,8 @@ class Session:
         attempt = write.attempt
         self._still_permitted(attempt)
         try:
-            intended = attempt.entry("intended", previous=write.previous)
+            told = limits_told(write.limits) if write.limits else None
+            intended = attempt.entry("intended", previous=write.previous, limits=told)
             await asyncio.to_thread(self._journal.append, intended, durable=True)
         except asyncio.CancelledError:
             with contextlib.suppress(StorageError):

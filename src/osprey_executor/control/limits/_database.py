@@ -39,7 +39,7 @@ class LimitsDatabase:
             return self.exact[name.canonical]
         if name.is_field:
             return Breach("unlisted", "a field other than the value is written only by its exact entry in the database")
-        fitting = [pattern for pattern in self.patterns if fits(pattern, name.canonical)]
+        fitting = self._fitting(name.canonical)
         if len(fitting) > 1:
             told = " and ".join(one_line(pattern, 60) for pattern in fitting[:2])
             return Breach("patterns", f"more than one pattern of the limits database fits ({told}): add an exact entry")
@@ -48,6 +48,24 @@ class LimitsDatabase:
         if self.allow_unlisted:
             return self.defaults
         return Breach("unlisted", "not in the limits database")
+
+    def unreadable(self, name: ChannelName) -> str | None:
+        """Return why a channel is not to be read; None: it may. A field without an entry is read as its record is."""
+        record = name.canonical.rpartition(".")[0] if name.is_field else name.canonical
+        for key in (name.canonical, record):
+            if key in self.exact:
+                return _unreadable(self.exact[key])
+        told = [_unreadable(self.patterns[pattern]) for pattern in self._fitting(record)]
+        return next((one for one in told if one), None)
+
+    def _fitting(self, name: str) -> list[str]:
+        return [pattern for pattern in self.patterns if fits(pattern, name)]
+
+
+def _unreadable(limits: ChannelLimits) -> str | None:
+    if limits.read_side_effect:
+        return "reading it changes the machine, says the limits database"
+    return None if limits.readable else "it is not to be read, says the limits database"
 
 
 def fits(pattern: str, name: str) -> bool:

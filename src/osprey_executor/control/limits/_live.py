@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator, Mapping
 
 from osprey_executor.config import Config
+from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.connectors._create import create_connector
 from osprey_executor.control.connectors._protocol import ChannelKind, Connector, Sample, Timeouts
 from osprey_executor.control.limits._check import among, ioc_limits, present_value, shown_states
@@ -37,18 +38,20 @@ async def check_limits(config: Config, *, timeouts: Timeouts = Timeouts()) -> Li
     if config.control_system.type == "mock":
         return LimitsCheck(database=limits.report, live="control_system.type is mock, whose readings are invented")
     entries = limits.database.exact
-    wanted = [channel for channel, entry in entries.items() if entry.readable and not entry.read_side_effect]
-    wanted += [other for channel in wanted for other in _others(entries[channel])]
+    hidden = {channel: problem for channel in entries if (problem := limits.database.unreadable(channel_name(channel)))}
+    wanted = [channel for channel in entries if channel not in hidden]
+    wanted += [other for channel in wanted for other in _others(entries[channel]) if other not in hidden]
     samples = await _samples(config, timeouts, list(dict.fromkeys(wanted)))
     answered = sum(isinstance(sample, Sample) for sample in samples.values())
     if not answered:
         why = next(iter(samples.values()), "the database lists no channel by its exact name")
         return LimitsCheck(database=limits.report, live=f"no control system answers: {why}")
+    answers = {**samples, **hidden}
     found = [
         finding
         for channel, entry in entries.items()
-        if channel in samples
-        for finding in _findings(channel, entry, samples)
+        if channel not in hidden
+        for finding in _findings(channel, entry, answers)
     ]
     return LimitsCheck(database=limits.report, looked_at=answered, findings=tuple(found))
 

@@ -21,7 +21,7 @@ from osprey_executor.text import one_line
 OnViolation = Literal["error", "skip"]
 
 _MOST_TOLD = 5
-_MOST_PATTERNS = 1000
+_MOST_PATTERNS = 200
 _RESERVED = ("defaults", "patterns", "allow_unlisted_channels", "on_violation")
 _PARTS: dict[str, type[BaseModel]] = {"verification": Verification, "stop_action": StopAction}
 _WORDS = {

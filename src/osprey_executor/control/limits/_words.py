@@ -21,10 +21,11 @@ def limits_words(limits: LimitsInForce, channel: str) -> str:
         return "refused: not a channel name"
     if not isinstance(found, Breach):
         found = closed_by(found) or found
-    return f"refused: {found.reason}" if isinstance(found, Breach) else _told(found)
+    return f"refused: {found.reason}" if isinstance(found, Breach) else limits_told(found)
 
 
-def _told(limits: ChannelLimits) -> str:
+def limits_told(limits: ChannelLimits) -> str:
+    """Return the limits of one channel in words."""
     parts: list[str] = []
     low, high = limits.min_value, limits.max_value
     if low is not None and high is not None:

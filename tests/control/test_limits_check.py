@@ -163,3 +163,8 @@ def test_closed_channels() -> None:
     assert rule(ChannelLimits(writable=False), 0.0, number()) == "writable"
     assert rule(ChannelLimits(readable=False), 0.0, number()) == "readable"
     assert rule(ChannelLimits(read_side_effect=True), 0.0, number()) == "readable"
+
+
+def test_a_kind_of_channel_that_the_check_does_not_know_is_refused() -> None:
+    strange = number().model_copy(update={"kind": "table"})
+    assert rule(ChannelLimits(), 0.0, strange) == "type"

@@ -113,7 +113,7 @@ async def test_an_unreadable_database_is_on_the_card_and_nothing_is_written(
 async def test_doctor_names_the_database(open_service: OpenService, file: Path) -> None:
     async with open_service(control_system__limits_database=str(file)) as service:
         seen = {probe.name: probe for probe in await service.doctor()}
-    assert (seen["limits database"].outcome, seen["limits database"].detail) == ("ok", f"{file}: 1 channels")
+    assert (seen["limits database"].outcome, seen["limits database"].detail) == ("ok", f"{file}: 1 channel")
 
 
 async def test_what_is_skipped_is_told_to_the_program_and_to_people_and_is_replayed(

@@ -25,6 +25,13 @@ class LimitsReport(BaseModel):
     problem: str | None = None
     """Why it cannot be used, with file and place; then nothing is written."""
 
+    @property
+    def counted(self) -> str:
+        """How much it holds, in words."""
+        channels = f"{self.channels} channel{'' if self.channels == 1 else 's'}"
+        patterns = f", {self.patterns} pattern{'' if self.patterns == 1 else 's'}" if self.patterns else ""
+        return channels + patterns
+
 
 class LimitsFinding(BaseModel):
     """Where the limits database and the machine disagree."""

@@ -43,8 +43,7 @@ def _limits(report: LimitsReport) -> Probe:
     if report.problem is not None:
         detail = f"nothing is written, as it cannot be used: {report.problem}"
         return Probe(name=name, outcome="failed", detail=detail)
-    patterns = f", {report.patterns} patterns" if report.patterns else ""
-    return Probe(name=name, outcome="ok", detail=f"{report.path}: {report.channels} channels{patterns}")
+    return Probe(name=name, outcome="ok", detail=f"{report.path}: {report.counted}")
 
 
 def _private(home: Path) -> Probe:

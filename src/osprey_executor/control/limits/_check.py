@@ -10,7 +10,7 @@ from osprey_executor.control.connectors._protocol import ChannelKind, Sample
 from osprey_executor.control.limits._database import Breach
 from osprey_executor.control.limits._entry import ChannelLimits
 from osprey_executor.models import AlarmSeverity
-from osprey_executor.text import visible
+from osprey_executor.text import one_line, visible
 
 # Of the value: a step of 0.1 from 0.3 to 0.4 is one of 0.1, whatever binary fractions make of it.
 _ROUNDING = {"f4": 2.0**-22}
@@ -41,13 +41,13 @@ def breach_of(limits: ChannelLimits, value: Any, sample: Sample, past: Past, now
     """
     if closed := closed_by(limits):
         return closed
-    match sample.kind:
-        case ChannelKind.NUMBER | ChannelKind.ENUM:
-            return _number_breach(limits, value, sample, past, now)
-        case ChannelKind.TEXT:
-            return _text_breach(limits, value)
-        case ChannelKind.ARRAY:
-            return _array_breach(limits, value)
+    if sample.kind in (ChannelKind.NUMBER, ChannelKind.ENUM):
+        return _number_breach(limits, value, sample, past, now)
+    if sample.kind is ChannelKind.TEXT:
+        return _text_breach(limits, value)
+    if sample.kind is ChannelKind.ARRAY:
+        return _array_breach(limits, value)
+    return Breach("type", f"no limits can be kept of a channel that holds {one_line(str(sample.kind), 40)}")
 
 
 def closed_by(limits: ChannelLimits) -> Breach | None:

@@ -204,9 +204,7 @@ def _limits(limits: LimitsReport) -> Text:
     if limits.problem is not None:
         return Text(f"cannot be used, so every write is refused: {one_line(limits.problem, 300)}", style="bold red")
     unlisted = "; channels not listed are allowed" if limits.allow_unlisted else ""
-    patterns = f" and {limits.patterns} patterns" if limits.patterns else ""
-    counted = f"{limits.channels} channel{'' if limits.channels == 1 else 's'}{patterns}"
-    return Text(f"{counted} in {one_line(limits.path, 200)}  sha256 {(limits.digest or '')[:16]}…{unlisted}")
+    return Text(f"{limits.counted} in {one_line(limits.path, 200)}  sha256 {(limits.digest or '')[:16]}…{unlisted}")
 
 
 def _when(moment: datetime) -> str:

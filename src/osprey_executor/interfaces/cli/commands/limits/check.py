@@ -42,8 +42,7 @@ def _lines(found: LimitsCheck) -> list[Text]:
     from osprey_executor.text import one_line
 
     database = found.database
-    patterns = f", {database.patterns} patterns" if database.patterns else ""
-    lines = [Text(f"{one_line(database.path, 500)}: {database.channels} channels{patterns}")]
+    lines = [Text(f"{one_line(database.path, 500)}: {database.counted}")]
     for one in found.findings:
         kind = one.kind.replace("_", " ")
         lines.append(
@@ -52,7 +51,8 @@ def _lines(found: LimitsCheck) -> list[Text]:
     if found.live:
         lines.append(Text(f"Only the file was checked: {one_line(found.live, 400)}", style="yellow"))
     elif found.findings:
-        lines.append(Text(f"{len(found.findings)} findings, {found.looked_at} channels looked at.", style="bold red"))
+        many = f"{len(found.findings)} finding{'' if len(found.findings) == 1 else 's'}"
+        lines.append(Text(f"{many}, {found.looked_at} channels looked at.", style="bold red"))
     else:
         lines.append(Text(f"The machine agrees: {found.looked_at} channels looked at.", style="green"))
     return lines

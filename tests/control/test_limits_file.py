@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from osprey_executor.control import channel_name, limits_words
 from osprey_executor.control.limits._database import Breach, LimitsDatabase, fits
@@ -285,3 +287,57 @@ def test_words_for_the_card(tmp_path: Path) -> None:
         assert limits_words(limits, channel).startswith(told), channel
     path.write_text("X: [")
     assert limits_words(LimitsFile(path).now(), "M1:SP") == "refused: the limits database cannot be used"
+
+
+KEYS = st.sampled_from(
+    [*ChannelLimits.model_fields, "level", "read_back", "channel", "value", "_why", "mni", "X.VAL", ""]
+)
+PLAIN = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.just("readback"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+TOP = st.sampled_from(
+    [
+        "X",
+        "X.VAL",
+        "X.DRVH",
+        "Y[1]",
+        "defaults",
+        "patterns",
+        "allow_unlisted_channels",
+        "on_violation",
+        "_x",
+        "A*",
+        "\x1b",
+    ]
+)
+
+
+def outcome(raw: bytes, name: str) -> LimitsDatabase | str:
+    """Return the database, or the sentence that says what is wrong; any other exception is a failure."""
+    try:
+        return database_of(raw, Path(name))
+    except ConfigurationError as error:
+        return str(error)
+
+
+@settings(deadline=None)
+@given(document=st.dictionaries(TOP, PLAIN | st.dictionaries(TOP, PLAIN, max_size=2), max_size=4), form=st.booleans())
+def test_any_document_is_a_database_or_one_sentence(document: dict[str, Any], form: bool) -> None:
+    name, text = ("l.json", json.dumps(document)) if form else ("l.yml", yaml.safe_dump(document))
+    found = outcome(text.encode(), name)
+    if isinstance(found, str):
+        assert found.startswith(name)
+        assert "\x1b" not in found
+    else:
+        for one in (*found.exact.values(), *found.patterns.values(), found.defaults):
+            assert one.min_value is None or one.max_value is None or one.min_value <= one.max_value
+
+
+@settings(deadline=None)
+@given(raw=st.binary(max_size=60) | st.text(alphabet="{}[]:,-&*!|>%@`'\"#? \nXa1.eE\t", max_size=60).map(str.encode))
+def test_any_bytes_are_a_database_or_one_sentence(raw: bytes) -> None:
+    for name in ("l.json", "l.yml"):
+        found = outcome(raw, name)
+        assert not isinstance(found, str) or found.startswith(name)

@@ -10,7 +10,7 @@ from osprey_executor.control.connectors._protocol import ChannelKind, Sample
 from osprey_executor.control.limits._database import Breach
 from osprey_executor.control.limits._entry import ChannelLimits
 from osprey_executor.models import AlarmSeverity
-from osprey_executor.text import one_line, visible
+from osprey_executor.text import one_line
 
 # Of the value: a step of 0.1 from 0.3 to 0.4 is one of 0.1, whatever binary fractions make of it.
 _ROUNDING = {"f4": 2.0**-22}
@@ -160,5 +160,5 @@ def among(value: float, states: tuple[float | str, ...], sample: Sample) -> bool
 
 def shown_states(states: tuple[float | str, ...]) -> str:
     """Return the first of some states, for people."""
-    told = ", ".join(visible(state) if isinstance(state, str) else f"{state:g}" for state in states[:8])
+    told = ", ".join(one_line(state, 40) if isinstance(state, str) else f"{state:g}" for state in states[:8])
     return told + (", ..." if len(states) > 8 else "")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osprey_executor.control import ChannelKind, Sample
@@ -31,7 +31,7 @@ def rule(limits: ChannelLimits, value: Any, sample: Sample, past: Past = Past(),
     return breach.rule if breach else None
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     low=FINITE,
     width=POSITIVE,
@@ -76,14 +76,14 @@ def test_what_passes_keeps_every_limit_and_what_is_refused_breaks_one(
         assert distances[found] > 0.0
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=st.sampled_from([math.nan, math.inf, -math.inf, True, "1", None, [1.0], np.array([1.0]), np.array(1.0)]))
 def test_no_strange_value_passes_for_a_number(value: Any) -> None:
     for limits in (ChannelLimits(), ChannelLimits(min_value=-1e9, max_value=1e9)):
         assert rule(limits, value, number()) == "type"
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(st.floats(min_value=-1.0, max_value=1.0), max_size=60))
 def test_many_small_steps_never_leave_the_excursion(steps: list[float]) -> None:
     run = RunLimits(database(ChannelLimits(max_step=1.0, max_excursion=2.5)))

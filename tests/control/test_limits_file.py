@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osprey_executor.control import channel_name, limits_words
@@ -322,7 +322,7 @@ def outcome(raw: bytes, name: str) -> LimitsDatabase | str:
         return str(error)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(document=st.dictionaries(TOP, PLAIN | st.dictionaries(TOP, PLAIN, max_size=2), max_size=4), form=st.booleans())
 def test_any_document_is_a_database_or_one_sentence(document: dict[str, Any], form: bool) -> None:
     name, text = ("l.json", json.dumps(document)) if form else ("l.yml", yaml.safe_dump(document))
@@ -335,7 +335,7 @@ def test_any_document_is_a_database_or_one_sentence(document: dict[str, Any], fo
             assert one.min_value is None or one.max_value is None or one.min_value <= one.max_value
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(raw=st.binary(max_size=60) | st.text(alphabet="{}[]:,-&*!|>%@`'\"#? \nXa1.eE\t", max_size=60).map(str.encode))
 def test_any_bytes_are_a_database_or_one_sentence(raw: bytes) -> None:
     for name in ("l.json", "l.yml"):

@@ -19,6 +19,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from osprey_executor.config import load_config
+from osprey_executor.control import LimitsFile
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
@@ -81,7 +82,11 @@ class Reader:
         match example.language:
             case "yaml":
                 self.write(example, "config.yml")
-                load_config(self.folder / self.name_of(example, "config.yml"))
+                file = self.folder / self.name_of(example, "config.yml")
+                if file.name.startswith("limits"):
+                    assert LimitsFile(file).now().report.problem is None, example.where
+                else:
+                    load_config(file)
             case "toml" if example.note.startswith("file:"):
                 self.write(example, "")
             case "python" if example.note.startswith("file:"):

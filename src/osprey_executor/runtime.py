@@ -118,9 +118,12 @@ def write_channel(name: str, value: Any) -> None:
 def write_channels(values: Mapping[str, Any]) -> None:
     """Write channels one after the other, in the order given; the first that fails ends the call.
 
+    What the site's limits database leaves out (`on_violation: skip`) is told on standard error, and the rest goes on.
+
     Raises:
-        WriteRefused: a write is outside what was approved; it and those after it were not sent.
-        ControlSystemError: a write failed.
+        WriteRefused: a write is outside what was approved, or (ChannelLimitsViolationError) outside the limits of its
+            channel; nothing of the call was sent.
+        ControlSystemError: a write failed, or the read-back does not show it.
         OutcomeUnknownError: it was sent, and no confirmation came back.
     """
     _absent()

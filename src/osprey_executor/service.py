@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from langgraph.types import Command
 
     from osprey_executor.analysis import RULES, Gates, analysis_problem, analyze, site_of
-    from osprey_executor.control import available_connectors
+    from osprey_executor.control import available_connectors, check_limits, limits_problem
     from osprey_executor.execution import engine_problem
     from osprey_executor.generation import CodeGenerator, available_generators
     from osprey_executor.pipeline import Decide, Executor
@@ -47,7 +47,9 @@ __all__ = [
     "analyze",
     "available_connectors",
     "available_generators",
+    "check_limits",
     "engine_problem",
+    "limits_problem",
     "result_to_json",
     "site_of",
 ]
@@ -60,7 +62,9 @@ _DOORS = {
     "site_of": "analysis",
     "available_connectors": "control",
     "available_generators": "generation",
+    "check_limits": "control",
     "engine_problem": "execution",
+    "limits_problem": "control",
     "result_to_json": "results",
 }
 """What interfaces need of the rooms besides the service, loaded at its first use."""

@@ -12,11 +12,18 @@ from osprey_executor.models import (
     ControlSystemReport,
     IsolationReport,
     Limits,
+    LimitsReport,
     PythonExecutionRequest,
     WriteTarget,
 )
 
 REAL = ControlSystemReport(type="epics", real=True, writes_enabled=True)
+
+
+def limited(**changes: Any) -> ControlSystemReport:
+    """The control system of the cards here, with a limits database."""
+    report = LimitsReport(**{"path": "/etc/limits.yml", "digest": "ab" * 32, "channels": 3} | changes)
+    return ControlSystemReport(type="simulator", addresses=("127.0.0.1:5064",), writes_enabled=True, limits=report)
 
 
 def targets(*channels: str | None) -> AnalysisReport:
@@ -133,6 +140,7 @@ def test_where_no_value_is_shown_there_is_none_to_doubt(make_card: Any):
         {"control": ControlSystemReport(type="epics", real=True, addresses=("127.0.0.1:5064",), writes_enabled=True)},
         {"control": ControlSystemReport(type="simulator", addresses=("127.0.0.1:5065",), writes_enabled=True)},
         {"control": ControlSystemReport(type="simulator", addresses=("127.0.0.1:5064",))},
+        {"control": limited()},
         {"engine_identity": {"python": "3.12", "packages": {"numpy": "2.4.6"}}},
         {"limits": Limits(timeout=601)},
         {"request": PythonExecutionRequest(user_query="correct the orbit", requester="bob")},
@@ -157,3 +165,31 @@ def test_whatever_is_bound_changes_the_digest(make_card: Any, change: dict[str, 
 )
 def test_what_does_not_change_the_run_does_not(make_card: Any, change: dict[str, Any]):
     assert make_card(**change).digest == make_card().digest
+
+
+@pytest.mark.parametrize("change", [{"digest": "cd" * 32}, {"digest": None}, {"allow_unlisted": True}, {"skip": True}])
+def test_what_the_limits_database_says_is_bound_and_where_it_lies_is_not(make_card: Any, change: dict[str, Any]):
+    digest = make_card(control=limited()).digest
+    assert make_card(control=limited(**change)).digest != digest
+    assert make_card(control=limited(path="/srv/limits.yml")).digest == digest
+
+
+def test_the_limits_of_each_channel_are_shown_and_channels_of_other_limits_apart(make_card: Any):
+    code = "import epics\nfor i in range(1, 5): epics.caput(f'H:{i}', 1)"
+    words = {f"H:{number}": "-5 to 5, step 1" for number in range(1, 4)}
+    card = make_card(code, control=limited(), channel_limits={**words, "H:4": "refused: not in the limits database"})
+    lines = [line.rstrip() for line in card_text(card).splitlines()]
+    first, last = (next(at for at, line in enumerate(lines) if name in line) for name in ("H:1 … H:3", "H:4 "))
+    assert lines[first + 1].strip() == "-5 to 5, step 1"
+    assert lines[last + 1].strip() == "refused: not in the limits database"
+    assert "3 channels in /etc/limits.yml  sha256 abababababababab…" in card_text(card)
+    assert "cannot be used, so every write is refused: broken" in card_text(
+        make_card(control=limited(problem="broken"))
+    )
+
+
+def test_on_a_real_machine_missing_limits_are_among_the_unknowns(make_card: Any):
+    told = "Values are not bounded: control_system.limits_database is not set."
+    assert told in make_card(control=REAL).unknowns
+    assert told not in make_card(control=REAL.model_copy(update={"limits": limited().limits})).unknowns
+    assert told not in make_card().unknowns

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from osprey_executor.approval import digest_of
@@ -20,6 +20,9 @@ _VALUES = st.recursive(
 )
 _PARTS = st.dictionaries(st.text(max_size=8), _VALUES, min_size=1, max_size=5)
 
+# A busy machine is no reason to fail.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 
 def same(one: Any, two: Any) -> bool:
     if type(one) is not type(two):
@@ -31,11 +34,13 @@ def same(one: Any, two: Any) -> bool:
     return one.hex() == two.hex() if isinstance(one, float) else one == two
 
 
+@_PATIENT
 @given(_PARTS, _PARTS)
 def test_equal_exactly_where_the_parts_are_equal(one: dict[str, Any], two: dict[str, Any]):
     assert (digest_of(one) == digest_of(two)) is same(one, two)
 
 
+@_PATIENT
 @given(_PARTS, st.data())
 def test_any_change_of_any_part_changes_it(parts: dict[str, Any], data: st.DataObject):
     changed = copy.deepcopy(parts)
@@ -44,6 +49,7 @@ def test_any_change_of_any_part_changes_it(parts: dict[str, Any], data: st.DataO
     assert digest_of(changed) != digest_of(parts)
 
 
+@_PATIENT
 @given(_PARTS, st.randoms())
 def test_the_order_of_keys_does_not(parts: dict[str, Any], random: Any):
     keys = list(parts)

@@ -78,6 +78,7 @@ def test_hostile_text_everywhere_repaints_nothing(make_card: Any):
         isolation=IsolationReport(level=NASTY, engine=NASTY),
     ).model_copy(
         update={
+            "limits": {NASTY: NASTY},
             "headline": NASTY,
             "unknowns": (NASTY,),
             "findings": (Finding(rule=NASTY, line=1, column=1, severity=Severity.ERROR, message=NASTY),),

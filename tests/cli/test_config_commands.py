@@ -116,3 +116,18 @@ def test_init_says_which_machine_it_chose(cli: Cli) -> None:
     said = cli("config", "init", "--provider", "openai", "--model", "gpt-5")
     assert "Machine: mock" in said.err
     assert "control_system.type" in said.err
+
+
+def test_a_limits_database_that_cannot_be_read_is_told_and_keeps_no_run_from_starting(cli: Cli, folder: Path) -> None:
+    (folder / "config.yml").write_text("control_system: {limits_database: limits.yml}")
+    (folder / "own.py").write_text("x = 1")
+    for text, told in ((None, "limits.yml: no such file"), ("X:\n  min: 1", "limits.yml line 2: X.min is not a key")):
+        if text is not None:
+            (folder / "limits.yml").write_text(text)
+        said = cli("config", "check")
+        assert said.code == 2
+        assert told in said.out
+        assert said.out.endswith("Runs would start, and every write would be refused.\n")
+        assert "starting" in cli("run", "--code", "own.py").err
+    (folder / "limits.yml").write_text("X: {min_value: 1}")
+    assert cli("config", "check").code == 0

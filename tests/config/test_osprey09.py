@@ -31,6 +31,7 @@ def test_template() -> None:
     assert config.approval.mode == "control_writes"
     assert (control.type, control.writes_enabled) == ("epics", False)
     assert control.limits_database == TEMPLATE.parent / "src/ring/data/channel_limits.json"
+    assert (control.allow_unlisted_channels, control.on_violation) == (False, "skip")
     assert control.epics.address_list == ("gateway.example.org:5064",)
 
 
@@ -41,7 +42,6 @@ def test_template_warns_of_what_changed() -> None:
         "epics_writes is called control_writes now",
         "execution.modes has no effect here",
         "control_system.patterns is called analysis.patterns now",
-        "skip is not done here",
         "save_prompts has no effect yet",
         "execution_control.epics.writes_enabled is called control_system.writes_enabled now",
         "sections do not concern this service and were ignored",
@@ -98,7 +98,7 @@ def test_approval(load: Load, approval: str, mode: str) -> None:
         ),
         (
             "control_system: {writes_enabled: true, write_verification: {enabled: true, default_level: readback}}",
-            "readback is not available yet",
+            "readback is asked for in the limits database",
         ),
         (
             "control_system: {connector: {epics: {gateways: {read_only: {address: '${GATE}'}}}}}",

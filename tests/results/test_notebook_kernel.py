@@ -96,6 +96,7 @@ try:
     refused = False
 except WriteRefused as error:
     refused = str(error)
+write_channel("cor:far", 9)
 progress(0.5, "half")
 Path("left.txt").write_text("touched")
 given = Path("inputs/data.json").read_text()
@@ -139,7 +140,10 @@ def rich_run(make_run: MakeRun, figure_bytes: bytes) -> RunFolder:
             Reading(channel="ring:x", value=3.0),
         ],
         writes=[Write(channel="cor:1", value="1.5", confirmed=True)],
-        refusals=[Refusal(channel="cor:forbidden", value="2", reason="not approved")],
+        refusals=[
+            Refusal(channel="cor:forbidden", value="2", reason="not approved"),
+            Refusal(channel="cor:far", value="9", reason="above max_value 8", skipped=True),
+        ],
         inputs={"data.json": b'{"k": [1, 2]}'},
         context={"machine": {"gain": 0.5, "table": table}},
     )
@@ -154,6 +158,7 @@ def test_a_replay_gives_the_same_results_and_touches_nothing(rich_run: RunFolder
     assert "grace" in text_of(start)
     assert "ab" * 32 in text_of(start)
     assert "orbit rms" in text_of(program)
+    assert "cor:far = 9: left out: above max_value 8" in text_of(program)
     assert "42" not in text_of(program), "a script shows nothing of its last expression"
     assert any("image/png" in output.get("data", {}) for output in program.outputs)
     told = text_of(summary)

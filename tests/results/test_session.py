@@ -74,6 +74,17 @@ async def test_what_was_refused_is_refused_again(make_run: MakeRun) -> None:
     assert [refusal.channel for refusal in session.refusals] == ["b", "c", "a"]
 
 
+async def test_what_was_left_out_is_left_out_again(make_run: MakeRun) -> None:
+    left = Refusal(channel="a", value="9", reason="above max_value 8", line=1, skipped=True)
+    session = ReplaySession.of(make_run(writes=[sent("b", "2")], refusals=[left, left]))
+    assert await session.write({"a": 9, "b": 2}, line=1) == [left]
+    assert await session.write({"a": 9}, line=1) == [left]
+    assert session.refusals == (left, left)
+    assert session.deviations == ()
+    assert await session.write({"a": 9}, line=1) == []
+    assert session.deviations == ("a would be set to 9; the run wrote nothing more",)
+
+
 async def test_a_write_without_confirmation_has_none_again(make_run: MakeRun) -> None:
     session = ReplaySession.of(make_run(writes=[sent("a", "1", confirmed=False)]))
     with pytest.raises(OutcomeUnknownError):

@@ -61,6 +61,7 @@ def build_card(
     expiry: float,
     attempt: int = 1,
     bound: Mapping[str, Any] | None = None,
+    channel_limits: Mapping[str, str] | None = None,
 ) -> ApprovalCard:
     """Return the card of a program.
 
@@ -80,6 +81,7 @@ def build_card(
         expiry: seconds until an approval is no longer possible.
         attempt: number of the program within the run.
         bound: further parts that the digest binds, such as the SHA-256 of the context.
+        channel_limits: what the limits database says, in words, of the channels that are written.
 
     Raises:
         TypeError: a part has no canonical form.
@@ -87,7 +89,7 @@ def build_card(
     channels = granted_channels(report)
     digest = digest_of(
         {
-            "digest_version": 1,
+            "digest_version": 2,
             "policy_version": POLICY_VERSION,
             "code": code,
             "inputs": dict(inputs),
@@ -101,6 +103,7 @@ def build_card(
                 "real": control.real,
                 "addresses": control.addresses,
                 "writes_enabled": control.writes_enabled,
+                "limits": _bound_limits(control),
             },
             "channels": channels,
             "bound": dict(bound or {}),
@@ -119,6 +122,7 @@ def build_card(
         verdict=report.verdict,
         reason=reason,
         writes=report.writes,
+        limits=dict(channel_limits or {}),
         isolation=isolation,
         control_system=control,
         unknowns=unknowns(report, isolation, control),
@@ -127,6 +131,11 @@ def build_card(
         created_at=now,
         expires_at=now + timedelta(seconds=expiry),
     )
+
+
+def _bound_limits(control: ControlSystemReport) -> dict[str, Any] | None:
+    """Return what of the limits database an approval binds: its content, wherever the file lies."""
+    return control.limits.model_dump(include={"digest", "allow_unlisted", "skip"}) if control.limits else None
 
 
 def machine_of(control: ControlSystemReport) -> str:
@@ -149,7 +158,10 @@ def headline(report: AnalysisReport, control: ControlSystemReport) -> str:
         return f"Reads only, from {machine}"
     else:
         return f"Writes no channel of {machine}"
-    return said if control.writes_enabled else f"{said}: writes are switched off, each would be refused"
+    if not control.writes_enabled:
+        return f"{said}: writes are switched off, each would be refused"
+    broken = control.limits is not None and control.limits.problem is not None
+    return f"{said}: the limits database cannot be used, each would be refused" if broken else said
 
 
 def _counted(names: tuple[str, ...]) -> str:
@@ -195,6 +207,8 @@ def unknowns(report: AnalysisReport, isolation: IsolationReport, control: Contro
         told.append("The values shown may be others, as parts of the program cannot be seen through.")
     if report.writes and any(not _is_number(target.value) for target in report.writes):
         told.append("Values that are no plain numbers are computed when the program runs.")
+    if control.real and report.writes and control.limits is None:
+        told.append("Values are not bounded: control_system.limits_database is not set.")
     if control.real and report.writes:
         told.append("Nothing was rehearsed: the first write happens on the real machine.")
     return tuple(told)

@@ -5,6 +5,7 @@ from osprey_executor.config._generator_model import DEFAULT_MODEL, model_for
 from osprey_executor.config._load import config_from, load_config, state_folder
 from osprey_executor.config._search import CONFIG_VARIABLE, HOME_VARIABLE, user_config_file
 from osprey_executor.config._secrets import unsealed
+from osprey_executor.config._yaml import parse_document
 from osprey_executor.config.check import Available, CheckReport, check
 from osprey_executor.config.providers import PROVIDERS, Provider, provider
 from osprey_executor.config.schema import (
@@ -41,6 +42,7 @@ __all__ = [
     "config_from",
     "load_config",
     "model_for",
+    "parse_document",
     "provider",
     "state_folder",
     "unsealed",

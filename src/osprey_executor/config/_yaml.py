@@ -44,8 +44,8 @@ def read_document(path: Path) -> Document:
     return parse_document(_text_of(path), str(path))
 
 
-def parse_document(text: str, label: str) -> Document:
-    """Parse the text of a configuration file; `label` names it in messages.
+def parse_document(text: str, label: str, *, most_values: int = _MOST_NODES) -> Document:
+    """Parse the text of a configuration file; `label` names it in messages, `most_values` bounds what it may hold.
 
     Raises:
         ConfigurationError: see `read_document`.
@@ -57,7 +57,7 @@ def parse_document(text: str, label: str) -> Document:
             return Document(label, {})
         if not isinstance(root, yaml.MappingNode):
             raise _error(label, root, f"the top level is {_kind(root)}; it must be a mapping of sections, `name: ...`")
-        walk = _Walk(label, loader)
+        walk = _Walk(label, loader, most_values)
         return Document(label, walk.mapping(root, ()), walk.lines)
     except yaml.MarkedYAMLError as error:
         raise ConfigurationError(_explain(label, text, error)) from None
@@ -74,13 +74,14 @@ def parse_document(text: str, label: str) -> Document:
 class _Walk:
     label: str
     loader: yaml.SafeLoader
+    most: int
     lines: dict[KeyPath, int] = field(default_factory=dict[KeyPath, int])
     seen: int = 0
 
     def value(self, node: yaml.Node, path: KeyPath) -> Any:
         self.seen += 1
-        if self.seen > _MOST_NODES:
-            raise _error(self.label, node, f"holds more than {_MOST_NODES} values (aliases count each time)")
+        if self.seen > self.most:
+            raise _error(self.label, node, f"holds more than {self.most} values (aliases count each time)")
         if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN:
             raise _error(self.label, node, _TAG)
         if isinstance(node, yaml.MappingNode):

@@ -16,7 +16,7 @@ from osprey_executor.config._generator_model import model_for
 from osprey_executor.config._load import load_config
 from osprey_executor.config._record import place
 from osprey_executor.config._search import places
-from osprey_executor.config.schema import AnalysisConfig, ExecutionConfig
+from osprey_executor.config.schema import AnalysisConfig, ControlSystemConfig, ExecutionConfig
 from osprey_executor.errors import ConfigurationError
 from osprey_executor.text import one_line
 
@@ -31,6 +31,8 @@ class Available:
     """Why no engine can give what a section demands."""
     analysis_problem: Callable[[AnalysisConfig], str | None]
     """What of a section the analysis cannot use."""
+    limits_problem: Callable[[ControlSystemConfig], str | None]
+    """Why the limits database of a section cannot be used."""
 
 
 class CheckReport(BaseModel):
@@ -46,17 +48,19 @@ class CheckReport(BaseModel):
     warnings: tuple[str, ...] = ()
     lacking: tuple[str, ...] = ()
     """What fails only when it is used: a key whose variable is not set."""
+    shut: tuple[str, ...] = ()
+    """What keeps every write from being sent, though runs would start: a limits database that cannot be read."""
     problems: tuple[str, ...] = ()
 
     @property
     def generates(self) -> bool:
         """Whether nothing is known that keeps code from being generated."""
-        return self.ok and not self.lacking and bool(self.sections["execution"]["code_generator"])
+        return not self.problems and not self.lacking and bool(self.sections["execution"]["code_generator"])
 
     @property
     def ok(self) -> bool:
         """Whether the configuration can be used."""
-        return not self.problems
+        return not self.problems and not self.shut
 
 
 def check(
@@ -86,6 +90,7 @@ def check(
         sections=_sections(config),
         warnings=config.warnings,
         lacking=tuple(lacking),
+        shut=_shut(config, available) if available else (),
         problems=(*(_unavailable(config, available) if available else ()), *_generator_problems(config)),
     )
 
@@ -100,6 +105,11 @@ def _sections(config: Config) -> dict[str, Any]:
         for keys, variable in config.unset("execution", "generators", name).items():
             place(sections, ("execution", "generators", name, *keys.split(".")), f"${{{variable}}} (not set)")
     return sections
+
+
+def _shut(config: Config, available: Available) -> tuple[str, ...]:
+    problem = available.limits_problem(config.control_system)
+    return (f"control_system.limits_database: {problem}",) if problem else ()
 
 
 def _unavailable(config: Config, available: Available) -> list[str]:

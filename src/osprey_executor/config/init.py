@@ -93,6 +93,7 @@ approval:
 control_system:
   type: mock                   # mock, simulator, or epics
   writes_enabled: false        # true lets approved writes reach the machine
+  # limits_database: limits.yml  # what may be written to which channel, whoever approves it
   # epics:
   #   address_list: [localhost]
 """

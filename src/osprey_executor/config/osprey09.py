@@ -141,9 +141,8 @@ def _limits(draft: Draft) -> None:
                 f"{here}.database_path", "is empty while limits_checking is enabled; name the file of limits"
             )
         draft.move(f"{here}.database_path", "control_system.limits_database")
-        if block.get("on_violation") == "skip":
-            told = "skip is not done here: a write outside its limits is refused and told to the program"
-            draft.warnings.append(draft.told(f"{here}.on_violation", told))
+        for name in ("allow_unlisted_channels", "on_violation"):
+            draft.move(f"{here}.{name}", f"control_system.{name}")
     elif path is not None:
         draft.warnings.append(draft.told(f"{here}.database_path", "is not used, as limits_checking is not enabled"))
     draft.take(here)
@@ -155,9 +154,9 @@ def _verification(draft: Draft) -> None:
     if block and draft.truth(f"{here}.enabled", block.get("enabled", False)):
         level = block.get("default_level", "callback")
         if level == "readback":
-            told = "readback is not available yet: every write is confirmed as with callback"
+            told = "readback is asked for in the limits database: defaults: {verification: {level: readback}}"
             if draft.truth("control_system.writes_enabled", draft.get("control_system.writes_enabled", False)):
-                raise draft.error(f"{here}.default_level", f"{told}; write callback, or set writes_enabled to false")
+                raise draft.error(f"{here}.default_level", f"{told}; then write callback here")
             draft.warnings.append(draft.told(f"{here}.default_level", told))
         elif level == "none":
             draft.warnings.append(

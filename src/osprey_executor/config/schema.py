@@ -254,4 +254,9 @@ class ControlSystemConfig(Section):
     """`mock`, `epics`, `simulator`, or a connector that a plug-in registers."""
     writes_enabled: Switch = False
     limits_database: Path | None = None
+    """YAML or JSON; where it is set and cannot be read, nothing is written."""
+    allow_unlisted_channels: Switch | None = None
+    """Where the limits database does not say it itself."""
+    on_violation: Literal["error", "skip"] | None = None
+    """Where the limits database does not say it itself."""
     epics: EpicsConfig = EpicsConfig()

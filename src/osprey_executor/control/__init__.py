@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from osprey_executor.control.connectors.epics import EpicsConnector
     from osprey_executor.control.connectors.mock import MockConnector
     from osprey_executor.control.connectors.simulator import SimulatorConnector
+    from osprey_executor.control.limits._file import LimitsFile, LimitsInForce, limits_problem
+    from osprey_executor.control.limits._live import check_limits
+    from osprey_executor.control.limits._words import limits_words
 
 __all__ = [
     "Broker",
@@ -23,6 +26,8 @@ __all__ = [
     "Confirmation",
     "Connector",
     "EpicsConnector",
+    "LimitsFile",
+    "LimitsInForce",
     "MockConnector",
     "Sample",
     "Session",
@@ -32,8 +37,11 @@ __all__ = [
     "WritePermit",
     "available_connectors",
     "channel_name",
+    "check_limits",
     "control_report",
     "effects_of",
+    "limits_problem",
+    "limits_words",
     "open_control",
     "writes_of",
 ]
@@ -45,6 +53,8 @@ _HOMES = {
     "Confirmation": "connectors._protocol",
     "Connector": "connectors._protocol",
     "EpicsConnector": "connectors.epics",
+    "LimitsFile": "limits._file",
+    "LimitsInForce": "limits._file",
     "MockConnector": "connectors.mock",
     "Sample": "connectors._protocol",
     "Session": "broker._session",
@@ -54,8 +64,11 @@ _HOMES = {
     "WritePermit": "broker._permit",
     "available_connectors": "connectors._create",
     "channel_name": "broker._names",
+    "check_limits": "limits._live",
     "control_report": "broker._broker",
     "effects_of": "broker._journal",
+    "limits_problem": "limits._file",
+    "limits_words": "limits._words",
     "open_control": "broker._broker",
     "writes_of": "broker._journal",
 }

@@ -59,8 +59,9 @@ class GuestCalls:
     def _write(self, document: Any, blobs: Sequence[bytearray], line: int | None) -> Call:
         values = dict(_pairs(_decoded(document, blobs)))
 
-        async def call() -> None:
-            await self._session().write(values, line)
+        async def call() -> list[str]:
+            skipped = await self._session().write(values, line)
+            return [f"{one.channel} = {one.value}: left out: {one.reason}" for one in skipped or ()]
 
         return call
 

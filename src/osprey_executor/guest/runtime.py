@@ -95,16 +95,21 @@ def write_channel(name: str, value: Any) -> None:
 def write_channels(values: Mapping[str, Any]) -> None:
     """Write channels one after the other, in the order given; the first that fails ends the call.
 
+    What the site's limits database leaves out (`on_violation: skip`) is told on standard error, and the rest goes on.
+
     Raises:
-        WriteRefused: a write is outside what was approved; it and those after it were not sent.
-        ControlSystemError: a write failed.
+        WriteRefused: a write is outside what was approved, or (ChannelLimitsViolationError) outside the limits of its
+            channel; nothing of the call was sent.
+        ControlSystemError: a write failed, or the read-back does not show it.
         OutcomeUnknownError: it was sent, and no confirmation came back.
     """
     wanted = {_name(name): value for name, value in values.items()}
     if not wanted:
         return
     document, blobs = encode([[name, value] for name, value in wanted.items()])
-    _channel().request({"op": "write", "values": document, "line": _line()}, blobs)
+    skipped, more = _channel().request({"op": "write", "values": document, "line": _line()}, blobs)
+    for told in decode(skipped, more) or ():
+        print(told, file=sys.stderr, flush=True)  # noqa: T201 - beside the output of the program
 
 
 def declare_writes(ranges: Mapping[str, tuple[float, float]]) -> None:

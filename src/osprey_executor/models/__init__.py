@@ -23,6 +23,7 @@ from osprey_executor.models.approval import (
     decision_to_wire,
     parse_decision,
 )
+from osprey_executor.models.channel_limits import LimitsCheck, LimitsFinding, LimitsReport
 from osprey_executor.models.control import AlarmSeverity, ControlSession, Reading
 from osprey_executor.models.endpoint import Endpoint
 from osprey_executor.models.execution import (
@@ -61,6 +62,9 @@ __all__ = [
     "Grant",
     "IsolationReport",
     "Limits",
+    "LimitsCheck",
+    "LimitsFinding",
+    "LimitsReport",
     "MachineEffects",
     "Outcome",
     "Probe",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from osprey_executor.errors import InvalidDecision
 from osprey_executor.models.analysis import Effect, Finding, Verdict, WriteTarget
+from osprey_executor.models.channel_limits import LimitsReport
 from osprey_executor.models.execution import IsolationReport
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -102,6 +103,8 @@ class ControlSystemReport(BaseModel):
     """Whether writes reach hardware: everything but `mock` and `simulator`."""
     addresses: tuple[str, ...] = ()
     writes_enabled: bool = False
+    limits: LimitsReport | None = None
+    """The limits database in force; None: none is configured, and values are not bounded."""
 
 
 class ApprovalCard(BaseModel):
@@ -122,6 +125,8 @@ class ApprovalCard(BaseModel):
     verdict: Verdict
     reason: str
     writes: tuple[WriteTarget, ...] = ()
+    limits: dict[str, str] = Field(default_factory=dict[str, str])
+    """What the limits database says, in words, of each channel in `writes`."""
     isolation: IsolationReport
     control_system: ControlSystemReport
     unknowns: tuple[str, ...] = ()

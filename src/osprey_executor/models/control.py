@@ -45,8 +45,10 @@ class ControlSession(Protocol):
         """
         ...
 
-    async def write(self, values: Mapping[str, Any], line: int | None = None) -> None:
-        """Write each channel in order, journalled, confirmed.
+    async def write(self, values: Mapping[str, Any], line: int | None = None) -> Sequence[Refusal]:
+        """Write each channel in order, journalled, confirmed; return those that were left out.
+
+        A limits database with `on_violation: skip` leaves out what is outside its limits; else nothing is left out.
 
         Raises:
             WriteRefused: a channel or value is outside the grant; that write and those after it were not sent.

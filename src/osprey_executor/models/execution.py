@@ -95,6 +95,10 @@ class Refusal(BaseModel):
     reason: str
     line: int | None = None
     """Line of the program as the code reports it."""
+    rule: str = ""
+    """The limit that it would have broken, by its name in the limits database; empty: refused for something else."""
+    skipped: bool = False
+    """Whether the rest of its call went on, as `on_violation: skip` has it."""
 
 
 class Write(BaseModel):

@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 
 from osprey_executor.approval import build_card
+from osprey_executor.control import limits_words
 from osprey_executor.models import AnalysisReport, ApprovalCard
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.results import encode
@@ -27,7 +28,8 @@ async def card_of(
         report=report,
         reason=reason,
         isolation=rooms.engine.isolation,
-        control=rooms.broker.report,
+        control=rooms.control,
+        channel_limits=_limits_of(rooms, report),
         engine_identity=await rooms.engine.identity(),
         limits=rooms.config.execution.limits,
         inputs=await rooms.in_thread(_input_digests, rooms),
@@ -41,6 +43,13 @@ async def card_of(
             "approval_mode": rooms.config.approval.mode,
         },
     )
+
+
+def _limits_of(rooms: Rooms, report: AnalysisReport) -> dict[str, str]:
+    limits = rooms.limits
+    if limits is None:
+        return {}
+    return {target.channel: limits_words(limits, target.channel) for target in report.writes if target.channel}
 
 
 def _input_digests(rooms: Rooms) -> dict[str, str]:

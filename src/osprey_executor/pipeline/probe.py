@@ -8,7 +8,7 @@ from pathlib import Path
 
 from osprey_executor.config import Config
 from osprey_executor.errors import PythonExecutorException, WriteRefused
-from osprey_executor.models import Probe
+from osprey_executor.models import LimitsReport, Probe
 from osprey_executor.pipeline.equipment import EquipmentPool
 
 _CHANNEL = "OSPREY:EXECUTOR:DOCTOR"
@@ -22,6 +22,8 @@ async def probe(home: Path, equipment: EquipmentPool, config: Config) -> list[Pr
         seen += await parts.engine.probe()
     except PythonExecutorException as error:
         return [*seen, Probe(name=f"{config.execution.execution_method} engine", outcome="failed", detail=str(error))]
+    if (limits := parts.broker.limits()) is not None:
+        seen.append(_limits(limits.report))
     with tempfile.TemporaryDirectory() as folder:
         session = parts.broker.session(run_id="doctor", permit=None, journal=Path(folder) / "journal.jsonl")
         name = "write to a channel without an approval"
@@ -34,6 +36,14 @@ async def probe(home: Path, equipment: EquipmentPool, config: Config) -> list[Pr
         else:
             seen.append(Probe(name=name, outcome="failed", detail="the broker let it through"))
     return seen
+
+
+def _limits(report: LimitsReport) -> Probe:
+    name = "limits database"
+    if report.problem is not None:
+        detail = f"nothing is written, as it cannot be used: {report.problem}"
+        return Probe(name=name, outcome="failed", detail=detail)
+    return Probe(name=name, outcome="ok", detail=f"{report.path}: {report.counted}")
 
 
 def _private(home: Path) -> Probe:

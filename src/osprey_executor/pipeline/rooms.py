@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from osprey_executor.analysis import Site
 from osprey_executor.config import Config
-from osprey_executor.control import Broker
+from osprey_executor.control import Broker, LimitsInForce
 from osprey_executor.execution import Engine
 from osprey_executor.generation import CodeGenerator
-from osprey_executor.models import ControlSession, PythonExecutionRequest, RunResult
+from osprey_executor.models import ControlSession, ControlSystemReport, PythonExecutionRequest, RunResult
 from osprey_executor.models.events import Event
 from osprey_executor.pipeline.threads import InThread
 from osprey_executor.pipeline.turns import Turns
@@ -42,7 +42,18 @@ class Rooms:
     turns: Turns
     in_thread: InThread
     """Where files are written and code is analysed."""
+    limits: LimitsInForce | None = None
+    """The limits database as it was last looked at: the card shows it, the approval binds it, the session obeys it."""
     session: ControlSession | None = None
     """The broker's side of the execution that goes on, or was the last."""
     result: RunResult | None = None
     """How the run ended, once its record is written."""
+
+    async def look_at_limits(self) -> None:
+        """Read the limits database anew, before a card is laid out and before code runs."""
+        self.limits = await self.in_thread(self.broker.limits)
+
+    @property
+    def control(self) -> ControlSystemReport:
+        """Which machine the code would talk to, and the limits in force."""
+        return self.broker.report.model_copy(update={"limits": self.limits.report if self.limits else None})

@@ -19,7 +19,10 @@ class ReplaySession:
         self._recording: Recording[Reading] = Recording(
             ((reading.channel, reading) for reading in reads),
             [RecordedWrite(each.channel, each.value, None, each.line, each.confirmed) for each in writes],
-            [RecordedWrite(each.channel, each.value, each.reason, each.line) for each in refusals],
+            [
+                RecordedWrite(each.channel, each.value, each.reason, each.line, skipped=each.skipped)
+                for each in refusals
+            ],
         )
         self._reads: list[Reading] = []
         self._refusals: list[Refusal] = []
@@ -53,23 +56,23 @@ class ReplaySession:
         self._reads += answer.values()
         return answer
 
-    async def write(self, values: Mapping[str, Any], line: int | None = None) -> None:
-        """Compare the writes with those of the run. Nothing is sent anywhere.
+    async def write(self, values: Mapping[str, Any], line: int | None = None) -> Sequence[Refusal]:
+        """Compare the writes with those of the run, and return those that it left out. Nothing is sent anywhere.
 
         Raises:
             WriteRefused: the run was refused these writes too.
             OutcomeUnknownError: the run got no confirmation of one either.
         """
         try:
-            self._recording.write(values.items(), line)
+            skipped = self._recording.write(values.items(), line)
         except Refused as error:
-            self._refusals += [
-                Refusal(channel=each.channel, value=each.value, reason=each.refused or "", line=line)
-                for each in error.which
-            ]
+            self._refusals += [_refusal(each, line) for each in error.which]
             raise WriteRefused(str(error)) from None
         except Unconfirmed as error:
             raise OutcomeUnknownError(str(error)) from None
+        left_out = [_refusal(each, line) for each in skipped]
+        self._refusals += left_out
+        return left_out
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Take note of nothing: a replay needs no plan."""
@@ -103,3 +106,7 @@ class ReplaySession:
     def deviations(self) -> tuple[str, ...]:
         """What this replay did otherwise than the run, in words; look at it after the end."""
         return tuple(one_line(text, 500) for text in (*self._recording.deviations, *self._recording.missing()))
+
+
+def _refusal(each: RecordedWrite, line: int | None) -> Refusal:
+    return Refusal(channel=each.channel, value=each.value, reason=each.refused or "", line=line, skipped=each.skipped)

@@ -11,6 +11,8 @@ from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
 from osprey_executor.control.broker._session import Session
 from osprey_executor.control.connectors._create import SIMULATED, create_connector
 from osprey_executor.control.connectors._protocol import Connector, Timeouts
+from osprey_executor.control.limits._file import LimitsFile, LimitsInForce
+from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.models import ControlSystemReport
 
 
@@ -20,13 +22,13 @@ class Broker:
     Args:
         connector: connected; closed by whoever connected it.
         report: which control system that is.
-        shut: why nothing is written at all; None: the permits decide.
+        limits: file of the limits database; None: there is none, and values are not bounded.
     """
 
-    def __init__(self, connector: Connector, report: ControlSystemReport, *, shut: str | None = None) -> None:
+    def __init__(self, connector: Connector, report: ControlSystemReport, *, limits: LimitsFile | None = None) -> None:
         self._connector = connector
         self._shut = None if report.writes_enabled else "control_system.writes_enabled is false in the configuration"
-        self._shut = self._shut or shut
+        self._limits = limits
         self.report = report
 
     @property
@@ -34,18 +36,38 @@ class Broker:
         """The connector itself, for checks of the installation; code never gets it."""
         return self._connector
 
-    def session(self, *, run_id: str, permit: WritePermit | None, journal: Path) -> Session:
+    def limits(self) -> LimitsInForce | None:
+        """Return the limits database as it is now, None where none is configured. Blocks while it reads the file."""
+        return self._limits.now() if self._limits else None
+
+    def session(
+        self,
+        *,
+        run_id: str,
+        permit: WritePermit | None,
+        journal: Path,
+        limits: LimitsInForce | None = None,
+    ) -> Session:
         """Return the session of one run.
 
         Args:
             run_id: stands on every entry of the journal.
             permit: what the run may write; None: it reads only.
             journal: file to which every attempt to write is appended; its folder exists.
+            limits: the limits database that the approval binds, from `limits()`; None: as it is now.
         """
-        shut = self._shut
+        limits = limits or self.limits()
+        shut = self._shut or (limits.shut if limits else None)
         if shut is None and self.report.real and isinstance(permit, UnattendedPermit):
             shut = "nobody is asked (approval.mode is disabled): a real control system is written with an approval only"
-        return Session(self._connector, run_id=run_id, permit=permit, shut=shut, journal=journal)
+        return Session(
+            self._connector,
+            run_id=run_id,
+            permit=permit,
+            shut=shut,
+            journal=journal,
+            limits=RunLimits(limits.database) if limits and limits.database else None,
+        )
 
 
 def control_report(config: Config) -> ControlSystemReport:
@@ -71,13 +93,9 @@ async def open_control(config: Config, *, timeouts: Timeouts = Timeouts()) -> As
         MissingExtraError: its library is not installed.
         ControlSystemError: it cannot be started.
     """
-    shut = None
-    if config.control_system.limits_database is not None:
-        # Limits that are configured and not enforced would be worse than none.
-        shut = "control_system.limits_database is set, and this version cannot check limits yet"
     connector = create_connector(config.control_system, timeouts)
     try:
         await connector.connect()
-        yield Broker(connector, control_report(config), shut=shut)
+        yield Broker(connector, control_report(config), limits=LimitsFile.of(config.control_system))
     finally:
         await connector.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,6 +11,9 @@ from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
 from osprey_executor.control.broker._values import fitted, plain_value, shown
 from osprey_executor.control.connectors._protocol import Connector, Sample
+from osprey_executor.control.limits._database import Breach
+from osprey_executor.control.limits._entry import ChannelLimits
+from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.errors import ControlSystemError, WriteRefused
 from osprey_executor.models import AlarmSeverity
 from osprey_executor.text import one_line
@@ -26,6 +30,8 @@ class Attempt:
     line: int | None
     problem: str | None = None
     """Why it is refused."""
+    rule: str = ""
+    """The limit that it would break; empty: it is refused for something else, or not at all."""
 
     def entry(self, event: str, **more: Any) -> dict[str, Any]:
         """Return its entry in the journal."""
@@ -40,10 +46,17 @@ class Planned:
     attempt: Attempt
     value: Any
     previous: str | None
+    limits: ChannelLimits | None = None
+    """What the limits database says of the channel; None: there is no database."""
 
 
 def attempts_of(
-    values: Mapping[Any, Any], line: int | None, first: int, permit: WritePermit | None, shut: str | None
+    values: Mapping[Any, Any],
+    line: int | None,
+    first: int,
+    permit: WritePermit | None,
+    shut: str | None,
+    limits: RunLimits | None,
 ) -> list[Attempt]:
     """Return the attempts of one call, checked as far as that needs no look at the machine.
 
@@ -53,6 +66,7 @@ def attempts_of(
         first: number of the first attempt.
         permit: what this run may write.
         shut: why nothing is written at all.
+        limits: of this run; None: there is no limits database.
     """
     seen: set[str] = set()
     attempts: list[Attempt] = []
@@ -64,26 +78,43 @@ def attempts_of(
             except ValueError as error:
                 problem = str(error)
         seen.add(name)
-        attempts.append(Attempt(number, name, value, line, problem))
+        attempt = Attempt(number, name, value, line, problem)
+        closed = limits.unlooked(name) if limits and not problem else None
+        attempts.append(_broken(attempt, closed) if closed else attempt)
     return attempts
 
 
-async def planned(attempts: list[Attempt], connector: Connector) -> tuple[list[Planned], list[Attempt]]:
-    """Return the writes that fit their channels, with the values that these have now, and the attempts that do not fit.
+async def planned(
+    attempts: list[Attempt], connector: Connector, limits: RunLimits | None
+) -> tuple[list[Planned], list[Attempt]]:
+    """Return the writes that fit their channels and limits, with the values that these have now, and the attempts left.
 
     Raises:
         ControlSystemError: a channel does not answer.
     """
+    if not attempts:
+        return [], []
     samples = await connector.read([attempt.channel for attempt in attempts])
+    now = time.monotonic()
     plan: list[Planned] = []
     refused: list[Attempt] = []
     for attempt in attempts:
         sample = samples[attempt.channel]
         try:
-            plan.append(Planned(attempt, fitted(attempt.value, sample), previous_of(sample)))
+            value = fitted(attempt.value, sample)
         except ValueError as error:
             refused.append(replace(attempt, problem=str(error)))
+            continue
+        verdict = limits.verdict(attempt.channel, value, sample, now) if limits else None
+        if isinstance(verdict, Breach):
+            refused.append(_broken(attempt, verdict))
+        else:
+            plan.append(Planned(attempt, value, previous_of(sample), verdict))
     return plan, refused
+
+
+def _broken(attempt: Attempt, breach: Breach) -> Attempt:
+    return replace(attempt, problem=breach.reason, rule=breach.rule)
 
 
 def not_permitted(permit: WritePermit | None, channel: str) -> str | None:

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from osprey_executor.control.broker._check import Attempt, Planned, attempts_of, not_permitted, planned, readable
+from osprey_executor.control.broker._declared import declared_ranges
 from osprey_executor.control.broker._journal import Journal
 from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
 from osprey_executor.control.broker._reads import ReadLog
+from osprey_executor.control.broker._refusals import Refusals
 from osprey_executor.control.broker._values import shown
+from osprey_executor.control.broker._verify import disagreement
 from osprey_executor.control.connectors._protocol import Connector
+from osprey_executor.control.limits._entry import Verification
+from osprey_executor.control.limits._run import RunLimits
+from osprey_executor.control.limits._words import limits_told
 from osprey_executor.errors import (
     ControlSystemError,
-    InvalidRequestError,
     OutcomeUnknownError,
     StorageError,
     WriteRefused,
@@ -30,7 +35,6 @@ from osprey_executor.text import one_line
 MOST_CHANNELS = 10_000
 """Of one call."""
 _MOST_WRITES = 100_000
-_MOST_REFUSALS = 10_000
 _LARGEST_LINE = 10_000_000
 _UNSETTLED = "an earlier write of this run has no confirmation: until that is settled nothing more is written"
 
@@ -44,10 +48,18 @@ class Session:
         permit: what may be written; None: nothing.
         shut: why nothing is written at all, whatever the permit says; None: it decides.
         journal: file of the journal.
+        limits: what may be written to which channel; None: whatever fits it.
     """
 
     def __init__(
-        self, connector: Connector, *, run_id: str, permit: WritePermit | None, shut: str | None, journal: Path
+        self,
+        connector: Connector,
+        *,
+        run_id: str,
+        permit: WritePermit | None,
+        shut: str | None,
+        journal: Path,
+        limits: RunLimits | None = None,
     ) -> None:
         self._connector = connector
         self._permit = permit
@@ -57,7 +69,8 @@ class Session:
         self._attempts = 0
         self._effects = MachineEffects.NONE
         self._writes: list[Write] = []
-        self._refusals: list[Refusal] = []
+        self._limits = limits
+        self._refusals = Refusals(self._journal)
         self._reads = ReadLog()
 
     @property
@@ -73,7 +86,7 @@ class Session:
     @property
     def refusals(self) -> Sequence[Refusal]:
         """Writes that were refused, in order; the first ten thousand."""
-        return tuple(self._refusals)
+        return self._refusals.kept
 
     @property
     def reads(self) -> ReadLog:
@@ -90,7 +103,8 @@ class Session:
         """Return one reading a channel, by the names as asked for.
 
         Raises:
-            ControlSystemError: a channel is no name, unknown, disconnected or INVALID; the message names it.
+            ControlSystemError: a channel is no name, unknown, disconnected, INVALID, or not to be read by the limits
+                database; the message names it.
         """
         if isinstance(channels, str):
             channels = [channels]
@@ -100,7 +114,10 @@ class Session:
             canonical = {asked: channel_name(asked).canonical for asked in channels}
         except (ValueError, TypeError) as error:
             raise ControlSystemError(f"cannot be read: {error}") from None
-        samples = await self._connector.read(list(dict.fromkeys(canonical.values())))
+        names = list(dict.fromkeys(canonical.values()))
+        if self._limits is not None:
+            self._limits.readable(names)
+        samples = await self._connector.read(names)
         readable(samples)
         readings = {
             asked: samples[name].reading().model_copy(update={"channel": asked}) for asked, name in canonical.items()
@@ -108,12 +125,17 @@ class Session:
         self._reads.add(readings.values())
         return readings
 
-    async def write(self, values: Mapping[str, Any], line: int | None = None) -> None:
+    async def write(self, values: Mapping[str, Any], line: int | None = None) -> Sequence[Refusal]:
         """Write each channel in order. All are checked before the first is sent: a refused call sends nothing.
+
+        Returns:
+            What was left out: writes outside their limits, where the limits database has `on_violation: skip`.
 
         Raises:
             WriteRefused: a channel or value is outside of what was approved, or does not fit the channel.
-            ControlSystemError: a write failed, and certainly did not arrive; those after it were not sent.
+            ChannelLimitsViolationError: it is outside the limits database.
+            ControlSystemError: a write failed and certainly did not arrive, or it did and the read-back disagrees;
+                those after it were not sent.
             OutcomeUnknownError: no confirmation came; those after it were not sent, and nothing more will be.
             StorageError: the journal cannot be written, so nothing is sent.
         """
@@ -122,8 +144,10 @@ class Session:
         if len(values) > MOST_CHANNELS:
             raise WriteRefused(f"{len(values)} channels in one call: at most {MOST_CHANNELS} are written at once")
         async with self._one_at_a_time:
-            for write in await self._checked(values, _sane(line)):
+            plan, skipped = await self._checked(values, _sane(line))
+            for write in plan:
                 await self._send(write)
+            return skipped
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Note in the journal what the program says it will write.
@@ -131,33 +155,28 @@ class Session:
         Raises:
             InvalidRequestError: not channels with a lowest and a highest value each.
         """
-        if len(ranges) > MOST_CHANNELS:
-            raise InvalidRequestError(f"{len(ranges)} channels declared: at most {MOST_CHANNELS}")
-        told: dict[str, tuple[float, float]] = {}
-        try:
-            for name, (low, high) in ranges.items():
-                told[channel_name(name).canonical] = (float(low), float(high))
-        except (TypeError, ValueError) as error:
-            raise InvalidRequestError(f"declare_writes takes {{channel: (lowest, highest)}}: {error}") from None
-        if not all(math.isfinite(low) and math.isfinite(high) and low <= high for low, high in told.values()):
-            raise InvalidRequestError("declare_writes takes finite numbers, the lowest first")
-        self._journal.append({"event": "declared", "ranges": told})
+        self._journal.append({"event": "declared", "ranges": declared_ranges(ranges, MOST_CHANNELS)})
 
-    async def _checked(self, values: Mapping[str, Any], line: int | None) -> list[Planned]:
-        attempts = attempts_of(values, line, self._attempts + 1, self._permit, self._closed())
+    async def _checked(self, values: Mapping[str, Any], line: int | None) -> tuple[list[Planned], list[Refusal]]:
+        attempts = attempts_of(values, line, self._attempts + 1, self._permit, self._closed(), self._limits)
         self._attempts += len(attempts)
-        if len(self._refusals) < _MOST_REFUSALS:
+        if not self._refusals.full:
             self._journal.append(*(attempt.entry("attempt") for attempt in attempts))
-        if refused := [attempt for attempt in attempts if attempt.problem]:
-            self._refuse(refused, attempts)
+        skipped = self._left_out([attempt for attempt in attempts if attempt.problem], attempts)
+        going = [attempt for attempt in attempts if not attempt.problem]
         try:
-            plan, refused = await planned(attempts, self._connector)
+            plan, refused = await planned(going, self._connector, self._limits)
         except ControlSystemError as error:
-            self._journal.append(*(attempt.entry("not_sent", reason=one_line(str(error))) for attempt in attempts))
+            self._journal.append(*(attempt.entry("not_sent", reason=one_line(str(error))) for attempt in going))
             raise
-        if refused:
-            self._refuse(refused, attempts)
-        return plan
+        return plan, skipped + self._left_out(refused, going)
+
+    def _left_out(self, refused: list[Attempt], attempts: list[Attempt]) -> list[Refusal]:
+        """Return the refused attempts where the limits database lets the rest of their call go on; else raise."""
+        within = [attempt for attempt in refused if not attempt.rule or self._limits is None or not self._limits.skip]
+        if within:
+            self._refusals.refuse(within, attempts)
+        return self._refusals.skip(refused) if refused else []
 
     def _closed(self) -> str | None:
         if self._effects is MachineEffects.UNKNOWN:
@@ -166,38 +185,12 @@ class Session:
             return f"more than {_MOST_WRITES} writes in one run"
         return self._shut
 
-    def _refuse(self, refused: list[Attempt], attempts: list[Attempt]) -> NoReturn:
-        first = refused[0]
-        message = f"{one_line(first.channel)} = {shown(first.value)}: refused: {first.problem}"
-        if len(refused) > 1:
-            message += f" (and {len(refused) - 1} more refused)"
-        if len(attempts) > len(refused):
-            message += "; nothing of this call was sent"
-        if len(self._refusals) < _MOST_REFUSALS:
-            numbers = {attempt.number for attempt in refused}
-            together = "another write of the same call was refused"
-            self._refusals += [
-                Refusal(
-                    channel=one_line(attempt.channel),
-                    value=shown(attempt.value),
-                    reason=attempt.problem or "",
-                    line=attempt.line,
-                )
-                for attempt in refused
-            ]
-            self._journal.append(
-                *(attempt.entry("refused", reason=attempt.problem) for attempt in refused),
-                *(attempt.entry("not_sent", reason=together) for attempt in attempts if attempt.number not in numbers),
-            )
-            if len(self._refusals) >= _MOST_REFUSALS:
-                self._journal.append({"event": "many_refusals", "note": "further refusals are not journalled"})
-        raise WriteRefused(message)
-
     async def _send(self, write: Planned) -> None:
         attempt = write.attempt
         self._still_permitted(attempt)
         try:
-            intended = attempt.entry("intended", previous=write.previous)
+            told = limits_told(write.limits) if write.limits else None
+            intended = attempt.entry("intended", previous=write.previous, limits=told)
             await asyncio.to_thread(self._journal.append, intended, durable=True)
         except asyncio.CancelledError:
             with contextlib.suppress(StorageError):
@@ -205,6 +198,7 @@ class Session:
             raise
         self._still_permitted(attempt)
         self._journal.append(attempt.entry("sent"))
+        when = time.monotonic()
         try:
             confirmation = await self._connector.write(attempt.channel, write.value)
         except ControlSystemError as error:
@@ -220,11 +214,23 @@ class Session:
         self._keep(write, confirmed=True)
         seen = confirmation.read_back
         self._journal.append(attempt.entry("confirmed", read_back=None if seen is None else shown(seen.value)))
+        if self._limits is not None and write.limits is not None:
+            self._limits.wrote(attempt.channel, write.value, when)
+            await self._verify(write, write.limits.verification)
+
+    async def _verify(self, write: Planned, verification: Verification) -> None:
+        if verification.level != "readback":
+            return
+        attempt = write.attempt
+        wrong = await disagreement(self._connector, attempt.channel, write.value, verification)
+        self._journal.append(attempt.entry("disagrees", reason=wrong) if wrong else attempt.entry("verified"))
+        if wrong:
+            raise ControlSystemError(f"{one_line(attempt.channel)}: {wrong}")
 
     def _still_permitted(self, attempt: Attempt) -> None:
         """Ask again: an approval may have expired since the call began."""
         if problem := not_permitted(self._permit, attempt.channel):
-            self._refuse([replace(attempt, problem=problem)], [])
+            self._refusals.refuse([replace(attempt, problem=problem)], [])
 
     def _leave_unknown(self, write: Planned, reason: str) -> None:
         self._effects = MachineEffects.UNKNOWN

@@ -180,4 +180,5 @@ def _sample(channel: str, told: Mapping[str, Any]) -> Sample:
         labels=tuple(told["labels"]),
         count=told["count"],
         writable=told["writable"],
+        control_limits=tuple(told["control_limits"]) if told["control_limits"] else None,
     )

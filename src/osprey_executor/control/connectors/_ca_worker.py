@@ -96,6 +96,7 @@ class Worker:
             "writable": info.write,
             "units": getattr(told, "units", ""),
             "labels": list(getattr(told, "enums", ())),
+            "control_limits": _limits(told),
         }
         self._metadata[channel] = (time.monotonic(), known)
         return known
@@ -129,6 +130,12 @@ def _plain(value: Any, metadata: dict[str, Any]) -> Any:
         labels = metadata["labels"]
         return labels[value] if 0 <= value < len(labels) else int(value)
     return float(value) if metadata["dtype"].startswith("f") else int(value)
+
+
+def _limits(told: Any) -> list[float] | None:
+    """Return what DBR_CTRL tells of a number: an `ao` answers DRVL and DRVH, and 0 and 0 where they are unset."""
+    pair = [getattr(told, name, None) for name in ("lower_ctrl_limit", "upper_ctrl_limit")]
+    return None if None in pair else [float(limit) for limit in cast("list[float]", pair)]
 
 
 def _told(error: Exception) -> str:

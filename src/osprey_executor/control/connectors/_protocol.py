@@ -31,6 +31,8 @@ class Sample(Reading):
     """Most elements of an array."""
     writable: bool = True
     """False: the control system itself refuses writes from here."""
+    control_limits: tuple[float, float] | None = None
+    """Drive limits, or else control limits, of a number, as the control system tells them; None: it tells none."""
 
     def reading(self) -> Reading:
         """Return the plain reading."""

@@ -19,6 +19,7 @@ from osprey_executor.interfaces.cli.commands import (
     demo,
     doctor,
     edit,
+    limits,
     pending,
     reject,
     replay,
@@ -60,6 +61,7 @@ for command, panel in (
 ):
     app.command(help=help_of(command), rich_help_panel=panel)(command)
 app.add_typer(config.app, name="config", rich_help_panel="Set up")
+app.add_typer(limits.app, name="limits", rich_help_panel="Set up")
 
 
 def _version(wanted: bool) -> None:

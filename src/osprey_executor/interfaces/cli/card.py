@@ -24,7 +24,7 @@ from osprey_executor.text import one_line
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from osprey_executor.models import ApprovalCard, ControlSystemReport, WriteTarget
+    from osprey_executor.models import ApprovalCard, ControlSystemReport, LimitsReport, WriteTarget
 
 _LEAST_WIDTH: Final = 40
 _WIDE_ENOUGH: Final = 70
@@ -107,7 +107,7 @@ def _writes(card: ApprovalCard, width: int) -> RenderableType:
     value = "Value as written" if any(finding.unseen for finding in card.findings) else "Value"
     table.add_column(value, overflow="fold", ratio=3)
     table.add_column("Line", justify="right", min_width=4)
-    rows = _rows(card.writes)
+    rows = _rows(card.writes, card.limits)
     for row in rows[:_MOST_ROWS]:
         table.add_row(*row)
     if len(rows) > _MOST_ROWS:
@@ -115,17 +115,18 @@ def _writes(card: ApprovalCard, width: int) -> RenderableType:
     return Padding(table, (1, 1, 0, 1))
 
 
-def _rows(writes: tuple[WriteTarget, ...]) -> list[tuple[Text, Text, Text, Text]]:
-    """Return a row for each value that is written; channels that share their lines and values share the rows."""
+def _rows(writes: tuple[WriteTarget, ...], limits: dict[str, str]) -> list[tuple[Text, Text, Text, Text]]:
+    """Return a row for each value that is written; channels that share lines, values and limits share the rows."""
     places: dict[tuple[str | None, int], dict[str | None, None]] = {}
     for target in writes:
         channel = target.channel if target.known else None
         places.setdefault((target.value, target.line), {})[channel] = None
     rows_of: dict[tuple[str | None, ...], list[tuple[str | None, int]]] = {}
     for (value, line), channels in places.items():
-        kinds: dict[str, list[str | None]] = {}
+        kinds: dict[tuple[str, str], list[str | None]] = {}
         for channel in channels:
-            kinds.setdefault(_NUMBER.sub("0", channel or ""), []).append(channel)
+            kind = _NUMBER.sub("0", channel or ""), limits.get(channel or "", "")
+            kinds.setdefault(kind, []).append(channel)
         for members in kinds.values():
             rows_of.setdefault(tuple(members), []).append((value, line))
     rows: list[tuple[Text, Text, Text, Text]] = []
@@ -135,6 +136,10 @@ def _rows(writes: tuple[WriteTarget, ...]) -> list[tuple[Text, Text, Text, Text]
             lines_of.setdefault(value, []).append(line)
         for number, (value, lines) in enumerate(lines_of.items()):
             name, count = (_name(channels), Text(_count(channels))) if not number else (Text(""), Text(""))
+            if not number and (words := limits.get(channels[0] or "")):
+                name.append(
+                    f"\n{one_line(words, 160)}", style="bold red" if words.startswith("refused") else "dim not bold"
+                )
             told = Text("not in the call", style="dim") if value is None else Text(one_line(value, 120))
             rows.append((name, count, told, Text(", ".join(str(line) for line in lines[:6]))))
     return rows
@@ -173,6 +178,8 @@ def _facts(card: ApprovalCard) -> RenderableType:
     rows.add_row("Isolation", Text(one_line(str(isolation), 120), style="green" if proven else "bold red"))
     for number, endpoint in enumerate(card.isolation.network):
         rows.add_row("" if number else "Network", Text(f"open to {one_line(endpoint, 300)}", style="bold red"))
+    if card.control_system.limits is not None:
+        rows.add_row("Limits", _limits(card.control_system.limits))
     effects = ", ".join(sorted(effect.replace("_", " ") for effect in card.effects)) or "none found"
     rows.add_row("Effects", Text(effects))
     for name, digest in list(card.inputs.items())[:_MOST_INPUTS]:
@@ -191,6 +198,13 @@ def _machine(control: ControlSystemReport) -> Text:
     where = f" at {', '.join(one_line(address, 60) for address in control.addresses[:4])}" if control.addresses else ""
     writes = "enabled" if control.writes_enabled else "switched off"
     return Text.assemble(machine, f"  {one_line(control.type, 60)}{where}; writes {writes}")
+
+
+def _limits(limits: LimitsReport) -> Text:
+    if limits.problem is not None:
+        return Text(f"cannot be used, so every write is refused: {one_line(limits.problem, 300)}", style="bold red")
+    unlisted = "; channels not listed are allowed" if limits.allow_unlisted else ""
+    return Text(f"{limits.counted} in {one_line(limits.path, 200)}  sha256 {(limits.digest or '')[:16]}…{unlisted}")
 
 
 def _when(moment: datetime) -> str:

@@ -137,7 +137,8 @@ def _effects(result: RunResult) -> Text:
 def _add_refusals(facts: Table, refusals: Sequence[Refusal]) -> None:
     for number, refusal in enumerate(refusals[:_MOST]):
         where = f" (line {refusal.line})" if refusal.line else ""
-        told = f"{one_line(refusal.channel)} = {one_line(refusal.value, 60)}: {one_line(refusal.reason)}{where}"
+        left = "left out: " if refusal.skipped else ""
+        told = f"{one_line(refusal.channel)} = {one_line(refusal.value, 60)}: {left}{one_line(refusal.reason)}{where}"
         facts.add_row("" if number else "refused", Text(told, style="yellow"))
     if len(refusals) > _MOST:
         facts.add_row("", Text(f"... and {len(refusals) - _MOST} more", style="yellow"))

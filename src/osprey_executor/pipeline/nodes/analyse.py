@@ -27,9 +27,11 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
     rooms.emit(StageStarted(run_id=rooms.run_id, stage=Stage.ANALYSIS, attempt=attempt))
     with timed(state, "analysis") as timings:
         report = await rooms.in_thread(_analysed, rooms, code, attempt)
+        await rooms.look_at_limits()
         rooms.emit(Analysed(run_id=rooms.run_id, report=report, attempt=attempt))
         analysed: State = {
             "report": report.model_dump_json(),
+            "control": rooms.control.model_dump_json(),
             "card": "",
             "approver": "",
             "outcome_status": "",
@@ -39,7 +41,7 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
             return after_failure(state, rooms, broken) | analysed
         if report.verdict is not Verdict.DENY and (flawed := _flawed(rooms, report, code)):
             return after_failure(state, rooms, flawed) | analysed
-        asking = must_ask(rooms.config, report, rooms.engine.isolation, rooms.broker.report)
+        asking = must_ask(rooms.config, report, rooms.engine.isolation, rooms.control)
         if asking.denied:
             denied = ErrorReport(
                 stage=Stage.ANALYSIS,

@@ -43,6 +43,7 @@ async def _execute(state: State, rooms: Rooms) -> State:
     code, attempt = state.get("code", ""), state.get("attempt", 1)
     shown = state.get("card")
     card = ApprovalCard.model_validate_json(shown) if shown else None
+    await rooms.look_at_limits()
     if card and (changed := await _changed_since(card, rooms, state)):
         return after_failure(state, rooms, changed, status=RunStatus.REFUSED)
     grant = (
@@ -53,7 +54,9 @@ async def _execute(state: State, rooms: Rooms) -> State:
     digest = card.digest if card else None
     await rooms.store.begin_execution(rooms.run_id, number, may_write=permit is not None, digest=digest)
     rooms.emit(StageStarted(run_id=rooms.run_id, stage=Stage.EXECUTION, attempt=attempt))
-    rooms.session = session = rooms.broker.session(run_id=rooms.run_id, permit=permit, journal=rooms.folder.journal)
+    rooms.session = session = rooms.broker.session(
+        run_id=rooms.run_id, permit=permit, journal=rooms.folder.journal, limits=rooms.limits
+    )
     program = await rooms.in_thread(_program, rooms, code, number)
     with timed(state, "execution") as timings:
         try:
@@ -78,6 +81,7 @@ async def _execute(state: State, rooms: Rooms) -> State:
         "execution": number,
         "outcome_status": outcome.status.value,
         "effects": session.effects.value,
+        "control": rooms.control.model_dump_json(),
         "timings": timings(),
         "next": "collect",
     }
@@ -129,6 +133,8 @@ async def _changed_since(card: ApprovalCard, rooms: Rooms, state: State) -> Erro
 
 
 def _difference(before: ApprovalCard, now: ApprovalCard) -> str:
+    if before.control_system.limits != now.control_system.limits:
+        return "the limits database"
     for name in ("inputs", "code", "isolation", "control_system", "writes"):
         if getattr(before, name) != getattr(now, name):
             return f"the {name.replace('_', ' ')}"

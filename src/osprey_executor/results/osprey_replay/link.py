@@ -69,7 +69,8 @@ class ReplayLink:
     def _write(self, values: list[tuple[str, Any]], line: int | None) -> None:
         seen = len(self.recording.deviations)
         try:
-            self.recording.write([(channel, value) for channel, value in values], line)
+            for left in self.recording.write([(channel, value) for channel, value in values], line):
+                print(f"{left.channel} = {left.value}: left out: {left.refused}", file=sys.stderr, flush=True)  # noqa: T201
         except Refused as error:
             raise self._codec.errors["WriteRefused"](str(error)) from None
         except Unconfirmed as error:

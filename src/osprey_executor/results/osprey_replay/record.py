@@ -28,7 +28,7 @@ def load_recording(attempt: Path, decode: Decode) -> Recording[Any]:
         for each in outcome.get("writes", [])
     ]
     refused = [
-        RecordedWrite(each["channel"], each["value"], each["reason"], each["line"])
+        RecordedWrite(each["channel"], each["value"], each["reason"], each["line"], skipped=each.get("skipped", False))
         for each in outcome.get("refusals", [])
     ]
     return Recording(reads, writes, refused)

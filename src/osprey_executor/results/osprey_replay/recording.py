@@ -20,6 +20,8 @@ class RecordedWrite(NamedTuple):
     line: int | None = None
     confirmed: bool = True
     """False: it was sent, and no confirmation came."""
+    skipped: bool = False
+    """It was refused, and the rest of its call went on."""
 
 
 class NotRecorded(Exception):
@@ -71,14 +73,18 @@ class Recording(Generic[ReadingT]):
             raise NotRecorded(f"replay: the run read {channel} only {often}; the record has no further value")
         raise NotRecorded(f"replay: the run has no reading of {channel}; the record cannot answer")
 
-    def write(self, values: Iterable[tuple[str, Any]], line: int | None = None) -> None:
-        """Compare the writes of one call with the next ones of the run. Changes nothing anywhere.
+    def write(self, values: Iterable[tuple[str, Any]], line: int | None = None) -> list[RecordedWrite]:
+        """Compare the writes of one call with the next ones of the run, and return those that the run left out.
 
         Raises:
             Refused: the run was refused this call too.
             Unconfirmed: the run got no confirmation of one of them either.
         """
         pairs = list(values)
+        skipped: list[RecordedWrite] = []
+        while self._refused and self._refused[0].skipped and _among(self._refused[0], pairs):
+            skipped.append(self._refused.popleft())
+            pairs = [pair for pair in pairs if not _is(skipped[-1], *pair)]
         self._refuse(pairs, line)
         for channel, value in pairs:
             sent = self._sent[0] if self._sent else None
@@ -92,6 +98,7 @@ class Recording(Generic[ReadingT]):
                     self._deviates(channel, value, f"the run set it to {sent.value}")
                 if not sent.confirmed:
                     raise Unconfirmed(f"{channel}: no confirmation came")
+        return skipped
 
     def missing(self) -> list[str]:
         """Return what the run wrote and this replay has not, in words."""

@@ -35,7 +35,7 @@ class Session:
             self.reads.append(Reading(channel=name, value=self.values[name]))
         return {name: Reading(channel=name, value=self.values[name]) for name in channels}
 
-    async def write(self, values: Mapping[str, Any], line: int | None = None) -> None:
+    async def write(self, values: Mapping[str, Any], line: int | None = None) -> Sequence[Refusal]:
         """Write `CURRENT`, refuse the others."""
         for name, value in values.items():
             self.lines.append(line)
@@ -45,6 +45,7 @@ class Session:
             self.values[name] = value
             self.effects = MachineEffects.WRITTEN
             self.writes.append(Write(channel=name, value=str(value), confirmed=True, line=line))
+        return ()
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Note what the program says it will write."""

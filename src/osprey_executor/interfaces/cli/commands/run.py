@@ -71,7 +71,7 @@ def run(
     request = PythonExecutionRequest(user_query=task or sources.task_of(code or ""), code=text, inputs=files)
     screen = Screen.open(as_json=as_json)
     report = examined(config)
-    ready = report.ok if text is not None else report.generates
+    ready = not report.problems if text is not None else report.generates
 
     async def body(work: Work) -> int:
         person = Person(screen, work.display, work.interrupts) if screen.interactive else None

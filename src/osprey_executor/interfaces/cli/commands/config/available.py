@@ -22,5 +22,6 @@ def examined(config: Path | None) -> CheckReport:
             service.available_connectors(),
             service.engine_problem,
             service.analysis_problem,
+            service.limits_problem,
         ),
     )

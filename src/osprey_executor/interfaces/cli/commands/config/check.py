@@ -48,11 +48,13 @@ def _lines(report: CheckReport) -> list[Text]:
         lines.append(Text("  osprey-executor config init", style="bold"))
     lines += [Text.assemble(("warning   ", "yellow"), visible(text)) for text in report.warnings]
     lines += [Text.assemble(("lacking   ", "yellow"), visible(text)) for text in report.lacking]
-    lines += [Text.assemble(("problem   ", "bold red"), visible(text)) for text in report.problems]
+    lines += [Text.assemble(("problem   ", "bold red"), visible(text)) for text in (*report.problems, *report.shut)]
     if report.ok and not report.lacking:
         lines.append(Text("The configuration can be used.", style="green"))
     elif report.ok:
         lines.append(Text("It can be used for your own code; what is lacking fails once it is needed.", style="yellow"))
+    elif not report.problems:
+        lines.append(Text("Runs would start, and every write would be refused.", style="bold red"))
     else:
         lines.append(Text("The configuration cannot be used: no run would start.", style="bold red"))
     return lines

@@ -513,7 +513,7 @@ async def main():
             " k[-1].write(b'x' * (1 << 20))\\nwhile True: pass"
         flooded = await engine.run(Program(code=nameless, limits=Limits(folder=8 << 20)))
         told["flooded"] = str(flooded.error)
-        closed = "import os, time\\nos.mkdir('d', 0o300)\\nopen('d/x', 'w')\\nos.mkdir('e', 0)\\ntime.sleep(60)"
+        closed = "import os, time\\nos.mkdir('d', 0o300)\\nopen('d/x', 'w')\\nos.mkdir('e', 0)\\ntime.sleep(5)"
         told["closed"] = str((await engine.run(Program(code=closed))).error)
     config, walls = ExecutionConfig(isolation="restricted"), RestrictedWalls(watch=False, groups=False)
     async with open_local(config, restricted_walls=walls) as engine:

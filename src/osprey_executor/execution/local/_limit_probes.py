@@ -80,7 +80,7 @@ class LimitProber:
         return ("ok" if end.stdout.startswith("refused") else "failed"), (end.stdout or end.stderr).strip()
 
     async def _cpu_time(self) -> _Seen:
-        end = await self._run("spin", "100000", cpu_time=1.0)
+        end = await self._run("spin", "3", cpu_time=1.0)
         exceeded = end.ending.exceeded
         if exceeded is not None and exceeded.what == "cpu_time":
             return "ok", "ended after 1 s of all its processes together"

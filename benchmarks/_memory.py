@@ -33,7 +33,7 @@ def memory(runs: int) -> list[Line]:
         assert process.stdout
         for text in process.stdout:
             told = json.loads(text)
-            seen[told["runs"]] = told
+            seen.setdefault(told["runs"], {}).update(told)
             tell(f"{told['runs']} of {runs} runs")
     tell("")
     if process.returncode or runs not in seen:
@@ -73,22 +73,22 @@ async def _live(runs: int) -> None:
             for count in range(1, runs + 1):
                 await ask(serving)
                 if count in (EARLY, runs) or count % 500 == 0:
-                    print(json.dumps({"runs": count, **_look(home)}), flush=True)
+                    print(json.dumps({"runs": count, **_look()}), flush=True)
+        # Last of all: it lists every folder, and this process is the one that is measured.
+        print(json.dumps({"runs": runs, "disk": _disk(home)}), flush=True)
 
 
-def _look(home: Path) -> dict[str, int]:
+def _look() -> dict[str, int]:
     gc.collect()
     beside = _descendants(os.getpid())
     return {
         "rss": _size("self", "status", "VmRSS:"),
         "beside": len(beside),
         "pss_beside": sum(_size(child, "smaps_rollup", "Pss:") for child in beside),
-        "disk": _disk(home),
     }
 
 
 def _disk(home: Path) -> int:
-    # Not by `rglob`: it remembers every path that it has seen, and this process is the one that is measured.
     return sum(Path(folder, name).lstat().st_size for folder, _, names in os.walk(home) for name in names)
 
 

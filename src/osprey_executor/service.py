@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from langgraph.types import Command
 
     from osprey_executor.analysis import RULES, Gates, analysis_problem, analyze, site_of
-    from osprey_executor.control import available_connectors, check_limits, limits_problem
+    from osprey_executor.control import StopSwitch, available_connectors, check_limits, limits_problem
     from osprey_executor.execution import engine_problem
     from osprey_executor.generation import CodeGenerator, available_generators
     from osprey_executor.pipeline import Decide, Executor
@@ -43,6 +43,7 @@ __all__ = [
     "RULES",
     "Gates",
     "PythonExecutorService",
+    "StopSwitch",
     "analysis_problem",
     "analyze",
     "available_connectors",
@@ -56,6 +57,7 @@ __all__ = [
 
 _DOORS = {
     "RULES": "analysis",
+    "StopSwitch": "control",
     "Gates": "analysis",
     "analysis_problem": "analysis",
     "analyze": "analysis",

@@ -7,6 +7,7 @@ import builtins
 import json
 import os
 import signal
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
@@ -95,6 +96,9 @@ class Ioc:
 
     def stop(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
+        tasks = Path(f"/proc/{self.pid}/task")
+        while any(task.joinpath("stat").read_text().rpartition(")")[2].split()[0] != "T" for task in tasks.iterdir()):
+            time.sleep(0.01)  # on a busy machine its threads go on for a while
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)

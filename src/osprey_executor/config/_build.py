@@ -26,7 +26,7 @@ from osprey_executor.config.schema import (
 )
 from osprey_executor.errors import ConfigurationError
 
-_PATHS = (("execution", "python_env_path"), ("control_system", "limits_database"))
+_PATHS = (("execution", "python_env_path"), ("control_system", "limits_database"), ("control_system", "stop_file"))
 # A run that uses none of these must not fail because one of them lacks a key.
 _WHEN_USED = (("models",), ("execution", "generators"))
 

@@ -259,4 +259,8 @@ class ControlSystemConfig(Section):
     """Where the limits database does not say it itself."""
     on_violation: Literal["error", "skip"] | None = None
     """Where the limits database does not say it itself."""
+    stop_file: Path | None = None
+    """A file whose presence stops all writes, beside the switch of the state folder; its folder must exist."""
+    stop_channel: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """A channel that stops all writes, unless it is 0 and can be read."""
     epics: EpicsConfig = EpicsConfig()

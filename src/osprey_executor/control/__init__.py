@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.broker._names import channel_name
     from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
     from osprey_executor.control.broker._session import Session
+    from osprey_executor.control.broker._stop import StopSwitch
     from osprey_executor.control.connectors._create import available_connectors
     from osprey_executor.control.connectors._protocol import ChannelKind, Confirmation, Connector, Sample, Timeouts
     from osprey_executor.control.connectors.epics import EpicsConnector
@@ -32,6 +33,7 @@ __all__ = [
     "Sample",
     "Session",
     "SimulatorConnector",
+    "StopSwitch",
     "Timeouts",
     "UnattendedPermit",
     "WritePermit",
@@ -59,6 +61,7 @@ _HOMES = {
     "Sample": "connectors._protocol",
     "Session": "broker._session",
     "SimulatorConnector": "connectors.simulator",
+    "StopSwitch": "broker._stop",
     "Timeouts": "connectors._protocol",
     "UnattendedPermit": "broker._permit",
     "WritePermit": "broker._permit",

@@ -6,6 +6,7 @@ import asyncio
 import json
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from osprey_executor.analysis import Site, site_of
@@ -24,10 +25,13 @@ class Equipment:
 
 
 class EquipmentPool:
-    """Opens the equipment of a configuration once; closed by the stack that it was given."""
+    """Opens the equipment of a configuration once; closed by the stack that it was given.
 
-    def __init__(self, stack: AsyncExitStack) -> None:
-        self._stack = stack
+    `home` is the state folder, where the kill switch is.
+    """
+
+    def __init__(self, stack: AsyncExitStack, home: Path) -> None:
+        self._stack, self._home = stack, home
         self._opened: dict[str, Equipment] = {}
         self._engines: list[tuple[ExecutionConfig, Engine]] = []
         """With what they were told: configurations that differ elsewhere share one, and with it its fork server."""
@@ -50,7 +54,7 @@ class EquipmentPool:
             if name not in self._opened:
                 site = await asyncio.to_thread(site_of, config.analysis)
                 engine = await self._engine(config.execution)
-                broker = await self._stack.enter_async_context(open_control(config))
+                broker = await self._stack.enter_async_context(open_control(config, home=self._home))
                 self._opened[name] = Equipment(engine, broker, site)
             return self._opened[name]
 

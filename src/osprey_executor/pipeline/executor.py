@@ -99,7 +99,7 @@ class Executor:
             inner = await stack.enter_async_context(AsyncExitStack())
             in_thread = inner.enter_context(few_threads())
             key = await in_thread(approval_key, home)
-            executor = cls(store, EquipmentPool(inner), inner, key, Turns(config), in_thread)
+            executor = cls(store, EquipmentPool(inner, home), inner, key, Turns(config), in_thread)
             with suppress(StorageError):  # a full disk must not keep anyone from looking
                 await executor.recover()
             yield executor

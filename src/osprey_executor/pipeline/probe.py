@@ -22,6 +22,10 @@ async def probe(home: Path, equipment: EquipmentPool, config: Config) -> list[Pr
         seen += await parts.engine.probe()
     except PythonExecutorException as error:
         return [*seen, Probe(name=f"{config.execution.execution_method} engine", outcome="failed", detail=str(error))]
+    if (stopped := await parts.broker.stopped()) is not None:
+        seen.append(Probe(name="kill switch", outcome="failed", detail=f"nothing is written: {stopped}"))
+    else:
+        seen.append(Probe(name="kill switch", outcome="ok", detail="off, and it can be looked at"))
     if (limits := parts.broker.limits()) is not None:
         seen.append(_limits(limits.report))
     with tempfile.TemporaryDirectory() as folder:

@@ -9,6 +9,8 @@ from pathlib import Path
 from osprey_executor.config import Config
 from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
 from osprey_executor.control.broker._session import Session
+from osprey_executor.control.broker._stop import StopSwitch
+from osprey_executor.control.broker._stop_channel import StopChannel
 from osprey_executor.control.connectors._create import SIMULATED, create_connector
 from osprey_executor.control.connectors._protocol import Connector, Timeouts
 from osprey_executor.control.limits._file import LimitsFile, LimitsInForce
@@ -23,10 +25,22 @@ class Broker:
         connector: connected; closed by whoever connected it.
         report: which control system that is.
         limits: file of the limits database; None: there is none, and values are not bounded.
+        switch: stops all writes; None: there is none.
+        stop_channel: of the machine, stops them too.
     """
 
-    def __init__(self, connector: Connector, report: ControlSystemReport, *, limits: LimitsFile | None = None) -> None:
+    def __init__(
+        self,
+        connector: Connector,
+        report: ControlSystemReport,
+        *,
+        limits: LimitsFile | None = None,
+        switch: StopSwitch | None = None,
+        stop_channel: str | None = None,
+    ) -> None:
         self._connector = connector
+        self._switch = switch
+        self._stop_channel = StopChannel(connector, stop_channel) if stop_channel else None
         self._shut = None if report.writes_enabled else "control_system.writes_enabled is false in the configuration"
         self._limits = limits
         self.report = report
@@ -35,6 +49,13 @@ class Broker:
     def connector(self) -> Connector:
         """The connector itself, for checks of the installation; code never gets it."""
         return self._connector
+
+    async def stopped(self) -> str | None:
+        """Return why nothing may be written at this moment, whoever approved it; None: nobody stopped it."""
+        reason = self._switch.on() if self._switch else None
+        if reason is None and self._stop_channel is not None:
+            reason = await self._stop_channel.on()
+        return reason
 
     def limits(self) -> LimitsInForce | None:
         """Return the limits database as it is now, None where none is configured. Blocks while it reads the file."""
@@ -65,6 +86,7 @@ class Broker:
             run_id=run_id,
             permit=permit,
             shut=shut,
+            stopped=self.stopped,
             journal=journal,
             limits=RunLimits(limits.database) if limits and limits.database else None,
         )
@@ -85,17 +107,35 @@ def control_report(config: Config) -> ControlSystemReport:
 
 
 @asynccontextmanager
-async def open_control(config: Config, *, timeouts: Timeouts = Timeouts()) -> AsyncGenerator[Broker]:  # noqa: B008 - frozen
+async def open_control(
+    config: Config,
+    *,
+    home: Path | None = None,
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+) -> AsyncGenerator[Broker]:
     """Connect the control system of the configuration and yield its broker; on leaving, end all that was started.
+
+    Args:
+        config: the configuration.
+        home: the state folder, whose kill switch stops writes; None: only that of the configuration does.
+        timeouts: of the connector.
 
     Raises:
         ConfigurationError: there is no such connector, or its settings cannot be used.
         MissingExtraError: its library is not installed.
         ControlSystemError: it cannot be started.
     """
-    connector = create_connector(config.control_system, timeouts)
+    control = config.control_system
+    connector = create_connector(control, timeouts)
+    switch = StopSwitch(home, control.stop_file)
     try:
         await connector.connect()
-        yield Broker(connector, control_report(config), limits=LimitsFile.of(config.control_system))
+        yield Broker(
+            connector,
+            control_report(config),
+            limits=LimitsFile.of(control),
+            switch=switch,
+            stop_channel=control.stop_channel,
+        )
     finally:
         await connector.close()

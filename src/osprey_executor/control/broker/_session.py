@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ class Session:
         run_id: stands on every entry of the journal.
         permit: what may be written; None: nothing.
         shut: why nothing is written at all, whatever the permit says; None: it decides.
+        stopped: asked in the moment before each write is sent; returns why none may be now.
         journal: file of the journal.
         limits: what may be written to which channel; None: whatever fits it.
     """
@@ -58,12 +59,13 @@ class Session:
         run_id: str,
         permit: WritePermit | None,
         shut: str | None,
+        stopped: Callable[[], Awaitable[str | None]],
         journal: Path,
         limits: RunLimits | None = None,
     ) -> None:
         self._connector = connector
         self._permit = permit
-        self._shut = shut
+        self._shut, self._stopped = shut, stopped
         self._journal = Journal(journal, run_id)
         self._one_at_a_time = asyncio.Lock()
         self._attempts = 0
@@ -158,7 +160,7 @@ class Session:
         self._journal.append({"event": "declared", "ranges": declared_ranges(ranges, MOST_CHANNELS)})
 
     async def _checked(self, values: Mapping[str, Any], line: int | None) -> tuple[list[Planned], list[Refusal]]:
-        attempts = attempts_of(values, line, self._attempts + 1, self._permit, self._closed(), self._limits)
+        attempts = attempts_of(values, line, self._attempts + 1, self._permit, await self._closed(), self._limits)
         self._attempts += len(attempts)
         if not self._refusals.full:
             self._journal.append(*(attempt.entry("attempt") for attempt in attempts))
@@ -178,16 +180,16 @@ class Session:
             self._refusals.refuse(within, attempts)
         return self._refusals.skip(refused) if refused else []
 
-    def _closed(self) -> str | None:
+    async def _closed(self) -> str | None:
         if self._effects is MachineEffects.UNKNOWN:
             return _UNSETTLED
         if len(self._writes) >= _MOST_WRITES:
             return f"more than {_MOST_WRITES} writes in one run"
-        return self._shut
+        return self._shut or await self._stopped()
 
     async def _send(self, write: Planned) -> None:
         attempt = write.attempt
-        self._still_permitted(attempt)
+        await self._still_permitted(attempt)
         try:
             told = limits_told(write.limits) if write.limits else None
             intended = attempt.entry("intended", previous=write.previous, limits=told)
@@ -196,7 +198,7 @@ class Session:
             with contextlib.suppress(StorageError):
                 self._journal.append(attempt.entry("not_sent", reason="cancelled"))
             raise
-        self._still_permitted(attempt)
+        await self._still_permitted(attempt)
         self._journal.append(attempt.entry("sent"))
         when = time.monotonic()
         try:
@@ -227,9 +229,10 @@ class Session:
         if wrong:
             raise ControlSystemError(f"{one_line(attempt.channel)}: {wrong}")
 
-    def _still_permitted(self, attempt: Attempt) -> None:
-        """Ask again: an approval may have expired since the call began."""
-        if problem := not_permitted(self._permit, attempt.channel):
+    async def _still_permitted(self, attempt: Attempt) -> None:
+        """Ask again: an approval may have expired since the call began, or somebody has stopped all writes."""
+        stopped = await self._stopped()
+        if problem := stopped or not_permitted(self._permit, attempt.channel):
             self._refusals.refuse([replace(attempt, problem=problem)], [])
 
     def _leave_unknown(self, write: Planned, reason: str) -> None:

@@ -26,6 +26,7 @@ from osprey_executor.interfaces.cli.commands import (
     run,
     runs,
     show,
+    stop_writes,
     watch,
 )
 from osprey_executor.interfaces.cli.commands.options import help_of
@@ -60,6 +61,8 @@ for command, panel in (
     (doctor.doctor, "Set up"),
 ):
     app.command(help=help_of(command), rich_help_panel=panel)(command)
+for name, command in (("stop-writes", stop_writes.stop_writes), ("allow-writes", stop_writes.allow_writes)):
+    app.command(name, help=help_of(command), rich_help_panel="Decide")(command)
 app.add_typer(config.app, name="config", rich_help_panel="Set up")
 app.add_typer(limits.app, name="limits", rich_help_panel="Set up")
 

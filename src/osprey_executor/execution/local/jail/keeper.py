@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import select
 
 from . import image, kernel, network, rights, root
@@ -47,6 +48,8 @@ def be_keeper(spec: ServerSpec) -> None:
         enter_user_namespace(spec, f"/proc/self/fd/{proc}")
         kernel.unshare(kernel.CLONE_NEWNS)
         kernel.die_with_parent()
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # it holds some ten descriptors for each run
         _Keeper(spec, proc).serve()
     except OSError as error:
         refuse(spec["control"], error)
@@ -200,11 +203,21 @@ class _Keeper:
         flags = self._spec["namespaces"] | OWN_NAMESPACES
         if self._networks is None:
             return kernel.clone(flags)
-        run.network = self._networks.enter()
-        child = kernel.clone(flags & ~kernel.CLONE_NEWNET)
+        try:
+            run.network = self._networks.enter()
+            child = kernel.clone(flags & ~kernel.CLONE_NEWNET)
+        except OSError:
+            self._networks.leave()
+            self._take_back_network(run)
+            raise
         if child:
             self._networks.leave()
         return child
+
+    def _take_back_network(self, run: _Run) -> None:
+        if self._networks is not None and run.network is not None:
+            self._networks.give_back(run.network)
+            run.network = None
 
     def _ask_forker(self, run: _Run, monitor: _socket.socket) -> None:
         kinds, namespaces = rights.receive(monitor)
@@ -260,8 +273,7 @@ class _Keeper:
         self._off(run.monitor_fd)
         os.close(run.monitor_fd)
         run.monitor_fd = -1
-        if self._networks is not None and run.network is not None:
-            self._networks.give_back(run.network)
+        self._take_back_network(run)
         _send(run.line, f"gone {run.cpu + usage.ru_utime + usage.ru_stime:.6f} {run.memory}")
         os.close(run.line)
         run.close_ends()

@@ -1,7 +1,10 @@
 """Whatever the source, the analysis ends, never raises, never runs any of it, and asks where it cannot follow."""
 
 import ast
+import gc
+import json
 import tracemalloc
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +13,8 @@ from hypothesis import strategies as st
 from osprey_executor.analysis import Gates, _analyze, analyze
 from osprey_executor.analysis.catalogue import builtin_catalogue
 from osprey_executor.models import AnalysisReport, Severity, Verdict
+
+DATA = Path(__file__).parent / "data"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +128,20 @@ def test_memory_stays_small():
     finally:
         tracemalloc.stop()
     assert peak < 100 * 2**20
+
+
+def test_nothing_is_left_for_the_garbage_collector():
+    # Rings would keep the tree of each program until the collector runs, which then takes as long as the analysis.
+    codes = [row["code"] for row in map(json.loads, (DATA / "programs.jsonl").read_text("utf-8").splitlines())][::4]
+    analyze("x = 1", gates=Gates())
+    gc.collect()
+    gc.disable()
+    try:
+        for code in codes:
+            analyze(code, gates=Gates())
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
 
 
 def check(report: AnalysisReport) -> None:

@@ -98,6 +98,15 @@ def _analyzed(source: str | bytes, site: Site, gates: Gates | None) -> AnalysisR
         return _broken(str(error), 1, 1, seen)
     budget = min(max(_LEAST_STEPS, _STEPS_PER_BYTE * len(text)), _MOST_STEPS)
     machine = Machine(text, site.catalogue, _SEMANTICS, budget)
+    try:
+        return _followed(machine, tree, text, seen, site, gates)
+    finally:
+        machine.forget()
+
+
+def _followed(
+    machine: Machine, tree: ast.Module, text: str, seen: list[Finding], site: Site, gates: Gates | None
+) -> AnalysisReport:
     gave_up = ""
     try:
         _run(machine, tree)

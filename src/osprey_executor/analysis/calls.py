@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import cast
 
 from osprey_executor.analysis import boxes, functions, resources, texts
@@ -79,16 +78,16 @@ def call(m: Machine, node: ast.AST, callee: Value, given: Arguments) -> Value:
 
 def _call(m: Machine, node: ast.AST, atom: Atom, given: Arguments) -> Value:
     match atom:
+        case Ref():
+            return _library(m, node, atom, given)
+        case Method():
+            return _method(m, node, atom, given)
         case Func():
             return functions.invoke(m, atom, given)
         case Bound():
             return functions.invoke(m, atom.func, given, atom.owner)
-        case Ref():
-            return _library(m, node, atom, given)
         case Class():
             return functions.construct(m, node, atom, given)
-        case Method():
-            return _method(m, node, atom, given)
         case Partial():
             nodes = {**given.nodes} if not atom.args else {}
             merged = Arguments(atom.args + given.args, {**dict(atom.keywords), **given.keywords}, nodes, given.complete)
@@ -137,33 +136,33 @@ def let_go(m: Machine, node: ast.AST, atom: Atom) -> None:
     elif isinstance(atom, Partial):
         call(m, node, (atom,), Arguments(complete=False))
     elif isinstance(atom, Ref) and not atom.made:
-        rule = m.catalogue.rule(atom.path)
+        rule = m.rule(atom.path)
         if rule and rule.effect is Effect.CONTROL_WRITE:
             m.apply(node, rule, atom, None)
 
 
 def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     path = ref.path
-    if given.args:
-        resources.check_size(m, node, path, given.args)
-    model = m.model(path)
-    if model is not None:
-        made = model(m, node, replace(given, made_with=ref.channels) if ref.channels else given)
-        if made is not None:
-            if path in m.semantics.models and (rule := m.catalogue.rule(path)) and rule.effect:
-                m.apply(node, rule, ref, given)
-            return made
     catalogue = m.catalogue
     owner, _, last = path.rpartition(".")
+    if last in resources.SIZED and given.args:
+        resources.check_size(m, node, given.args)
+    model = m.model(path)
+    if model is not None:
+        made = model(m, node, given._replace(made_with=ref.channels) if ref.channels else given)
+        if made is not None:
+            if path in m.semantics.models and (rule := m.rule(path)) and rule.effect:
+                m.apply(node, rule, ref, given)
+            return made
     if last in _ACCESSORS and given.args:
         model = m.semantics.models[_ACCESSORS[last]]
-        holder = replace(ref, path=owner, made=bool(ref.channels))
-        return model(m, node, replace(given, args=((holder,), *given.args[-2:]), nodes={})) or UNKNOWN
+        holder = ref._replace(path=owner, made=bool(ref.channels))
+        return model(m, node, given._replace(args=((holder,), *given.args[-2:]), nodes={})) or UNKNOWN
     if last == "?" and not ref.made and catalogue.is_control(path):
-        return computed_name(m, node, replace(ref, path=owner))
+        return computed_name(m, node, ref._replace(path=owner))
     if last == "__get__":
-        return (replace(ref, path=owner),)
-    rule = catalogue.rule(path)
+        return (ref._replace(path=owner),)
+    rule = m.rule(path)
     if rule is None:
         rule = catalogue.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")
     if rule is not None:
@@ -175,7 +174,6 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         return _builtin(m, node, rest, ref, given, known=rule is not None)
     if root not in catalogue.roots:
         result = unknown(m, node, given)
-        last = path.rpartition(".")[2]
         return (Ref(path, True), *result[1:]) if last[:1].isupper() and path.count(".") < 6 else result
     _hand_on(m, node, given)
     for value in given.everything():
@@ -204,7 +202,7 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         if rest in ("__init__",) or rest.endswith(".__init__"):
             return UNKNOWN
     channels = tuple(atom for value in given.args for atom in value if is_text(atom)) or ref.channels
-    if path.rpartition(".")[2][:1].isupper() and path.count(".") < _LONG_PATH:
+    if last[:1].isupper() and path.count(".") < _LONG_PATH:
         return (Ref(path, True, channels[:64]),)
     things = tuple(atom for value in given.everything() for atom in held(value) if isinstance(atom, Func | Obj))
     return (Ref(f"{root}.?", True, channels[:64]), *things)

@@ -9,7 +9,7 @@ from osprey_executor.analysis import boxes, functions, resources, texts
 from osprey_executor.analysis.comprehensions import comprehension, dict_comprehension
 from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
-from osprey_executor.analysis.machine import Arguments, Handler, Machine
+from osprey_executor.analysis.machine import NO_KEYWORDS, Arguments, Handler, Machine
 from osprey_executor.analysis.places import is_sensitive
 from osprey_executor.analysis.values import (
     HOLE,
@@ -93,9 +93,9 @@ def arguments(m: Machine, node: ast.Call) -> Arguments:
     """Return the arguments of a call, evaluated."""
     args: list[Value] = []
     nodes: dict[int | str, ast.expr] = {}
-    complete = True
+    complete, sensitive = True, m.sensitive
     for arg in node.args:
-        if isinstance(arg, ast.Starred):
+        if type(arg) is ast.Starred:
             many = m.eval(arg.value)
             if boxes.is_exact(many) and complete:
                 args.extend(boxes.each(many))
@@ -106,12 +106,14 @@ def arguments(m: Machine, node: ast.Call) -> Arguments:
             nodes[len(args)] = arg
             value = m.eval(arg)
             args.append(value)
-            if m.sensitive:
+            if sensitive:
                 look_for_secrets(m, arg, value)
+    if not node.keywords:
+        return Arguments(tuple(args), NO_KEYWORDS, nodes, complete)
     keywords: dict[str, Value] = {}
     for keyword in node.keywords:
         value = m.eval(keyword.value)
-        if m.sensitive:
+        if sensitive:
             look_for_secrets(m, keyword.value, value)
         if keyword.arg is not None:
             keywords[keyword.arg] = value

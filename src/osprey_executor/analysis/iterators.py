@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
+from functools import lru_cache
 
 from osprey_executor.analysis import boxes
 from osprey_executor.analysis.containers import new_box
@@ -101,9 +103,14 @@ def _range(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
             return UNKNOWN
         if len(numbers) <= _MOST_RANGE:
             box = new_box(m, node)
-            boxes.fill(m, box, [(Const(number),) for number in numbers])
+            boxes.fill(m, box, _numbers(numbers))
             return (box,)
     return UNKNOWN
+
+
+@lru_cache(256)
+def _numbers(numbers: range) -> Sequence[Value]:
+    return [(Const(number),) for number in numbers]
 
 
 def _next(m: Machine, node: ast.AST, given: Arguments) -> Value | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from osprey_executor.analysis.catalogue import Catalogue, Rule
 from osprey_executor.analysis.places import may_name_secrets
@@ -34,13 +35,16 @@ class OverBudget(Exception):
     """The program needs more steps than the analysis may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The arguments of one call, evaluated."""
+NO_KEYWORDS: Mapping[str, Value] = MappingProxyType({})
+_NO_NODES: Mapping[int | str, ast.expr] = MappingProxyType({})
+
+
+class Arguments(NamedTuple):
+    """The arguments of one call, evaluated. A tuple, because one is made for each call."""
 
     args: tuple[Value, ...] = ()
-    keywords: Mapping[str, Value] = field(default_factory=dict[str, Value])
-    nodes: Mapping[int | str, ast.expr] = field(default_factory=dict[int | str, ast.expr])
+    keywords: Mapping[str, Value] = NO_KEYWORDS
+    nodes: Mapping[int | str, ast.expr] = _NO_NODES
     """Where an argument stands in the source, by place and keyword."""
     complete: bool = True
     """False: there are starred arguments that cannot be told apart."""
@@ -87,6 +91,9 @@ class Machine:
         self.lines = source.split("\n")
         self.catalogue = catalogue
         self.semantics = semantics
+        self._expressions, self._statements = semantics.expressions, semantics.statements
+        self._rules: dict[str, Rule | None] = {}
+        self._models: dict[str, Model | None] = {}
         self.budget = budget
         self.deadline = time.thread_time() + self.MOST_SECONDS
         """The last resort: steps end a program first, and are the same on every machine."""
@@ -125,33 +132,60 @@ class Machine:
         self.asking: dict[tuple[bool, int], str] = {}
         """Why a person should be asked: by whether it is a write, and by line."""
 
+    def forget(self) -> None:
+        """Let go of what holds each other in a ring, so that all of it is freed at once and not by the collector."""
+        self.module.forget()
+        for func in self.functions:
+            func.outer.forget()
+            func.scope.forget()
+            func.params.clear()
+            func.callers.clear()
+            func.returns = NOTHING
+        for made in self.made.values():
+            if isinstance(made, Box):
+                made.items.clear()
+                made.rest = NOTHING
+            elif isinstance(made, Class):
+                made.attributes.clear()
+
     def peek(self, node: ast.expr) -> Value:
         """Return the value of an expression that is only looked at or called."""
-        self.budget -= 1
-        if self.budget < 0:
+        self.budget = left = self.budget - 1
+        if left < 0:
             raise OverBudget
-        handler = self.semantics.expressions.get(type(node))
+        handler = self._expressions.get(type(node))
         return handler(self, node) if handler else UNKNOWN
 
     def eval(self, node: ast.expr) -> Value:
         """Return the value of an expression; a write function among it is noted as taken."""
-        self.budget -= 1
-        if self.budget < 0:
+        self.budget = left = self.budget - 1
+        if left < 0 or not (left & 0xFFF or time.thread_time() <= self.deadline):
             raise OverBudget
-        if type(node) is ast.Constant:
-            return (Const(node.value),)
-        if not self.budget & 0xFFF and time.thread_time() > self.deadline:
-            raise OverBudget
-        handler = self.semantics.expressions.get(type(node))
-        value = handler(self, node) if handler else UNKNOWN
+        handler = self._expressions.get(type(node))
+        if handler is None:
+            return UNKNOWN
+        value = handler(self, node)
         for atom in value:
             if type(atom) is Ref and not atom.made:
-                rule = self.catalogue.rule(atom.path)
-                if rule and rule.effect is Effect.CONTROL_WRITE:
-                    self.take(node, atom)
-                elif rule and rule.use:
-                    self.find(node, rule.id, rule.effect, rule.message, rule.severity, ask=rule.ask)
+                self._used(node, atom)
         return value
+
+    def _used(self, node: ast.AST, ref: Ref) -> None:
+        rule = self.rule(ref.path)
+        if rule is None:
+            return
+        if rule.effect is Effect.CONTROL_WRITE:
+            self.take(node, ref)
+        elif rule.use:
+            self.find(node, rule.id, rule.effect, rule.message, rule.severity, ask=rule.ask)
+
+    def rule(self, path: str) -> Rule | None:
+        """Return the catalogue's rule for calling `path`, found once for each path of a program."""
+        try:
+            return self._rules[path]
+        except KeyError:
+            found = self._rules[path] = self.catalogue.rule(path)
+            return found
 
     def from_star(self, name: str) -> Value | None:
         """Return what `from library import *` brings under a name, None where nothing is known of it."""
@@ -163,7 +197,7 @@ class Machine:
 
     def run(self, body: Sequence[ast.stmt]) -> None:
         """Run statements in order."""
-        statements = self.semantics.statements
+        statements = self._statements
         for node in body:
             self.budget -= 1
             if self.budget < 0:
@@ -174,8 +208,13 @@ class Machine:
 
     def model(self, path: str) -> Model | None:
         """Return the model that tells what calling `path` does, by its path or by the catalogue's word."""
-        models = self.semantics.models
-        return models.get(path) or models.get(self.catalogue.models.get(path, ""))
+        try:
+            return self._models[path]
+        except KeyError:
+            models = self.semantics.models
+            found = models.get(path) or models.get(self.catalogue.models.get(path, ""))
+            self._models[path] = found
+            return found
 
     def call(self, node: ast.AST, callee: Value, given: Arguments) -> Value:
         """Return what calling `callee` gives, and note what it does."""
@@ -202,10 +241,8 @@ class Machine:
     def lookup(self, name: str) -> Value | None:
         """Return what a name holds here, None where nothing binds it."""
         scope = self.scope
-        if name not in scope.globals:
-            held = scope.read(name)
-            if held is not None:
-                return held
+        if name not in scope.globals and (held := scope.read(name)) is not None:
+            return held
         outer = scope.outer
         while outer is not None:
             if outer.kind != "class":

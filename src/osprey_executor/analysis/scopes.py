@@ -60,10 +60,13 @@ class Scope:
         """Let `name` hold `value` from here on."""
         if place is not None:
             self.places[name] = place
-        if self._journals:
-            self._journals[-1].setdefault(name, self.vars.get(name))
-        self.vars[name] = value
+        held = self.vars
+        if self._journals and name not in (journal := self._journals[-1]):
+            journal[name] = held.get(name)
+        held[name] = value
         before = self.ever.get(name)
+        if before is value:
+            return
         if before is None:
             self.ever[name] = value
             self._tell(name, value, changed)
@@ -89,6 +92,12 @@ class Scope:
         if self._journals and name not in self._journals[-1]:
             self.first_reads.add(name)
         return self.vars.get(name)
+
+    def forget(self) -> None:
+        """Let go of all that is held."""
+        for names in (self.vars, self.ever, self.readers, self.places):
+            names.clear()
+        self.outer = None
 
     def begin(self) -> None:
         """Begin a way that may not be taken."""

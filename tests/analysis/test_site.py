@@ -57,7 +57,11 @@ def test_patterns_add_and_never_replace():
     patterned = site(patterns=PatternsConfig(write=(r"facility_lib\.put\(",), read=(r"facility_lib\.get\(",)))
     report = analyze("import facility_lib\nfacility_lib.put('A', 1)\nx = facility_lib.get('B')\n", site=patterned)
     assert (report.verdict, report.writes[0].channel, report.writes[0].line) == (Verdict.ASK, None, 2)
-    assert {one.rule: one.line for one in report.findings} == {"pattern/write": 2, "pattern/read": 3}
+    assert {one.rule: one.line for one in report.findings} == {
+        "note/unlisted-library": 1,
+        "pattern/write": 2,
+        "pattern/read": 3,
+    }
     assert Effect.CONTROL_READ in report.effects
     assert analyze("import epics\nepics.caput('A', 1)", site=patterned).writes[0].channel == "A"
     assert analyze("x = 1  # facility_lib.put( is not called", site=patterned).verdict is Verdict.ALLOW

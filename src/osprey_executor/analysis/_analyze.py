@@ -16,6 +16,7 @@ from osprey_executor.analysis import (
     dynamic,
     functions,
     iterators,
+    openers,
     resources,
     stdlib,
     web,
@@ -46,6 +47,8 @@ _SEMANTICS = Semantics(
         **commands.MODELS,
         **stdlib.MODELS,
         **web.MODELS,
+        **openers.MODELS,
+        **resources.MODELS,
     },
     calls.call,
 )
@@ -161,7 +164,7 @@ def _report(m: Machine, seen: list[Finding], site: Site) -> AnalysisReport:
     findings = sorted((*seen, *m.found.values()), key=lambda one: (one.line, one.column, one.rule))
     effects = frozenset(one.effect for one in findings if one.effect)
     writes = _writes(m)
-    verdict, reason = Verdict.ALLOW, _allowed(effects)
+    verdict, reason = Verdict.ALLOW, _allowed(effects, list(m.unlisted))
     if m.asking:
         writing = {line: message for (writes, line), message in m.asking.items() if writes}
         doubtful = {line: message for (writes, line), message in m.asking.items() if not writes}
@@ -210,12 +213,18 @@ def _writes(m: Machine) -> tuple[WriteTarget, ...]:
     return tuple(sorted(m.targets.values(), key=lambda one: one.line))
 
 
-def _allowed(effects: frozenset[Effect]) -> str:
+def _allowed(effects: frozenset[Effect], unlisted: list[str]) -> str:
     if not effects:
-        return "computes only"
-    if effects == frozenset((Effect.CONTROL_READ,)):
-        return "reads channels only"
-    return "writes no channel; " + ", ".join(sorted(effect.replace("_", " ") for effect in effects))
+        reason = "computes only"
+    elif effects == frozenset((Effect.CONTROL_READ,)):
+        reason = "reads channels only"
+    else:
+        reason = "writes no channel; " + ", ".join(sorted(effect.replace("_", " ") for effect in effects))
+    if unlisted:
+        others = len(unlisted) - 1
+        more = f" and {others} other{'s' * (others > 1)}" if others else ""
+        reason += f", as far as is known: no catalogue lists {one_line(unlisted[0], 60)}{more}"
+    return reason
 
 
 def _broken(message: str, line: int, column: int, seen: Collection[Finding] = ()) -> AnalysisReport:

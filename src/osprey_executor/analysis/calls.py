@@ -151,8 +151,11 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     if model is not None:
         made = model(m, node, given._replace(made_with=ref.channels) if ref.channels else given)
         if made is not None:
-            if path in m.semantics.models and (rule := m.rule(path)) and rule.effect:
+            rule = m.rule(path)
+            if rule is not None and rule.effect and path in m.semantics.models:
                 m.apply(node, rule, ref, given)
+            elif rule is not None:
+                m.find_also(node, rule)
             return made
     if last in _ACCESSORS and given.args:
         model = m.semantics.models[_ACCESSORS[last]]
@@ -163,8 +166,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     if last == "__get__":
         return (ref._replace(path=owner),)
     rule = m.rule(path)
-    if rule is None:
-        rule = catalogue.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")
+    if rule is None or rule.whole:
+        rule = (m.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")) or rule
     if rule is not None:
         m.apply(node, rule, ref, given)
         if path in catalogue.signatures:
@@ -183,7 +186,7 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     places = catalogue.classes.get(path)
     if places is not None:
         return (Ref(path, True, given.get(*places) or NOTHING),)
-    if rule is not None:
+    if rule is not None and (rule.ask or not rule.whole):
         if rule.returns:
             return (Ref(rule.returns, True, _named(rule.channel, ref, given)),)
         if rule.effect in (Effect.CONTROL_READ, Effect.CONTROL_WRITE):

@@ -329,6 +329,14 @@ def _split(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return (box,)
 
 
+def _named_command(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`sh.ls("-l")`: the name of the function is the program."""
+    func = getattr(node, "func", None)
+    name = str(getattr(func, "attr", getattr(func, "id", ""))).replace("_", "-")
+    command(m, node, [name or HOLE, *(_spellings(value)[0] for value in given.args)])
+    return UNKNOWN
+
+
 def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for atom in given.args[0] if given.args else NOTHING:
         if isinstance(atom, Const):
@@ -342,6 +350,7 @@ MODELS: dict[str, Model] = {
     "command-words-after-mode": _spread(1),
     "command-list": _listed(0),
     "command-list-after-mode": _listed(1),
+    "command-named": _named_command,
     "shlex.split": _split,
     "subprocess.Popen.communicate": _sent,
     "subprocess.Popen.stdin.write": _sent,

@@ -187,6 +187,8 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
             return (box,)
     if isinstance(operator, ast.Mult):
         resources.check_product(m, node, first, second)
+    elif isinstance(operator, ast.Pow | ast.LShift):
+        resources.check_power(m, node, first, second, shift=isinstance(operator, ast.LShift))
     if isinstance(operator, ast.Mult) and any(isinstance(atom, Box) for atom in (*first, *second)):
         return tuple(atom for atom in (*first, *second) if isinstance(atom, Box))
     if isinstance(operator, ast.Div) and any(isinstance(a, Ref) and a.path.startswith("pathlib.") for a in first):

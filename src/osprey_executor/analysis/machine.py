@@ -115,6 +115,10 @@ class Machine:
         self.place: ast.AST | None = None
         """Where text that is analysed as code was given to `exec`."""
         self.imported: set[str] = set()
+        self.counts: dict[int, int] = {}
+        """How many numbers a `range` gives, by the identity of its call."""
+        self.unlisted: dict[str, None] = {}
+        """Roots of libraries of which nothing is known."""
         self.files: dict[str, Value] = {}
         """What the program wrote to files of known names."""
         self.path_changed = False
@@ -212,7 +216,7 @@ class Machine:
             return self._models[path]
         except KeyError:
             models = self.semantics.models
-            found = models.get(path) or models.get(self.catalogue.models.get(path, ""))
+            found = models.get(path) or models.get(self.catalogue.model(path))
             self._models[path] = found
             return found
 
@@ -356,11 +360,12 @@ class Machine:
             Confidence.CERTAIN if sure and rule.effect is not Effect.OPAQUE else None if sure else Confidence.LIKELY
         )
         self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask, confidence=confidence)
-        self._also(node, rule)
+        self.find_also(node, rule)
 
-    def _also(self, node: ast.AST, rule: Rule) -> None:
-        if rule.also:
-            self.find(node, f"{rule.also}/{rule.id.partition('/')[2]}", rule.also, rule.message)
+    def find_also(self, node: ast.AST, rule: Rule) -> None:
+        """Note what a rule does besides its main effect."""
+        for effect in rule.also:
+            self.find(node, f"{effect}/{rule.id.partition('/')[2]}", effect, rule.message)
 
     def write(self, channel: str | None, value: str | None, line: int) -> None:
         """Note a channel that would be written."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+from math import comb, inf, perm, prod
 
-from osprey_executor.analysis.machine import Machine
+from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.quality import never_ends
 from osprey_executor.analysis.values import Box, Const, Ref, Value, only_const
 from osprey_executor.models import Effect, Severity
 
 _MUCH = 500_000_000
 """Elements; the memory of a run is 2 GiB unless the site says otherwise."""
+_MANY_BITS = 1_000_000_000
+_MANY_TURNS = 1_000_000_000
 _ENDLESS_ITERATORS = frozenset(("itertools.count", "itertools.cycle", "itertools.repeat"))
 SIZED = frozenset(
     (
@@ -74,6 +77,86 @@ def check_size(m: Machine, node: ast.AST, args: tuple[Value, ...]) -> None:
         _much(m, node, size)
 
 
+def check_power(m: Machine, node: ast.AST, first: Value, second: Value, *, shift: bool = False) -> None:
+    """Note `10 ** 10 ** 10` and `1 << 10**10`: numbers that take minutes and gigabytes to make."""
+    one, two = only_const(first), only_const(second)
+    if one is None or two is None or not isinstance(one.value, int) or not isinstance(two.value, int | float):
+        return
+    bits = two.value * (1 if shift else max(one.value.bit_length() - 1, 0))
+    if bits >= _MANY_BITS:
+        told = f"makes a number of {int(min(bits, 10**18)):,} bits, which takes more time and memory than a run has"
+        m.find(node, "resource/much-memory", Effect.RESOURCE, told, Severity.WARNING)
+
+
+def _turns(m: Machine, node: ast.AST, count: float) -> None:
+    if count >= _MANY_TURNS:
+        told = f"goes through {int(min(count, 10**18)):,} items, which takes minutes at least, and gigabytes if kept"
+        m.find(node, "resource/many-turns", Effect.RESOURCE, told, Severity.WARNING)
+
+
+def check_range(m: Machine, node: ast.AST, numbers: range) -> None:
+    """Note `range(10**12)`."""
+    count = size_of(numbers)
+    m.counts[id(node)] = count
+    _turns(m, node, count)
+
+
+def size_of(numbers: range) -> int:
+    """Return how many numbers there are; `len` fails beyond 64 bits."""
+    return max(0, -((numbers.start - numbers.stop) // numbers.step))
+
+
+def _sizes(m: Machine, values: tuple[Value, ...], given: Arguments) -> list[int]:
+    sizes: list[int] = []
+    for place, value in enumerate(values):
+        atom = value[0] if len(value) == 1 else None
+        if isinstance(atom, Box) and atom.exact and not atom.rest:
+            sizes.append(len(atom.items))
+        elif isinstance(atom, Const) and isinstance(atom.value, str):
+            sizes.append(len(atom.value))
+        elif place in given.nodes and id(given.nodes[place]) in m.counts:
+            sizes.append(m.counts[id(given.nodes[place])])
+    return sizes
+
+
+def check_combined(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
+    """Note `itertools.product(range(1000), repeat=4)` and its kin."""
+    sizes = _sizes(m, given.args if name == "product" else given.args[:1], given)
+    told = given.get("repeat") if name == "product" else given.get(1, "r")
+    known = only_const(told) if told else None
+    times = known.value if known is not None and isinstance(known.value, int) else None
+    if sizes and 0 <= (times or 0) < 10**6:
+        _turns(m, node, _ways_of(name, sizes, times))
+
+
+def _combined(name: str) -> Model:
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        check_combined(m, node, name, given)
+        return None
+
+    return model
+
+
+def _ways_of(name: str, sizes: list[int], times: int | None) -> float:
+    try:
+        if name == "product":
+            return float(prod(sizes)) ** (1 if times is None else times)
+        size = min(sizes[0], 10_000)
+        if name == "permutations":
+            return float(perm(size, size if times is None else times))
+        times = min(times or 0, 10_000)
+        return float(comb(size, times) if name == "combinations" else comb(size + times - 1, times))
+    except (OverflowError, ValueError):
+        return inf
+
+
+def _factorial(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    known = only_const(given.args[0]) if given.args else None
+    if known is not None and isinstance(known.value, int) and known.value >= 10**7:
+        _turns(m, node, float(_MANY_TURNS))
+    return None
+
+
 def _much(m: Machine, node: ast.AST, count: int) -> None:
     m.find(
         node,
@@ -106,3 +189,12 @@ def check_recursion(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | a
             statement, ast.Expr | ast.Assign | ast.AugAssign | ast.AnnAssign | ast.FunctionDef | ast.Import
         ):
             return
+
+
+MODELS: dict[str, Model] = {
+    **{
+        f"itertools.{name}": _combined(name)
+        for name in ("permutations", "combinations", "combinations_with_replacement")
+    },
+    "math.factorial": _factorial,
+}

@@ -91,10 +91,12 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     written = mode is not None and not all(
         isinstance(atom, Const) and isinstance(atom.value, str) and not set(atom.value) & set("wax+") for atom in mode
     )
-    path = _path(given.get(0, "file") or UNKNOWN)
+    path = path_of(given.get(0, "file") or UNKNOWN)
+    if written and mode is not None and any("+" in spelling(atom) for atom in mode):
+        _reads(m, node, path)
     if written:
         name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
-        _file_write(m, node, f"writes {name}")
+        file_write(m, node, f"writes {name}")
         _device(m, node, name)
         for atom in path:
             if isinstance(atom, Const):
@@ -104,7 +106,8 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return (Ref("io.TextIOWrapper", True, path),)
 
 
-def _path(value: Value) -> Value:
+def path_of(value: Value) -> Value:
+    """Return the names of files that a value may be, those of `Path` objects too."""
     found: list[Value] = []
     for atom in value:
         if isinstance(atom, Ref) and atom.path.startswith("pathlib."):
@@ -127,9 +130,9 @@ def _device(m: Machine, node: ast.AST, name: str) -> None:
 
 
 def _os_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    path = _path(given.get(0, "path") or UNKNOWN)
+    path = path_of(given.get(0, "path") or UNKNOWN)
     name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
-    _file_write(m, node, f"opens {name} with os.open")
+    file_write(m, node, f"opens {name} with os.open")
     _device(m, node, name)
     _reads(m, node, path)
     return UNKNOWN
@@ -144,7 +147,8 @@ def _reads(m: Machine, node: ast.AST, path: Value) -> None:
             return
 
 
-def _file_write(m: Machine, node: ast.AST, message: str) -> None:
+def file_write(m: Machine, node: ast.AST, message: str) -> None:
+    """Note that a file is written."""
     m.find(node, "file/write", Effect.FILE_WRITE, message)
 
 
@@ -160,7 +164,7 @@ def _wrote(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 def _wrote_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     shown = ", ".join(spelling(atom).replace(HOLE, "*") for atom in given.made_with[:2]) or "a file"
-    _file_write(m, node, f"writes {shown}")
+    file_write(m, node, f"writes {shown}")
     return _wrote(m, node, given)
 
 
@@ -173,7 +177,7 @@ def _read_back(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _path_made(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    parts = [_path(value) for value in given.args]
+    parts = [path_of(value) for value in given.args]
     text: Value = parts[0] if parts else (Const("."),)
     for part in parts[1:]:
         text = texts.concat(texts.concat(text, (Const("/"),)), part)
@@ -185,15 +189,15 @@ def _path_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _joined_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    text = _path(given.args[0]) if given.args else UNKNOWN
+    text = path_of(given.args[0]) if given.args else UNKNOWN
     for part in given.args[1:]:
-        text = texts.concat(texts.concat(text, (Const("/"),)), _path(part))
+        text = texts.concat(texts.concat(text, (Const("/"),)), path_of(part))
     return text
 
 
 def _dumped(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for value in given.args[1:2]:
-        for path in _path(tuple(a for a in value if not (isinstance(a, Ref) and a.path == "io.TextIOWrapper"))):
+        for path in path_of(tuple(a for a in value if not (isinstance(a, Ref) and a.path == "io.TextIOWrapper"))):
             if isinstance(path, Const):
                 m.files[f"pickle:{path.value}"] = NOTHING
         for atom in value:
@@ -201,7 +205,7 @@ def _dumped(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
                 for path in atom.channels:
                     if isinstance(path, Const):
                         m.files[f"pickle:{path.value}"] = NOTHING
-    _file_write(m, node, "writes a pickle")
+    file_write(m, node, "writes a pickle")
     return UNKNOWN
 
 
@@ -290,6 +294,8 @@ def _library(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 def _path_changed(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     m.path_changed = True
+    told = "changes where Python looks for modules"
+    m.find(node, "interpreter/import-path", Effect.INTERPRETER, told)
     return UNKNOWN
 
 

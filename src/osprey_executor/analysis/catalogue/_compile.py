@@ -23,7 +23,10 @@ _ROOMS = {
     Effect.OPAQUE: "opaque",
 }
 _LIBRARY_KEYS = frozenset(
-    ("modules", "control", "reaches", "bare", "hints", "aliases", "classes", "rule", "signatures")
+    (
+        *("modules", "control", "reaches", "bare", "hints", "aliases", "classes", "rule", "signatures"),
+        *("quiet", "harmless"),
+    )
 )
 _RULE_KEYS = frozenset(
     (
@@ -69,6 +72,9 @@ class _Making:
     def __init__(self) -> None:
         self.exact: dict[str, Rule] = {}
         self.deep: dict[tuple[str, str], Rule] = {}
+        self.below: dict[str, Rule] = {}
+        self.quiet: set[str] = set()
+        self.harmless: set[str] = set()
         self.any_attribute: dict[str, Rule] = {}
         self.programs: dict[str, Rule] = {}
         self.aliases: dict[str, str] = {}
@@ -91,6 +97,11 @@ class _Making:
         if library.get("control"):
             self.control.update(modules)
         self.hints.update(_texts(name, "hints", library.get("hints", [])))
+        for path in _texts(name, "quiet", library.get("quiet", [])):
+            if any(path.startswith(f"{listed}.") for listed in self.below):
+                raise ValueError(f"{name}: quiet {path} would silence what is already listed")
+            self.quiet.add(path)
+        self.harmless.update(_texts(name, "harmless", library.get("harmless", [])))
         for path, channel in library.get("classes", {}).items():
             self.classes.setdefault(path, tuple(channel))
         for path, arguments in library.get("signatures", {}).items():
@@ -111,7 +122,10 @@ class _Making:
                     continue
             rule = _rule(name, path, entry)
             root, _, last = path.partition(".**.")
-            if last:
+            if path.endswith(".**"):
+                _keep(self.below, path.removesuffix(".**"), rule)
+                self.roots.add(path.partition(".")[0])
+            elif last:
                 _keep(self.deep, (root, last), rule)
             elif path.endswith(".*="):
                 _keep(self.any_attribute, path.removesuffix(".*="), rule)
@@ -124,6 +138,9 @@ class _Making:
         return Catalogue(
             exact=self.exact,
             deep=self.deep,
+            below=self.below,
+            quiet=frozenset(self.quiet),
+            harmless=frozenset(self.harmless - self.roots),
             any_attribute=self.any_attribute,
             aliases=self.aliases,
             classes=self.classes,
@@ -156,11 +173,21 @@ def _texts(name: str, key: str, given: object) -> list[str]:
     return cast("list[str]", given)
 
 
-def _rule(library: str, path: str, entry: dict[str, Any]) -> Rule:
+def _effects(library: str, given: str | list[str]) -> tuple[Effect, ...]:
+    return tuple(_effect(library, text) for text in ([given] if isinstance(given, str) else given))
+
+
+def _effect(library: str, text: str) -> Effect:
     try:
-        effect = Effect(entry["effect"]) if entry.get("effect") else None
+        return Effect(text)
     except ValueError:
-        raise ValueError(f"{library}: there is no effect {entry['effect']}; there are {', '.join(Effect)}") from None
+        raise ValueError(f"{library}: there is no effect {text}; there are {', '.join(Effect)}") from None
+
+
+def _rule(library: str, path: str, entry: dict[str, Any]) -> Rule:
+    effect = _effect(library, entry["effect"]) if entry.get("effect") else None
+    everything = path.endswith(".**")
+    path = path.removesuffix(".**")
     shown = path.rstrip("=").replace("[]", "item").replace("*", "attribute")
     last = shown.lower() if entry.get("programs") else shown.rpartition(".")[2].lower()
     asks = effect in (Effect.CONTROL_WRITE, Effect.OPAQUE)
@@ -177,8 +204,9 @@ def _rule(library: str, path: str, entry: dict[str, Any]) -> Rule:
         value=_places(entry.get("value")),
         returns=entry.get("returns"),
         futile=effect in BETTER and not entry.get("reaches", False),
-        likely=bool(entry.get("likely", False)),
-        also=Effect(entry["also"]) if entry.get("also") else None,
+        whole=everything,
+        likely=bool(entry.get("likely", everything)),
+        also=_effects(library, entry.get("also", [])),
         use=bool(entry.get("use", False)),
     )
 

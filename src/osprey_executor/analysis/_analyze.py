@@ -18,6 +18,7 @@ from osprey_executor.analysis import (
     iterators,
     openers,
     resources,
+    sizes,
     stdlib,
     web,
 )
@@ -48,7 +49,7 @@ _SEMANTICS = Semantics(
         **stdlib.MODELS,
         **web.MODELS,
         **openers.MODELS,
-        **resources.MODELS,
+        **sizes.MODELS,
     },
     calls.call,
 )

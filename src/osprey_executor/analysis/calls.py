@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import cast
 
-from osprey_executor.analysis import boxes, functions, resources, texts
+from osprey_executor.analysis import boxes, functions, sizes, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
 from osprey_executor.analysis.lookups import computed_name, from_namespace
 from osprey_executor.analysis.machine import Arguments, Machine
@@ -145,8 +145,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     path = ref.path
     catalogue = m.catalogue
     owner, _, last = path.rpartition(".")
-    if last in resources.SIZED and given.args:
-        resources.check_size(m, node, given.args)
+    if last in sizes.SIZED:
+        sizes.check_size(m, node, last, given)
     model = m.model(path)
     if model is not None:
         made = model(m, node, given._replace(made_with=ref.channels) if ref.channels else given)

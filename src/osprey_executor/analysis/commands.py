@@ -14,6 +14,7 @@ from osprey_executor.analysis.dynamic import run_text
 from osprey_executor.analysis.machine import Arguments, Machine, Model, channel_names
 from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Pattern, Ref, Value, is_text, spelling
 from osprey_executor.models import Effect, Severity
+from osprey_executor.text import one_line
 
 _WRAPPERS = frozenset(
     [
@@ -97,6 +98,9 @@ _HARMLESS = frozenset(
 )
 _DEFINERS = frozenset(["alias", "function", "source", ".", "trap", "enable", "hash"])
 """Words of a shell after which another word stands for a command."""
+_DELETING = (("find", "-delete"), ("git", "clean"), ("rsync", "--delete"), ("rsync", "--remove-source-files"))
+"""Commands and the words that make them delete."""
+_INTO_FILE = re.compile(r"(?<![0-9&>])>{1,2}\s*([^\s&>|;]+)")
 _SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
 
 
@@ -109,6 +113,9 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
         return
     first = words[0].rpartition("/")[2]
     rule = m.catalogue.programs.get(first)
+    if (first, True) in ((name, word in words) for name, word in _DELETING):
+        told = f"deletes files with the command {first}"
+        m.find(node, "file/delete-command", Effect.FILE_DELETE, told, Severity.WARNING)
     if rule is not None:
         channels = [word for word in words[1:] if not word.startswith("-")]
         if rule.effect is Effect.CONTROL_WRITE:
@@ -213,6 +220,9 @@ def shell(m: Machine, node: ast.AST, text: str) -> None:
     if not text.replace(HOLE, "").strip():
         _unknown(m, node, "runs a command that is only known when the program runs")
         return
+    for name in _INTO_FILE.findall(text):
+        if not name.startswith("/dev/"):
+            m.find(node, "file/write", Effect.FILE_WRITE, f"writes {one_line(name.replace(HOLE, '*'), 80)}")
     for part in _SPLIT.split(text):
         try:
             words = shlex.split(part, comments=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from osprey_executor.analysis import boxes
+from osprey_executor.analysis import boxes, sizes
 from osprey_executor.analysis.machine import Machine
 from osprey_executor.analysis.targets import assign
 from osprey_executor.analysis.values import (
@@ -48,6 +48,7 @@ def comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorEx
         _generators(m, generators, node)
         boxes.add(m, box, m.eval(node.elt))
     m.scope.roll_back(m.scope.end())
+    sizes.check_comprehension(m, node)
     return (box,)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 
-from osprey_executor.analysis import boxes, functions, resources, texts
+from osprey_executor.analysis import boxes, functions, sizes, texts
 from osprey_executor.analysis.comprehensions import comprehension, dict_comprehension
 from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
@@ -186,9 +186,9 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
                 boxes.add(m, box, join(contents(first), contents(second)))
             return (box,)
     if isinstance(operator, ast.Mult):
-        resources.check_product(m, node, first, second)
+        sizes.check_product(m, node, first, second)
     elif isinstance(operator, ast.Pow | ast.LShift):
-        resources.check_power(m, node, first, second, shift=isinstance(operator, ast.LShift))
+        sizes.check_power(m, node, first, second, shift=isinstance(operator, ast.LShift))
     if isinstance(operator, ast.Mult) and any(isinstance(atom, Box) for atom in (*first, *second)):
         return tuple(atom for atom in (*first, *second) if isinstance(atom, Box))
     if isinstance(operator, ast.Div) and any(isinstance(a, Ref) and a.path.startswith("pathlib.") for a in first):

@@ -66,6 +66,8 @@ def invoke(m: Machine, func: Func, given: Arguments, owner: Atom | None = None) 
     """Return what calling a function of the program gives."""
     news = _pass(m, func, given, owner)
     func.callers[m.func] = None
+    if func.running:
+        m.recursive[func] = None
     if func.runs == 0 or ((news or func.stale) and func.runs < _RUNS):
         run(m, func)
     elif news:

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from functools import lru_cache
 
-from osprey_executor.analysis import boxes, resources
+from osprey_executor.analysis import boxes, sizes
 from osprey_executor.analysis.containers import new_box
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.values import (
@@ -101,8 +101,8 @@ def _range(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
             numbers = range(*bounds)
         except (ValueError, TypeError):
             return UNKNOWN
-        resources.check_range(m, node, numbers)
-        if resources.size_of(numbers) <= _MOST_RANGE:
+        sizes.check_range(m, node, numbers)
+        if sizes.size_of(numbers) <= _MOST_RANGE:
             box = new_box(m, node)
             boxes.fill(m, box, _numbers(numbers))
             return (box,)
@@ -130,7 +130,7 @@ def _chain(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _product(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    resources.check_combined(m, node, "product", given)
+    sizes.check_combined(m, node, "product", given)
     box, row = new_box(m, node), new_box(m, node, "row")
     boxes.fill(m, row, [contents(value) or UNKNOWN for value in given.args])
     boxes.add(m, box, (row,))

@@ -116,7 +116,9 @@ class Machine:
         """Where text that is analysed as code was given to `exec`."""
         self.imported: set[str] = set()
         self.counts: dict[int, int] = {}
-        """How many numbers a `range` gives, by the identity of its call."""
+        """How many elements an expression makes, by the identity of its node."""
+        self.turns = 1
+        """How often the loops around go, as far as that is known."""
         self.unlisted: dict[str, None] = {}
         """Roots of libraries of which nothing is known."""
         self.files: dict[str, Value] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickletools
+import re
 
 from osprey_executor.analysis import boxes, texts
 from osprey_executor.analysis.calls import call, let_go
@@ -182,6 +183,13 @@ def _path_made(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for part in parts[1:]:
         text = texts.concat(texts.concat(text, (Const("/"),)), part)
     return (Ref("pathlib.Path", True, text),)
+
+
+def _children(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`folder.glob("*.h5")`: paths below, of which only the pattern is known."""
+    below = [spelling(atom) if is_text(atom) else HOLE for atom in given.get(0, "pattern") or NOTHING] or [HOLE]
+    names = tuple(Pattern("/" + re.sub(r"[*?]+", HOLE, one)) for one in below)
+    return (Ref("pathlib.Path", True, texts.concat(given.made_with or UNKNOWN, names)),)
 
 
 def _path_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -384,6 +392,7 @@ MODELS: dict[str, Model] = {
     "pathlib.Path": _path_made,
     "pathlib.PurePath": _path_made,
     "pathlib.Path.open": _path_open,
+    **dict.fromkeys(("pathlib.Path.iterdir", "pathlib.Path.glob", "pathlib.Path.rglob"), _children),
     "pathlib.Path.write_text": _wrote_path,
     "pathlib.Path.write_bytes": _wrote_path,
     "pathlib.Path.read_text": _read_back,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar, cast
 
 from osprey_executor.analysis.catalogue._catalogue import BETTER, Catalogue, Rule
@@ -127,6 +128,7 @@ class _Making:
                 self.roots.add(path.partition(".")[0])
             elif last:
                 _keep(self.deep, (root, last), rule)
+                self.roots.add(root)
             elif path.endswith(".*="):
                 _keep(self.any_attribute, path.removesuffix(".*="), rule)
             else:
@@ -155,10 +157,14 @@ class _Making:
 
 
 def _keep(rules: dict[_Key, Rule], key: _Key, rule: Rule) -> None:
-    """Add a rule; of two for one name the one that asks stays, so that an extension makes nothing less strict."""
+    """Add a rule; of two for one name the one that asks stays and does both, so that an extension only adds."""
     before = rules.get(key)
-    if before is None or (rule.ask and not before.ask):
+    if before is None:
         rules[key] = rule
+        return
+    kept, other = (rule, before) if rule.ask and not before.ask else (before, rule)
+    more = {other.effect, *other.also} - {None, kept.effect, *kept.also}
+    rules[key] = replace(kept, also=(*kept.also, *sorted(effect for effect in more if effect))) if more else kept
 
 
 def _known(name: str, given: Mapping[str, Any], known: frozenset[str]) -> None:

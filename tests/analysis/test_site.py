@@ -67,6 +67,31 @@ def test_patterns_add_and_never_replace():
     assert analyze("x = 1  # facility_lib.put( is not called", site=patterned).verdict is Verdict.ALLOW
 
 
+@pytest.mark.parametrize("pattern", [r"(a|a)*$b", r"(a+a+)+!"])
+def test_a_pattern_that_backtracks_without_end_asks_and_is_named(pattern: str):
+    patterned = site(patterns=PatternsConfig(write=(r"put\s*\(", pattern, "never")))
+    report = analyze(f"put (1)\n{'a' * 3000} = '{'xx ' * 1000}'", site=patterned)
+    (late,) = [one for one in report.findings if one.rule == "analysis/limit"]
+    assert report.verdict is Verdict.ASK
+    assert pattern in late.message
+    assert [one.line for one in report.findings if one.rule == "pattern/write"] == [1]
+
+
+def test_patterns_that_go_back_fit_as_the_others_do():
+    patterned = site(patterns=PatternsConfig(write=(r"fac\w+\.(put|set)\s*\(",), read=(r"\bread_\w+",)))
+    report = analyze("x = 'é'; facility.set (1)\ny = read_all()\n", site=patterned)
+    assert [(one.rule, one.line, one.column) for one in report.findings] == [
+        ("pattern/write", 1, 10),
+        ("pattern/read", 2, 5),
+    ]
+
+
+def test_a_worker_that_cannot_start_asks(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    report = analyze("x = 1", site=site(patterns=PatternsConfig(write=("a+",))))
+    assert (report.verdict, report.findings[-1].rule) == (Verdict.ASK, "analysis/limit")
+
+
 def test_a_pattern_that_is_none_is_an_error():
     with pytest.raises(ConfigurationError, match=r"analysis\.patterns\.write"):
         site(patterns=PatternsConfig(write=("(",)))

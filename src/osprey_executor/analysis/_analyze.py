@@ -120,7 +120,7 @@ def _followed(
         gave_up = "the program is nested too deeply to be followed"
     for func in machine.recursive:
         resources.check_recursion(machine, func.node)
-    _add_patterns(machine, site, text)
+    gave_up = _add_patterns(machine, site, text) or gave_up
     if gave_up:
         return _gave_up((*seen, *machine.found.values()), "analysis/limit", gave_up, site)
     _mention_taken(machine)
@@ -129,14 +129,17 @@ def _followed(
     return _report(machine, seen, site)
 
 
-def _add_patterns(m: Machine, site: Site, text: str) -> None:
+def _add_patterns(m: Machine, site: Site, text: str) -> str:
+    """Note what the site's patterns fit; return why they were not all tried, empty where they were."""
     lines = {target.line for target in m.targets.values()}
-    for finding in site.patterns.findings(text):
+    found, gave_up = site.patterns.findings(text)
+    for finding in found:
         m.found.setdefault((finding.rule, finding.line, finding.column), finding)
         if finding.effect is Effect.CONTROL_WRITE:
             m.ask(finding.line, finding.effect, finding.message)
             if finding.line not in lines:
                 m.write(None, None, finding.line)
+    return gave_up
 
 
 def _parsed(text: str) -> ast.Module:

@@ -123,6 +123,18 @@ def test_nothing_becomes_less_strict(tmp_path: Path):
     file.write_text('modules = ["epics"]\n[[rule]]\nnames = ["epics.caput"]\nsays = "does nothing"\n')
     weak = Site(catalogue=extended_catalogue((file,)))
     assert analyze("import epics\nepics.caput('A', 1)", site=weak).verdict is Verdict.ASK
+    file = tmp_path / "shadow.toml"
+    file.write_text(
+        '[[rule]]\nnames = ["epics.anything.put", "ftplib.FTP", "slack_sdk.WebClient"]\nsays = "does nothing"\n'
+    )
+    shadow = Site(catalogue=extended_catalogue((file,)))
+    assert analyze("import epics\nepics.anything.put('A', 1)", site=shadow).verdict is Verdict.ASK
+    assert analyze("import ftplib\nftplib.FTP('a')", site=shadow).effects == {Effect.NETWORK}
+    assert analyze("import slack_sdk\nslack_sdk.WebClient('a')", site=shadow).effects == {Effect.NETWORK}
+    file = tmp_path / "quiet.toml"
+    file.write_text('modules = ["ftplib"]\nquiet = ["ftplib.FTP"]\n')
+    with pytest.raises(ConfigurationError, match="already listed"):
+        extended_catalogue((file,))
     file = tmp_path / "alias.toml"
     file.write_text('[aliases]\n"epics" = "harmless"\n')
     with pytest.raises(ConfigurationError, match="already listed"):

@@ -76,6 +76,8 @@ class _Making:
         self.below: dict[str, Rule] = {}
         self.quiet: set[str] = set()
         self.harmless: set[str] = set()
+        self._earlier: tuple[dict[tuple[str, str], Rule], dict[str, Rule]] = {}, {}
+        """What the files before the present one said of many names at once."""
         self.any_attribute: dict[str, Rule] = {}
         self.programs: dict[str, Rule] = {}
         self.aliases: dict[str, str] = {}
@@ -89,6 +91,7 @@ class _Making:
 
     def add(self, name: str, library: Mapping[str, Any]) -> None:
         _known(name, library, _LIBRARY_KEYS)
+        self._earlier = dict(self.deep), dict(self.below)
         modules: list[str] = _texts(name, "modules", library.get("modules", []))
         for old, new in library.get("aliases", {}).items():
             if old.partition(".")[0] in self.control - set(modules) and self.aliases.get(old, new) == new != old:
@@ -132,9 +135,19 @@ class _Making:
             elif path.endswith(".*="):
                 _keep(self.any_attribute, path.removesuffix(".*="), rule)
             else:
+                if path not in self.exact and (general := self._general(path)) is not None:
+                    self.exact[path] = general  # what an earlier file says of all such names holds for this one too
                 _keep(self.exact, path, rule)
         for program in _texts(name, "programs", entry.get("programs", [])):
             _keep(self.programs, program, _rule(name, program, entry))
+
+    def _general(self, path: str) -> Rule | None:
+        deep, below = self._earlier
+        root, last = path.partition(".")[0], path.rpartition(".")[2]
+        while (root, last) not in deep and (path := path.rpartition(".")[0]):
+            if path in below:
+                return below[path]
+        return deep.get((root, last))
 
     def catalogue(self) -> Catalogue:
         return Catalogue(

@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from osprey_executor.models import Effect, Severity
 
@@ -52,8 +53,7 @@ BETTER = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """What a call of, or an assignment to, one name does."""
 
     id: str

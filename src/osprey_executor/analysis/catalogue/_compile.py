@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from osprey_executor.analysis.catalogue._catalogue import BETTER, Catalogue, Rule
@@ -102,7 +101,7 @@ class _Making:
             self.control.update(modules)
         self.hints.update(_texts(name, "hints", library.get("hints", [])))
         for path in _texts(name, "quiet", library.get("quiet", [])):
-            if any(path.startswith(f"{listed}.") for listed in self.below):
+            if _part_of(path, self.below):
                 raise ValueError(f"{name}: quiet {path} would silence what is already listed")
             self.quiet.add(path)
         self.harmless.update(_texts(name, "harmless", library.get("harmless", [])))
@@ -119,12 +118,13 @@ class _Making:
             self._rule(name, {"reaches": library.get("reaches"), **written})
 
     def _rule(self, name: str, entry: dict[str, Any]) -> None:
+        rule_of = _rules(name, entry)
         for path in _texts(name, "names", entry.get("names", [])):
             if entry.get("model"):
                 self.models.setdefault(path, str(entry["model"]))
                 if not entry.get("effect"):
                     continue
-            rule = _rule(name, path, entry)
+            rule = rule_of(path)
             root, _, last = path.partition(".**.")
             if path.endswith(".**"):
                 _keep(self.below, path.removesuffix(".**"), rule)
@@ -139,7 +139,7 @@ class _Making:
                     self.exact[path] = general  # what an earlier file says of all such names holds for this one too
                 _keep(self.exact, path, rule)
         for program in _texts(name, "programs", entry.get("programs", [])):
-            _keep(self.programs, program, _rule(name, program, entry))
+            _keep(self.programs, program, rule_of(program))
 
     def _general(self, path: str) -> Rule | None:
         deep, below = self._earlier
@@ -169,6 +169,13 @@ class _Making:
         )
 
 
+def _part_of(path: str, listed: Collection[str]) -> bool:
+    while path := path.rpartition(".")[0]:
+        if path in listed:
+            return True
+    return False
+
+
 def _keep(rules: dict[_Key, Rule], key: _Key, rule: Rule) -> None:
     """Add a rule; of two for one name the one that asks stays and does both, so that an extension only adds."""
     before = rules.get(key)
@@ -177,7 +184,7 @@ def _keep(rules: dict[_Key, Rule], key: _Key, rule: Rule) -> None:
         return
     kept, other = (rule, before) if rule.ask and not before.ask else (before, rule)
     more = {other.effect, *other.also} - {None, kept.effect, *kept.also}
-    rules[key] = replace(kept, also=(*kept.also, *sorted(effect for effect in more if effect))) if more else kept
+    rules[key] = kept._replace(also=(*kept.also, *sorted(effect for effect in more if effect))) if more else kept
 
 
 def _known(name: str, given: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -203,31 +210,39 @@ def _effect(library: str, text: str) -> Effect:
         raise ValueError(f"{library}: there is no effect {text}; there are {', '.join(Effect)}") from None
 
 
-def _rule(library: str, path: str, entry: dict[str, Any]) -> Rule:
+def _rules(library: str, entry: dict[str, Any]) -> Callable[[str], Rule]:
+    """Return what makes the rule for a name of one entry; what all of its names share is made once."""
     effect = _effect(library, entry["effect"]) if entry.get("effect") else None
-    everything = path.endswith(".**")
-    path = path.removesuffix(".**")
-    shown = path.rstrip("=").replace("[]", "item").replace("*", "attribute")
-    last = shown.lower() if entry.get("programs") else shown.rpartition(".")[2].lower()
     asks = effect in (Effect.CONTROL_WRITE, Effect.OPAQUE)
-    severity = Severity(entry.get("severity", "warning" if asks else "info"))
     room = entry.get("room") or (_ROOMS[effect] if effect else "note")
-    named = path if entry.get("programs") else path.rstrip("=").replace(".**.", ".").rpartition(".")[2]
-    return Rule(
-        id=f"{room}/{library}-{last}",
+    shared = Rule(
+        id="",
         effect=effect,
-        severity=severity,
-        message=str(entry["says"]).replace("{name}", named),
+        severity=Severity(entry.get("severity", "warning" if asks else "info")),
+        message=str(entry["says"]),
         ask=bool(entry.get("ask", asks)),
         channel=_places(entry.get("channel")),
         value=_places(entry.get("value")),
         returns=entry.get("returns"),
         futile=effect in BETTER and not entry.get("reaches", False),
-        whole=everything,
-        likely=bool(entry.get("likely", everything)),
+        likely=bool(entry.get("likely", False)),
         also=_effects(library, entry.get("also", [])),
         use=bool(entry.get("use", False)),
     )
+
+    def rule(path: str) -> Rule:
+        whole = path.endswith(".**")
+        path = path.removesuffix(".**").rstrip("=").replace(".**.", ".")
+        last = path if entry.get("programs") else path.rpartition(".")[2]
+        shown = last.replace("[]", "item").replace("*", "attribute").lower()
+        return shared._replace(
+            id=f"{room}/{library}-{shown}",
+            message=shared.message.replace("{name}", path if whole else last),
+            whole=whole,
+            likely=bool(entry.get("likely", whole)),
+        )
+
+    return rule
 
 
 def _places(given: Any) -> tuple[int | str, ...] | str | None:

@@ -25,6 +25,7 @@ from osprey_executor.analysis.values import (
     Pattern,
     Ref,
     Value,
+    flat,
     held,
     is_text,
     joined,
@@ -185,7 +186,7 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
                 let_go(m, node, atom)
     places = catalogue.classes.get(path)
     if places is not None:
-        return (Ref(path, True, given.get(*places) or NOTHING),)
+        return (Ref(path, True, flat(given.get(*places) or NOTHING)),)
     if rule is not None and (rule.ask or not rule.whole):
         if rule.returns:
             return (Ref(rule.returns, True, _named(rule.channel, ref, given)),)
@@ -232,7 +233,7 @@ def _named(channel: object, ref: Ref, given: Arguments) -> Value:
     if channel == "self":
         return ref.channels
     places = cast(tuple[int | str, ...], channel) if isinstance(channel, tuple) else ()
-    return given.get(*places) or ref.channels
+    return flat(given.get(*places) or ref.channels)
 
 
 def _builtin(m: Machine, node: ast.AST, name: str, ref: Ref, given: Arguments, *, known: bool) -> Value:
@@ -255,7 +256,7 @@ def _method(m: Machine, node: ast.AST, method: Method, given: Arguments) -> Valu
     if isinstance(owner, Namespace):
         return method_of_namespace(m, node, owner, method.name, given, from_namespace)
     if isinstance(owner, Const | Pattern):
-        return _text_method(m, node, owner, method.name, given)
+        return m.charge(_text_method(m, node, owner, method.name, given))
     return unknown(m, node, given)
 
 
@@ -271,6 +272,7 @@ def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, g
         return texts.braces(owner.value, list(given.args) if given.complete else [], keywords)
     if isinstance(owner, Pattern):
         return texts.reshaped(owner, name)
+    m.charge((owner,))
     exact = [known.value for value in given.args if (known := only_const(value)) is not None]
     if len(exact) == len(given.args) and not given.keywords:
         try:

@@ -34,10 +34,14 @@ from osprey_executor.analysis.values import (
 from osprey_executor.models import Confidence, Effect, Severity
 from osprey_executor.text import one_line
 
+_MOST_BITS = 4096
+"""Longer numbers cannot be written as text, and mean nothing here."""
 _BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__", "__builtins__"}
 
 
 def constant(m: Machine, node: ast.Constant) -> Value:
+    if type(node.value) is int and node.value.bit_length() > _MOST_BITS:
+        return UNKNOWN
     return (Const(node.value),)
 
 
@@ -173,10 +177,10 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
     if isinstance(operator, ast.Mod):
         template = only_const(first)
         if template is not None and isinstance(template.value, str):
-            return texts.percent(template, _percent_values(second))
+            return m.charge(texts.percent(template, _percent_values(second)))
     if isinstance(operator, ast.Add):
         if any(is_text(atom) for atom in (*first, *second)):
-            return texts.concat(first, second)
+            return m.charge(texts.concat(first, second))
         if any(isinstance(atom, Box) for atom in first):
             box = m.made.setdefault(("sum", id(node)), Box())
             assert isinstance(box, Box)
@@ -261,7 +265,7 @@ def fstring(m: Machine, node: ast.JoinedStr) -> Value:
             parts.append(formatted_value(m, part))
         else:
             parts.append(m.peek(part))
-    return texts.formatted(parts) if parts else (Const(""),)
+    return m.charge(texts.formatted(parts)) if parts else (Const(""),)
 
 
 def formatted_value(m: Machine, node: ast.FormattedValue) -> Value:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -29,6 +32,10 @@ from osprey_executor.analysis.ways import way_to
 from osprey_executor.models import Confidence, Effect, Finding, FindingKind, Severity, WriteTarget
 
 _MOST_FOUND = 2000
+_STEPS_A_LOOK = 256
+_LONG_TEXT = 2000
+_NEW_LINE = re.compile(r"\r\n|\r|\n")
+"""What ends a line for Python."""
 
 
 class OverBudget(Exception):
@@ -88,7 +95,9 @@ class Machine:
     """Processor time of the calling thread."""
 
     def __init__(self, source: str, catalogue: Catalogue, semantics: Semantics, budget: int) -> None:
-        self.lines = source.split("\n")
+        self.lines = _NEW_LINE.split(source)
+        self._columns: dict[int, list[int]] = {}
+        """By line that is not ASCII: the byte at which each of its characters ends."""
         self.catalogue = catalogue
         self.semantics = semantics
         self._expressions, self._statements = semantics.expressions, semantics.statements
@@ -97,6 +106,7 @@ class Machine:
         self.budget = budget
         self.deadline = time.thread_time() + self.MOST_SECONDS
         """The last resort: steps end a program first, and are the same on every machine."""
+        self._next_look = budget
         self.module = Scope("module")
         self.scope = self.module
         self.func: Func | None = None
@@ -165,8 +175,8 @@ class Machine:
     def eval(self, node: ast.expr) -> Value:
         """Return the value of an expression; a write function among it is noted as taken."""
         self.budget = left = self.budget - 1
-        if left < 0 or not (left & 0xFFF or time.thread_time() <= self.deadline):
-            raise OverBudget
+        if left < self._next_look:
+            self._look_at_the_clock()
         handler = self._expressions.get(type(node))
         if handler is None:
             return UNKNOWN
@@ -174,6 +184,18 @@ class Machine:
         for atom in value:
             if type(atom) is Ref and not atom.made:
                 self._used(node, atom)
+        return value
+
+    def _look_at_the_clock(self) -> None:
+        if self.budget < 0 or time.thread_time() > self.deadline:
+            raise OverBudget
+        self._next_look = max(self.budget - _STEPS_A_LOOK, 0)
+
+    def charge(self, value: Value) -> Value:
+        """Take steps for texts that are long, so that many of them end the analysis before they fill the memory."""
+        for atom in value:
+            if type(atom) is Const and isinstance(atom.value, str | bytes) and len(atom.value) > _LONG_TEXT:
+                self.budget -= len(atom.value) >> 5
         return value
 
     def _used(self, node: ast.AST, ref: Ref) -> None:
@@ -205,9 +227,9 @@ class Machine:
         """Run statements in order."""
         statements = self._statements
         for node in body:
-            self.budget -= 1
-            if self.budget < 0:
-                raise OverBudget
+            self.budget = left = self.budget - 1
+            if left < self._next_look:
+                self._look_at_the_clock()
             handler = statements.get(type(node))
             if handler:
                 handler(self, node)
@@ -281,7 +303,10 @@ class Machine:
         text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
         if text.isascii():
             return offset + 1
-        return len(text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "ignore")) + 1
+        ends = self._columns.get(line)
+        if ends is None:
+            ends = self._columns[line] = list(accumulate(len(char.encode("utf-8", "replace")) for char in text))
+        return bisect_right(ends, offset) + 1
 
     def find(
         self,

@@ -63,6 +63,8 @@ class Partial:
     callee: Value
     args: tuple[Value, ...]
     keywords: tuple[tuple[str, Value], ...]
+    depth: int = 1
+    """How many partials are in one another."""
 
 
 @dataclass(eq=False, slots=True)
@@ -238,6 +240,16 @@ def exact_texts(value: Value) -> list[str]:
 def only_const(value: Value) -> Const | None:
     """Return the one constant that `value` is, None where it may be anything else."""
     return value[0] if len(value) == 1 and isinstance(value[0], Const) else None
+
+
+def flat(value: Value) -> Value:
+    """Return what an object is made with, the objects in it without what they were made with.
+
+    An object of an object of an object would take time beyond all bounds to compare.
+    """
+    if not any(isinstance(atom, Ref) and atom.channels for atom in value):
+        return value
+    return tuple(dict.fromkeys(Ref(one.path, one.made) if isinstance(one, Ref) else one for one in value))
 
 
 def matters(value: Value) -> bool:

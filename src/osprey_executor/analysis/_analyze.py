@@ -119,7 +119,7 @@ def _followed(
     except RecursionError:
         gave_up = "the program is nested too deeply to be followed"
     for func in machine.recursive:
-        resources.check_recursion(machine, func.node)
+        resources.check_recursion(machine, func)
     gave_up = _add_patterns(machine, site, text) or gave_up
     if gave_up:
         return _gave_up((*seen, *machine.found.values()), "analysis/limit", gave_up, site)

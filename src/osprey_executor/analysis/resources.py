@@ -7,10 +7,21 @@ import re
 
 from osprey_executor.analysis.machine import Machine
 from osprey_executor.analysis.quality import never_ends
-from osprey_executor.analysis.values import Const, Ref
+from osprey_executor.analysis.values import Class, Const, Func, Ref
 from osprey_executor.models import Effect, Severity
 
 _ENDLESS_ITERATORS = frozenset(("itertools.count", "itertools.cycle", "itertools.repeat"))
+_STRAIGHT = (
+    ast.Expr,
+    ast.Assign,
+    ast.AugAssign,
+    ast.AnnAssign,
+    ast.Return,
+    ast.FunctionDef,
+    ast.Import,
+    ast.ImportFrom,
+)
+"""Statements that let the next one run, or end."""
 _CANNOT_BE_LESS = (0, -1)
 _GLOBAL = re.compile(r"^\s*(global|nonlocal)\b")
 
@@ -49,6 +60,8 @@ def _always_true(m: Machine, node: ast.While) -> bool:
 def check_for(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     """Note a loop over an iterator without end that nothing in it ends."""
     call = node.iter
+    if isinstance(call, ast.Name) and _grows(call.id, node.body):
+        _endless(m, node)
     if not isinstance(call, ast.Call):
         return
     path = next((atom.path for atom in m.peek(call.func) if isinstance(atom, Ref)), "")
@@ -56,6 +69,20 @@ def check_for(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     endless = endless or (path == "builtins.iter" and len(call.args) == 2)
     if endless and never_ends(ast.While(test=ast.Constant(value=True), body=node.body, orelse=[])):
         _endless(m, node)
+
+
+def _grows(name: str, body: list[ast.stmt]) -> bool:
+    """Return whether a loop over a list puts something into that list in each turn, and nothing ends it."""
+    adds = any(
+        isinstance(one, ast.Expr)
+        and isinstance(one.value, ast.Call)
+        and isinstance(one.value.func, ast.Attribute)
+        and one.value.func.attr in ("append", "extend", "insert")
+        and isinstance(one.value.func.value, ast.Name)
+        and one.value.func.value.id == name
+        for one in body
+    )
+    return adds and never_ends(ast.While(test=ast.Constant(value=True), body=body, orelse=[]))
 
 
 def _endless(m: Machine, node: ast.stmt) -> None:
@@ -68,25 +95,35 @@ def _endless(m: Machine, node: ast.stmt) -> None:
     )
 
 
-def check_recursion(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
-    """Note a function that calls itself before anything could end it."""
+def check_recursion(m: Machine, func: Func) -> None:
+    """Note a function that calls itself, or the class that it makes an object of, before anything could end it."""
+    node = func.node
     if isinstance(node, ast.Lambda):
         return
+    makes = {
+        made.name
+        for made in m.made.values()
+        if node.name == "__init__" and isinstance(made, Class) and func in made.attributes.get("__init__", ())
+    }
+    first = next((arg.arg for arg in (*node.args.posonlyargs, *node.args.args)), "")
     for statement in node.body[:50]:
-        if isinstance(statement, ast.Expr | ast.Assign | ast.Return | ast.AugAssign):
-            for part in ast.walk(statement):
-                if isinstance(part, ast.Lambda | ast.IfExp | ast.BoolOp | ast.comprehension):
-                    break
-                if isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == node.name:
-                    m.find(
-                        part,
-                        "resource/endless-recursion",
-                        Effect.RESOURCE,
-                        f"{node.name} calls itself before anything can end it",
-                        Severity.WARNING,
-                    )
-                    return
-        if not isinstance(
-            statement, ast.Expr | ast.Assign | ast.AugAssign | ast.AnnAssign | ast.FunctionDef | ast.Import
-        ):
+        if not isinstance(statement, _STRAIGHT):
             return
+        if isinstance(statement, ast.FunctionDef | ast.Import | ast.ImportFrom):
+            continue
+        for part in ast.walk(statement):
+            if isinstance(part, ast.Lambda | ast.IfExp | ast.BoolOp | ast.comprehension):
+                break
+            if isinstance(part, ast.Call) and _calls(part.func, node.name, makes, first):
+                told = f"{node.name} calls itself before anything can end it"
+                m.find(part, "resource/endless-recursion", Effect.RESOURCE, told, Severity.WARNING)
+                return
+        if isinstance(statement, ast.Return):
+            return
+
+
+def _calls(called: ast.expr, name: str, makes: set[str], first: str) -> bool:
+    if isinstance(called, ast.Name):
+        return called.id == name or called.id in makes
+    own = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == first
+    return own and bool(first) and isinstance(called, ast.Attribute) and called.attr == name

@@ -32,6 +32,7 @@ RULES: Mapping[str, str] = {
     "opaque/written-code": "Code that the program wrote to a file is run, and its text is not known here.",
     "opaque/yaml-load": "This loader of YAML can make any Python object.",
     "interpreter/replaced-name": "A function of Python itself is replaced while the program runs.",
+    "interpreter/inside": "Attributes of functions, classes and frames lead to the rest of the interpreter.",
     "interpreter/import-path": "The list of folders where Python looks for modules is changed.",
     "file/delete-command": "A command of the shell deletes files.",
     "file/write": "A file is written.",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from math import comb, inf, perm, prod
+from math import comb, inf, log2, perm, prod
 
 from osprey_executor.analysis.machine import Arguments, Machine, Model
-from osprey_executor.analysis.values import Box, Const, Value, only_const
+from osprey_executor.analysis.values import Box, Const, Value, is_text, only_const
 from osprey_executor.models import Effect, Severity
 
 _MUCH = 500_000_000
@@ -100,6 +100,42 @@ def check_kept(m: Machine, node: ast.AST, kept: ast.expr | None) -> None:
     size = m.counts.get(id(kept), 1) * m.turns
     if size >= _MUCH and size > m.turns:
         _much(m, node, size)
+
+
+def check_growth(m: Machine, node: ast.For | ast.AsyncFor) -> None:
+    """Note `text = text * 10` in a loop whose turns are known."""
+    turns = m.counts.get(id(node.iter), 1)
+    for one in node.body if turns > 1 else ():
+        times = _times(one)
+        if times > 1 and turns * log2(times) >= log2(_MUCH) and _is_long(m, one):
+            _much(m, one, int(min(2.0 ** min(turns * log2(times), 60), _MOST)))
+
+
+def _is_long(m: Machine, node: ast.stmt) -> bool:
+    target = (
+        node.target if isinstance(node, ast.AugAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
+    )
+    held = m.lookup(target.id) if isinstance(target, ast.Name) else None
+    return any(is_text(atom) or isinstance(atom, Box) for atom in held or ())
+
+
+def _times(node: ast.stmt) -> int:
+    """Return how often what a name holds stands in what it holds after a statement; 1 where that is not to be seen."""
+    if isinstance(node, ast.AugAssign):
+        target, operator, left, right = node.target, node.op, node.target, node.value
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.value, ast.BinOp):
+        target, operator, left, right = node.targets[0], node.value.op, node.value.left, node.value.right
+    else:
+        return 1
+    if not isinstance(target, ast.Name):
+        return 1
+    names = [one.id == target.id if isinstance(one, ast.Name) else False for one in (left, right)]
+    if isinstance(operator, ast.Add):
+        return 2 if all(names) else 1
+    known = right if names[0] else left
+    if not isinstance(operator, ast.Mult) or not any(names) or not isinstance(known, ast.Constant):
+        return 1
+    return known.value if isinstance(known.value, int) else 1
 
 
 def check_combined(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:

@@ -124,6 +124,7 @@ def _followed(
     if gave_up:
         return _gave_up((*seen, *machine.found.values()), "analysis/limit", gave_up, site)
     _mention_taken(machine)
+    _mention_imports(machine)
     if gates is not None:
         seen.extend(flaws(machine, tree, gates))
     return _report(machine, seen, site)
@@ -211,6 +212,17 @@ def _mention_taken(m: Machine) -> None:
         )
         if not known:
             m.write(None, None, line)
+
+
+def _mention_imports(m: Machine) -> None:
+    """Name the effect of a module that is there for it and was imported, where no use of it was seen."""
+    seen = {finding.effect for finding in m.found.values()}
+    used = {path.partition(".")[0] for path in m.looked_up & m.catalogue.quiet}
+    for path, node in m.brought.items():
+        rule = m.catalogue.rule(f"{path}.*")
+        if rule is None or not rule.whole or rule.effect in seen or path.partition(".")[0] in used:
+            continue
+        m.find(node, rule.id, rule.effect, f"imports {path}: {rule.message}", confidence=Confidence.POSSIBLE)
 
 
 def _writes(m: Machine) -> tuple[WriteTarget, ...]:

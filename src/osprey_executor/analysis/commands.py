@@ -347,6 +347,23 @@ def _named_command(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return UNKNOWN
 
 
+def _cell(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`get_ipython().run_cell("!ls")`: lines of Python, of shell, and of what IPython adds."""
+    for atom in given.get(0, "raw_cell") or UNKNOWN:
+        if not isinstance(atom, Const) or not isinstance(atom.value, str):
+            run_text(m, node, UNKNOWN, "a cell")
+            continue
+        lines = atom.value.split("\n")
+        for line in lines:
+            if line.lstrip().startswith("!"):
+                shell(m, node, line.lstrip().lstrip("!"))
+            elif line.lstrip().startswith("%"):
+                _unknown(m, node, "runs a command of IPython, which can run any code")
+        python = [line for line in lines if not line.lstrip().startswith(("!", "%"))]
+        run_text(m, node, (Const("\n".join(python)),), "a cell")
+    return UNKNOWN
+
+
 def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for atom in given.args[0] if given.args else NOTHING:
         if isinstance(atom, Const):
@@ -361,6 +378,7 @@ MODELS: dict[str, Model] = {
     "command-list": _listed(0),
     "command-list-after-mode": _listed(1),
     "command-named": _named_command,
+    "cell": _cell,
     "shlex.split": _split,
     "subprocess.Popen.communicate": _sent,
     "subprocess.Popen.stdin.write": _sent,

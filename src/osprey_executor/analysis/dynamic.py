@@ -212,7 +212,7 @@ def _names_in_data(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
             elif isinstance(atom, Const) and isinstance(atom.value, str) and _DOTTED.fullmatch(atom.value):
                 path = atom.value.replace(":", ".")
                 path = m.catalogue.aliases.get(path, path)
-                if (rule := m.catalogue.rule(path)) and rule.ask:
+                if (rule := m.rule(path)) and rule.effect:
                     m.apply(node, rule, Ref(path), None)
                 called.append((Ref(path),))
     return joined(called) if called else UNKNOWN

@@ -37,6 +37,7 @@ def import_from(m: Machine, node: ast.ImportFrom) -> None:
             m.stars.append(path)
             continue
         inner = f"{path}.{alias.name}"
+        m.brought.setdefault(inner, node)
         m.bind(alias.asname or alias.name, (Ref(m.catalogue.aliases.get(inner, inner)),), alias)
 
 
@@ -53,6 +54,7 @@ def bring(m: Machine, node: ast.AST, name: str) -> str:
     if root in m.catalogue.control:
         m.imported.add(root)
     if m.catalogue.knows(root):
+        m.brought.setdefault(path, node)
         return path
     if root not in m.unlisted:
         m.unlisted[root] = None

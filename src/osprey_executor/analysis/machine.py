@@ -6,7 +6,7 @@ import ast
 import re
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import accumulate
 from types import MappingProxyType
@@ -129,6 +129,8 @@ class Machine:
         """How many elements an expression makes, by the identity of its node."""
         self.turns = 1
         """How often the loops around go, as far as that is known."""
+        self.brought: dict[str, ast.AST] = {}
+        """What was imported of libraries that are known, and where."""
         self.unlisted: dict[str, None] = {}
         """Roots of libraries of which nothing is known."""
         self.files: dict[str, Value] = {}
@@ -206,6 +208,11 @@ class Machine:
             self.take(node, ref)
         elif rule.use:
             self.find(node, rule.id, rule.effect, rule.message, rule.severity, ask=rule.ask)
+
+    @property
+    def looked_up(self) -> Set[str]:
+        """Names of libraries that the program uses."""
+        return self._rules.keys()
 
     def rule(self, path: str) -> Rule | None:
         """Return the catalogue's rule for calling `path`, found once for each path of a program."""

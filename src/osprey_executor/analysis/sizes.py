@@ -88,6 +88,7 @@ def size_of(numbers: range) -> int:
 def check_comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> None:
     """Note `[bytearray(10**8) for _ in range(100)]`: what each turn makes, times the turns."""
     turns = prod(m.counts.get(id(part.iter), 1) for part in node.generators if not part.ifs)
+    _turns(m, node, turns)
     size = turns * m.counts.get(id(node.elt), 1)
     if size > 1 and not isinstance(node, ast.GeneratorExp):
         m.counts[id(node)] = size
@@ -105,6 +106,8 @@ def check_kept(m: Machine, node: ast.AST, kept: ast.expr | None) -> None:
 def check_growth(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     """Note `text = text * 10` in a loop whose turns are known."""
     turns = m.counts.get(id(node.iter), 1)
+    if m.turns < _MANY_TURNS:
+        _turns(m, node, turns * m.turns)
     for one in node.body if turns > 1 else ():
         times = _times(one)
         if times > 1 and turns * log2(times) >= log2(_MUCH) and _is_long(m, one):

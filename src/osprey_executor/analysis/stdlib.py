@@ -31,6 +31,8 @@ from osprey_executor.analysis.values import (
 from osprey_executor.models import Effect, Severity
 from osprey_executor.text import one_line
 
+_ENDLESS = frozenset(("/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"))
+
 
 def _starts(target: tuple[int | str, ...], args: int | str | None, *more: int | str) -> Model:
     """A function that calls its argument `target`, with the items of `args`, or the arguments from place `args` on."""
@@ -171,6 +173,9 @@ def _wrote_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 def _read_back(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     _reads(m, node, given.made_with)
+    if not given.args and any(isinstance(atom, Const) and atom.value in _ENDLESS for atom in given.made_with):
+        told = "reads to its end a device that has none"
+        m.find(node, "resource/much-memory", Effect.RESOURCE, told, Severity.WARNING)
     found = [
         m.files[str(atom.value)] for atom in given.made_with if isinstance(atom, Const) and str(atom.value) in m.files
     ]

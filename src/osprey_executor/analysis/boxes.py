@@ -38,9 +38,10 @@ def put(m: Machine, box: Box, key: Any, value: Value) -> bool:
 
 def fill(m: Machine, box: Box, values: Sequence[Value]) -> bool:
     """Let a box also hold `values` by position; return whether that is news."""
-    if not box.items:  # as nearly always: then all of it is news
+    if not box.items:
+        # As nearly always, it is made here. That nobody saw it before is why it does not count as a change: whoever
+        # held something else in its place is told by its name or container.
         box.items.update(enumerate(values))
-        m.mutations += len(values)
         return bool(values)
     news = False
     for place, value in enumerate(values):

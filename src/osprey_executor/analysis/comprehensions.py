@@ -70,8 +70,12 @@ def dict_comprehension(m: Machine, node: ast.DictComp) -> Value:
         known = _same_for_all(m, node, target, node.value, each)
         keys = isinstance(node.key, ast.Name) and isinstance(target, ast.Name) and node.key.id == target.id
         if known is not None and keys:
-            for item, value in zip(each, known, strict=True):
-                boxes.store(m, box, item, value)
+            names = [item[0].value for item in each if len(item) == 1 and isinstance(item[0], Const)]
+            if not box.items and len(names) == len(each):
+                box.items.update(zip(names, known, strict=True))
+            else:
+                for item, value in zip(each, known, strict=True):
+                    boxes.store(m, box, item, value)
             each = []
         for place, item in enumerate(each):
             assign(m, target, item, node)

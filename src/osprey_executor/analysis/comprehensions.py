@@ -85,6 +85,7 @@ def dict_comprehension(m: Machine, node: ast.DictComp) -> Value:
         boxes.store(m, box, m.eval(node.key), m.eval(node.value))
         box.exact = False
     m.scope.roll_back(m.scope.end())
+    sizes.check_comprehension(m, node)
     return (box,)
 
 

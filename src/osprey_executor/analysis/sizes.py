@@ -36,11 +36,13 @@ def check_product(m: Machine, node: ast.AST, first: Value, second: Value) -> Non
         count = only_const(value)
         if count is None or not isinstance(count.value, int) or isinstance(count.value, bool):
             continue
-        long = any(not isinstance(atom, Const) or isinstance(atom.value, str | bytes) for atom in other)
-        if long and count.value > 1 and not all(type(atom).__name__ == "Unknown" for atom in other):
-            m.counts[id(node)] = count.value
-            if count.value >= _MUCH // 8:
-                _much(m, node, count.value)
+        left = getattr(node, "left", None)
+        before = m.counts.get(id(left), 1) if isinstance(left, ast.BinOp) else 1
+        long = any(isinstance(atom, Box) or is_text(atom) for atom in other)
+        if (long or before > 1) and count.value > 1:
+            size = m.counts[id(node)] = count.value * before
+            if size >= _MUCH // 8:
+                _much(m, node, size)
 
 
 def check_size(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
@@ -85,11 +87,11 @@ def size_of(numbers: range) -> int:
     return max(0, -((numbers.start - numbers.stop) // numbers.step))
 
 
-def check_comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> None:
+def check_comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
     """Note `[bytearray(10**8) for _ in range(100)]`: what each turn makes, times the turns."""
     turns = prod(m.counts.get(id(part.iter), 1) for part in node.generators if not part.ifs)
     _turns(m, node, turns)
-    size = turns * m.counts.get(id(node.elt), 1)
+    size = turns * m.counts.get(id(node.value if isinstance(node, ast.DictComp) else node.elt), 1)
     if size > 1 and not isinstance(node, ast.GeneratorExp):
         m.counts[id(node)] = size
         if size >= _MUCH:

@@ -67,7 +67,8 @@ _TEXT_OF = frozenset(("str", "format", "repr"))
 def call(m: Machine, node: ast.AST, callee: Value, given: Arguments) -> Value:
     """Return what calling `callee` gives, and note what it does."""
     if len(callee) == 1:
-        return _call(m, node, callee[0], given)
+        atom = callee[0]
+        return _library(m, node, atom, given) if type(atom) is Ref else _call(m, node, atom, given)
     if not callee:
         return UNKNOWN
     before, m.doubt = m.doubt, True

@@ -32,6 +32,8 @@ from osprey_executor.analysis.ways import way_to
 from osprey_executor.models import Confidence, Effect, Finding, FindingKind, Severity, WriteTarget
 
 _MOST_FOUND = 2000
+_NEVER_TAKES = frozenset((ast.Constant, ast.JoinedStr, ast.BinOp, ast.Compare, ast.List, ast.Tuple, ast.Dict, ast.Set))
+"""Expressions that give no function of a library themselves."""
 _STEPS_A_LOOK = 256
 _LONG_TEXT = 2000
 _NEW_LINE = re.compile(r"\r\n|\r|\n")
@@ -179,10 +181,13 @@ class Machine:
         self.budget = left = self.budget - 1
         if left < self._next_look:
             self._look_at_the_clock()
-        handler = self._expressions.get(type(node))
+        kind = type(node)
+        handler = self._expressions.get(kind)
         if handler is None:
             return UNKNOWN
         value = handler(self, node)
+        if kind in _NEVER_TAKES:
+            return value
         for atom in value:
             if type(atom) is Ref and not atom.made:
                 self._used(node, atom)

@@ -97,7 +97,7 @@ class Machine:
     """Processor time of the calling thread."""
 
     def __init__(self, source: str, catalogue: Catalogue, semantics: Semantics, budget: int) -> None:
-        self.lines = _NEW_LINE.split(source)
+        self.lines = _NEW_LINE.split(source) if "\r" in source else source.split("\n")
         self._columns: dict[int, list[int]] = {}
         """By line that is not ASCII: the byte at which each of its characters ends."""
         self.catalogue = catalogue

@@ -167,9 +167,13 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         return computed_name(m, node, ref._replace(path=owner))
     if last == "__get__":
         return (ref._replace(path=owner),)
-    rule = m.rule(path)
-    if rule is None or rule.whole:
-        rule = (m.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")) or rule
+    if path in m.call_rules:
+        rule = m.call_rules[path]
+    else:
+        rule = m.rule(path)
+        if rule is None or rule.whole:
+            rule = (m.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")) or rule
+        m.call_rules[path] = rule
     if rule is not None:
         m.apply(node, rule, ref, given)
         if path in catalogue.signatures:

@@ -104,6 +104,8 @@ class Machine:
         self.semantics = semantics
         self._expressions, self._statements = semantics.expressions, semantics.statements
         self._rules: dict[str, Rule | None] = {}
+        self.call_rules: dict[str, Rule | None] = {}
+        """By path: what a call does, once it was looked up."""
         self._models: dict[str, Model | None] = {}
         self.budget = budget
         self.deadline = time.thread_time() + self.MOST_SECONDS

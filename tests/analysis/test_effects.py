@@ -8,6 +8,7 @@ import pytest
 
 from osprey_executor.analysis import Site, analyze
 from osprey_executor.analysis.catalogue import empty_catalogue
+from osprey_executor.models import Verdict
 
 RISKY: list[dict[str, Any]] = [
     json.loads(line) for line in (Path(__file__).parent / "data" / "risky.jsonl").read_text("utf-8").splitlines()
@@ -39,7 +40,29 @@ def test_none_is_silent(row: dict[str, Any]):
     [
         ("x = 'A' * 10**10", "resource/much-memory"),
         ("import numpy as np\nnp.zeros((10**6, 10**6))", "resource/much-memory"),
+        ("x = 10 ** 10 ** 10", "resource/much-memory"),
+        ("x = 1 << 10**10", "resource/much-memory"),
+        ("open('/dev/zero').read()", "resource/much-memory"),
+        ("sum(1 for a in range(10**5) for b in range(10**5))", "resource/many-turns"),
+        ("for a in range(10**5):\n    for b in range(10**5):\n        print(a)", "resource/many-turns"),
+        ("x = []\nfor _ in range(10**6):\n    x.append('a' * 1024 * 1024)", "resource/much-memory"),
+        ("x = {n: [0] * 1000 for n in range(10**7)}", "resource/much-memory"),
+        ("x = [bytearray(10**7) for _ in range(1000)]", "resource/much-memory"),
+        ("x = []\nfor _ in range(10**6):\n    x.append('a' * 10**4)", "resource/much-memory"),
+        ("import numpy as np\nnp.random.normal(size=(10**6, 10**6))", "resource/much-memory"),
+        ("import itertools\nlist(itertools.product(range(1000), repeat=4))", "resource/many-turns"),
+        ("for n in range(10**30):\n    print(n)", "resource/many-turns"),
+        ("import re\nre.match('(a+)+$', 'a' * 40)", "resource/regular-expression"),
         ("while True:\n    pass", "resource/endless-loop"),
+        ("x = ''\nwhile len(x) >= 0:\n    x += 'a'", "resource/endless-loop"),
+        ("on = True\nwhile on:\n    print('a')", "resource/endless-loop"),
+        ("def f():\n    yield from f()\nlist(f())", "resource/endless-recursion"),
+        ("class A:\n    def __init__(self):\n        self.x = [A(), A()]\nA()", "resource/endless-recursion"),
+        ("class A:\n    def f(self):\n        self.f()\nA().f()", "resource/endless-recursion"),
+        ("x = [0]\nfor y in x:\n    x.append(y)", "resource/endless-loop"),
+        ("x = 'a'\nfor _ in range(40):\n    x = x * 10", "resource/much-memory"),
+        ("x = ['a']\nfor _ in range(40):\n    x += x", "resource/much-memory"),
+        ("def f():\n    pass\nprint(f.__globals__)", "interpreter/inside"),
         ("import itertools\nfor n in itertools.count():\n    print(n)", "resource/endless-loop"),
         ("def f(n):\n    return f(n + 1)\nf(0)", "resource/endless-recursion"),
         ("open('/dev/ttyUSB0', 'wb')", "opaque/device-file"),
@@ -57,6 +80,19 @@ def test_a_harm_by_its_rule(code: str, rule: str):
     "code",
     [
         "x = [0] * 1000",
+        "x = 2 ** 64 + (1 << 20)",
+        "x = list((10**5, 10**5))",
+        "x = 1.0\nfor _ in range(40):\n    x = x * 10",
+        "x = 'a'\nfor _ in range(10):\n    x += x",
+        "x = [0]\nfor y in x:\n    x.append(y)\n    if y > 3:\n        break",
+        "class A:\n    def f(self, n):\n        return self.f(n - 1) if n else 0\nA().f(3)",
+        "x = [bytearray(10) for _ in range(100)]",
+        "import numpy as np\nx = np.zeros(1000) * 10**9 * 2",
+        "for _ in range(10**4):\n    x = 'a' * 10**6",
+        "import itertools\nlist(itertools.product('ab', repeat=8))",
+        "import re\nre.match('(ab)+[0-9]*$', 'ab1')",
+        "on = True\nwhile on:\n    on = input() == 'a'",
+        "on = True\ndef stop():\n    global on\n    on = False\nwhile on:\n    stop()",
         "import numpy as np\nnp.zeros((1000, 1000))",
         "while True:\n    break",
         "def f(n):\n    if n < 2:\n        return 1\n    return n * f(n - 1)\nf(5)",
@@ -68,3 +104,47 @@ def test_a_harm_by_its_rule(code: str, rule: str):
 def test_ordinary_code_takes_no_resources_or_secrets(code: str):
     rules = {one.rule for one in analyze(code).findings}
     assert not {rule for rule in rules if rule.startswith(("resource/", "secret/", "opaque/", "file/read"))}
+
+
+@pytest.mark.parametrize(
+    ("code", "effects"),
+    [
+        ("import ftplib\nftplib.FTP('a').nlst()", {"network"}),
+        ("from http import HTTPStatus\nprint(HTTPStatus(200))", set[str]()),
+        ("from http.client import responses", {"network"}),
+        ("from plumbum.cmd import ls\nls['-a'] | ls", {"process"}),
+        ("import logging.config as c\nc.dictConfig({'a': {'class': 'logging.handlers.HTTPHandler'}})", {"network"}),
+        ("get_ipython().run_cell('!ls')", {"process"}),
+        ("from ctypes import *\nwindll.kernel32.VirtualAlloc(0, 1)", {"opaque", "interpreter"}),
+        ("import socket\nprint(socket.gethostname(), socket.htons(5))", set[str]()),
+        ("import multiprocessing\nq = multiprocessing.Queue()\nq.put(multiprocessing.cpu_count())", set[str]()),
+        ("import multiprocessing\nmultiprocessing.spawn.never_heard_of()", {"process"}),
+        ("from slack_sdk import WebClient\nWebClient('t').anything()", {"network"}),
+        ("import sqlite3\nsqlite3.connect(':memory:').execute('select 1')", set[str]()),
+        ("import sqlite3\nsqlite3.connect(':memory:').execute(\"attach 'a.db' as a\")", {"file_write"}),
+        ("import zipfile\nzipfile.ZipFile('a.zip').namelist()", set[str]()),
+        ("import zipfile\nzipfile.ZipFile('a.zip', 'w')", {"file_write"}),
+        ("import pandas as pd\npd.read_csv('https://a.example/b.csv')", {"network"}),
+        ("import pandas as pd\npd.read_csv('inputs/b.csv')", set[str]()),
+        ("import logging\nlogging.basicConfig(filename='a.log')", {"file_write"}),
+        ("import logging\nlogging.basicConfig(level=logging.INFO)", set[str]()),
+        ("import os\nos.system('echo a > b.txt')", {"process", "file_write"}),
+        ("import os\nos.system('find . -delete')", {"process", "file_delete"}),
+    ],
+)
+def test_effects_of_whole_modules_and_of_what_in_them_does_nothing(code: str, effects: set[str]):
+    assert set(analyze(code).effects) == effects
+
+
+def test_a_library_of_which_nothing_is_known_is_named_and_does_not_ask():
+    report = analyze("import somelab\nsomelab.Model().fit(3)")
+    (finding,) = report.findings
+    assert (report.verdict, report.effects, finding.effect) == (Verdict.ALLOW, frozenset(), None)
+    assert "somelab" in finding.message
+    assert "somelab" in report.reason
+
+
+@pytest.mark.parametrize("name", ["numpy", "scipy.optimize", "json", "pandas", "at", "xopt", "osprey.runtime"])
+def test_a_library_that_only_computes_is_not_told_of(name: str):
+    report = analyze(f"import {name}")
+    assert (report.findings, report.reason) == ((), "computes only")

@@ -57,10 +57,39 @@ def test_patterns_add_and_never_replace():
     patterned = site(patterns=PatternsConfig(write=(r"facility_lib\.put\(",), read=(r"facility_lib\.get\(",)))
     report = analyze("import facility_lib\nfacility_lib.put('A', 1)\nx = facility_lib.get('B')\n", site=patterned)
     assert (report.verdict, report.writes[0].channel, report.writes[0].line) == (Verdict.ASK, None, 2)
-    assert {one.rule: one.line for one in report.findings} == {"pattern/write": 2, "pattern/read": 3}
+    assert {one.rule: one.line for one in report.findings} == {
+        "note/unlisted-library": 1,
+        "pattern/write": 2,
+        "pattern/read": 3,
+    }
     assert Effect.CONTROL_READ in report.effects
     assert analyze("import epics\nepics.caput('A', 1)", site=patterned).writes[0].channel == "A"
     assert analyze("x = 1  # facility_lib.put( is not called", site=patterned).verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize("pattern", [r"(a|a)*$b", r"(a+a+)+!"])
+def test_a_pattern_that_backtracks_without_end_asks_and_is_named(pattern: str):
+    patterned = site(patterns=PatternsConfig(write=(r"put\s*\(", pattern, "never")))
+    report = analyze(f"put (1)\n{'a' * 3000} = '{'xx ' * 1000}'", site=patterned)
+    (late,) = [one for one in report.findings if one.rule == "analysis/limit"]
+    assert report.verdict is Verdict.ASK
+    assert pattern in late.message
+    assert [one.line for one in report.findings if one.rule == "pattern/write"] == [1]
+
+
+def test_patterns_that_go_back_fit_as_the_others_do():
+    patterned = site(patterns=PatternsConfig(write=(r"fac\w+\.(put|set)\s*\(",), read=(r"\bread_\w+",)))
+    report = analyze("x = 'é'; facility.set (1)\ny = read_all()\n", site=patterned)
+    assert [(one.rule, one.line, one.column) for one in report.findings] == [
+        ("pattern/write", 1, 10),
+        ("pattern/read", 2, 5),
+    ]
+
+
+def test_a_worker_that_cannot_start_asks(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
+    report = analyze("x = 1", site=site(patterns=PatternsConfig(write=("a+",))))
+    assert (report.verdict, report.findings[-1].rule) == (Verdict.ASK, "analysis/limit")
 
 
 def test_a_pattern_that_is_none_is_an_error():
@@ -94,6 +123,18 @@ def test_nothing_becomes_less_strict(tmp_path: Path):
     file.write_text('modules = ["epics"]\n[[rule]]\nnames = ["epics.caput"]\nsays = "does nothing"\n')
     weak = Site(catalogue=extended_catalogue((file,)))
     assert analyze("import epics\nepics.caput('A', 1)", site=weak).verdict is Verdict.ASK
+    file = tmp_path / "shadow.toml"
+    file.write_text(
+        '[[rule]]\nnames = ["epics.anything.put", "ftplib.FTP", "slack_sdk.WebClient"]\nsays = "does nothing"\n'
+    )
+    shadow = Site(catalogue=extended_catalogue((file,)))
+    assert analyze("import epics\nepics.anything.put('A', 1)", site=shadow).verdict is Verdict.ASK
+    assert analyze("import ftplib\nftplib.FTP('a')", site=shadow).effects == {Effect.NETWORK}
+    assert analyze("import slack_sdk\nslack_sdk.WebClient('a')", site=shadow).effects == {Effect.NETWORK}
+    file = tmp_path / "quiet.toml"
+    file.write_text('modules = ["ftplib"]\nquiet = ["ftplib.FTP"]\n')
+    with pytest.raises(ConfigurationError, match="already listed"):
+        extended_catalogue((file,))
     file = tmp_path / "alias.toml"
     file.write_text('[aliases]\n"epics" = "harmless"\n')
     with pytest.raises(ConfigurationError, match="already listed"):

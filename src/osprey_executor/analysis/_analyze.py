@@ -16,7 +16,9 @@ from osprey_executor.analysis import (
     dynamic,
     functions,
     iterators,
+    openers,
     resources,
+    sizes,
     stdlib,
     web,
 )
@@ -46,6 +48,8 @@ _SEMANTICS = Semantics(
         **commands.MODELS,
         **stdlib.MODELS,
         **web.MODELS,
+        **openers.MODELS,
+        **sizes.MODELS,
     },
     calls.call,
 )
@@ -98,6 +102,15 @@ def _analyzed(source: str | bytes, site: Site, gates: Gates | None) -> AnalysisR
         return _broken(str(error), 1, 1, seen)
     budget = min(max(_LEAST_STEPS, _STEPS_PER_BYTE * len(text)), _MOST_STEPS)
     machine = Machine(text, site.catalogue, _SEMANTICS, budget)
+    try:
+        return _followed(machine, tree, text, seen, site, gates)
+    finally:
+        machine.forget()
+
+
+def _followed(
+    machine: Machine, tree: ast.Module, text: str, seen: list[Finding], site: Site, gates: Gates | None
+) -> AnalysisReport:
     gave_up = ""
     try:
         _run(machine, tree)
@@ -106,24 +119,28 @@ def _analyzed(source: str | bytes, site: Site, gates: Gates | None) -> AnalysisR
     except RecursionError:
         gave_up = "the program is nested too deeply to be followed"
     for func in machine.recursive:
-        resources.check_recursion(machine, func.node)
-    _add_patterns(machine, site, text)
+        resources.check_recursion(machine, func)
+    gave_up = _add_patterns(machine, site, text) or gave_up
     if gave_up:
         return _gave_up((*seen, *machine.found.values()), "analysis/limit", gave_up, site)
     _mention_taken(machine)
+    _mention_imports(machine)
     if gates is not None:
         seen.extend(flaws(machine, tree, gates))
     return _report(machine, seen, site)
 
 
-def _add_patterns(m: Machine, site: Site, text: str) -> None:
+def _add_patterns(m: Machine, site: Site, text: str) -> str:
+    """Note what the site's patterns fit; return why they were not all tried, empty where they were."""
     lines = {target.line for target in m.targets.values()}
-    for finding in site.patterns.findings(text):
+    found, gave_up = site.patterns.findings(text)
+    for finding in found:
         m.found.setdefault((finding.rule, finding.line, finding.column), finding)
         if finding.effect is Effect.CONTROL_WRITE:
             m.ask(finding.line, finding.effect, finding.message)
             if finding.line not in lines:
                 m.write(None, None, finding.line)
+    return gave_up
 
 
 def _parsed(text: str) -> ast.Module:
@@ -152,7 +169,7 @@ def _report(m: Machine, seen: list[Finding], site: Site) -> AnalysisReport:
     findings = sorted((*seen, *m.found.values()), key=lambda one: (one.line, one.column, one.rule))
     effects = frozenset(one.effect for one in findings if one.effect)
     writes = _writes(m)
-    verdict, reason = Verdict.ALLOW, _allowed(effects)
+    verdict, reason = Verdict.ALLOW, _allowed(effects, list(m.unlisted))
     if m.asking:
         writing = {line: message for (writes, line), message in m.asking.items() if writes}
         doubtful = {line: message for (writes, line), message in m.asking.items() if not writes}
@@ -197,16 +214,33 @@ def _mention_taken(m: Machine) -> None:
             m.write(None, None, line)
 
 
+def _mention_imports(m: Machine) -> None:
+    """Name the effect of a module that is there for it and was imported, where no use of it was seen."""
+    seen = {finding.effect for finding in m.found.values()}
+    used = {path.partition(".")[0] for path in m.looked_up & m.catalogue.quiet}
+    for path, node in m.brought.items():
+        rule = m.catalogue.rule(f"{path}.*")
+        if rule is None or not rule.whole or rule.effect in seen or path.partition(".")[0] in used:
+            continue
+        m.find(node, rule.id, rule.effect, f"imports {path}: {rule.message}", confidence=Confidence.POSSIBLE)
+
+
 def _writes(m: Machine) -> tuple[WriteTarget, ...]:
     return tuple(sorted(m.targets.values(), key=lambda one: one.line))
 
 
-def _allowed(effects: frozenset[Effect]) -> str:
+def _allowed(effects: frozenset[Effect], unlisted: list[str]) -> str:
     if not effects:
-        return "computes only"
-    if effects == frozenset((Effect.CONTROL_READ,)):
-        return "reads channels only"
-    return "writes no channel; " + ", ".join(sorted(effect.replace("_", " ") for effect in effects))
+        reason = "computes only"
+    elif effects == frozenset((Effect.CONTROL_READ,)):
+        reason = "reads channels only"
+    else:
+        reason = "writes no channel; " + ", ".join(sorted(effect.replace("_", " ") for effect in effects))
+    if unlisted:
+        others = len(unlisted) - 1
+        more = f" and {others} other{'s' * (others > 1)}" if others else ""
+        reason += f", as far as is known: no catalogue lists {one_line(unlisted[0], 60)}{more}"
+    return reason
 
 
 def _broken(message: str, line: int, column: int, seen: Collection[Finding] = ()) -> AnalysisReport:

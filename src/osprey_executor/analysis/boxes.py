@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from osprey_executor.analysis.machine import Machine
 from osprey_executor.analysis.values import (
-    NOTHING,
     UNKNOWN,
     Box,
     Const,
@@ -22,17 +22,27 @@ _MOST_HELD = 64
 
 def put(m: Machine, box: Box, key: Any, value: Value) -> bool:
     """Let an item also hold `value`; return whether that is news."""
-    before = box.items.get(key, NOTHING)
-    after = join(before, value) if before else value
-    if after is before:
-        return False
+    before = box.items.get(key)
+    if before:
+        if before is value:
+            return False
+        after = join(before, value)
+        if after is before:
+            return False
+    else:
+        after = value
     box.items[key] = after
     m.mutations += 1
     return True
 
 
-def fill(m: Machine, box: Box, values: list[Value]) -> bool:
+def fill(m: Machine, box: Box, values: Sequence[Value]) -> bool:
     """Let a box also hold `values` by position; return whether that is news."""
+    if not box.items:
+        # As nearly always, it is made here. That nobody saw it before is why it does not count as a change: whoever
+        # held something else in its place is told by its name or container.
+        box.items.update(enumerate(values))
+        return bool(values)
     news = False
     for place, value in enumerate(values):
         news = put(m, box, place, value) or news

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import cast
 
-from osprey_executor.analysis import boxes, functions, resources, texts
+from osprey_executor.analysis import boxes, functions, sizes, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
 from osprey_executor.analysis.lookups import computed_name, from_namespace
 from osprey_executor.analysis.machine import Arguments, Machine
@@ -26,6 +25,7 @@ from osprey_executor.analysis.values import (
     Pattern,
     Ref,
     Value,
+    flat,
     held,
     is_text,
     joined,
@@ -67,7 +67,8 @@ _TEXT_OF = frozenset(("str", "format", "repr"))
 def call(m: Machine, node: ast.AST, callee: Value, given: Arguments) -> Value:
     """Return what calling `callee` gives, and note what it does."""
     if len(callee) == 1:
-        return _call(m, node, callee[0], given)
+        atom = callee[0]
+        return _library(m, node, atom, given) if type(atom) is Ref else _call(m, node, atom, given)
     if not callee:
         return UNKNOWN
     before, m.doubt = m.doubt, True
@@ -79,16 +80,16 @@ def call(m: Machine, node: ast.AST, callee: Value, given: Arguments) -> Value:
 
 def _call(m: Machine, node: ast.AST, atom: Atom, given: Arguments) -> Value:
     match atom:
+        case Ref():
+            return _library(m, node, atom, given)
+        case Method():
+            return _method(m, node, atom, given)
         case Func():
             return functions.invoke(m, atom, given)
         case Bound():
             return functions.invoke(m, atom.func, given, atom.owner)
-        case Ref():
-            return _library(m, node, atom, given)
         case Class():
             return functions.construct(m, node, atom, given)
-        case Method():
-            return _method(m, node, atom, given)
         case Partial():
             nodes = {**given.nodes} if not atom.args else {}
             merged = Arguments(atom.args + given.args, {**dict(atom.keywords), **given.keywords}, nodes, given.complete)
@@ -137,35 +138,42 @@ def let_go(m: Machine, node: ast.AST, atom: Atom) -> None:
     elif isinstance(atom, Partial):
         call(m, node, (atom,), Arguments(complete=False))
     elif isinstance(atom, Ref) and not atom.made:
-        rule = m.catalogue.rule(atom.path)
+        rule = m.rule(atom.path)
         if rule and rule.effect is Effect.CONTROL_WRITE:
             m.apply(node, rule, atom, None)
 
 
 def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     path = ref.path
-    if given.args:
-        resources.check_size(m, node, path, given.args)
-    model = m.model(path)
-    if model is not None:
-        made = model(m, node, replace(given, made_with=ref.channels) if ref.channels else given)
-        if made is not None:
-            if path in m.semantics.models and (rule := m.catalogue.rule(path)) and rule.effect:
-                m.apply(node, rule, ref, given)
-            return made
     catalogue = m.catalogue
     owner, _, last = path.rpartition(".")
+    if last in sizes.SIZED:
+        sizes.check_size(m, node, last, given)
+    model = m.model(path)
+    if model is not None:
+        made = model(m, node, given._replace(made_with=ref.channels) if ref.channels else given)
+        if made is not None:
+            rule = m.rule(path)
+            if rule is not None and rule.effect and path in m.semantics.models:
+                m.apply(node, rule, ref, given)
+            elif rule is not None:
+                m.find_also(node, rule)
+            return made
     if last in _ACCESSORS and given.args:
         model = m.semantics.models[_ACCESSORS[last]]
-        holder = replace(ref, path=owner, made=bool(ref.channels))
-        return model(m, node, replace(given, args=((holder,), *given.args[-2:]), nodes={})) or UNKNOWN
+        holder = ref._replace(path=owner, made=bool(ref.channels))
+        return model(m, node, given._replace(args=((holder,), *given.args[-2:]), nodes={})) or UNKNOWN
     if last == "?" and not ref.made and catalogue.is_control(path):
-        return computed_name(m, node, replace(ref, path=owner))
+        return computed_name(m, node, ref._replace(path=owner))
     if last == "__get__":
-        return (replace(ref, path=owner),)
-    rule = catalogue.rule(path)
-    if rule is None:
-        rule = catalogue.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")
+        return (ref._replace(path=owner),)
+    if path in m.call_rules:
+        rule = m.call_rules[path]
+    else:
+        rule = m.rule(path)
+        if rule is None or rule.whole:
+            rule = (m.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")) or rule
+        m.call_rules[path] = rule
     if rule is not None:
         m.apply(node, rule, ref, given)
         if path in catalogue.signatures:
@@ -175,7 +183,6 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         return _builtin(m, node, rest, ref, given, known=rule is not None)
     if root not in catalogue.roots:
         result = unknown(m, node, given)
-        last = path.rpartition(".")[2]
         return (Ref(path, True), *result[1:]) if last[:1].isupper() and path.count(".") < 6 else result
     _hand_on(m, node, given)
     for value in given.everything():
@@ -184,8 +191,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
                 let_go(m, node, atom)
     places = catalogue.classes.get(path)
     if places is not None:
-        return (Ref(path, True, given.get(*places) or NOTHING),)
-    if rule is not None:
+        return (Ref(path, True, flat(given.get(*places) or NOTHING)),)
+    if rule is not None and (rule.ask or not rule.whole):
         if rule.returns:
             return (Ref(rule.returns, True, _named(rule.channel, ref, given)),)
         if rule.effect in (Effect.CONTROL_READ, Effect.CONTROL_WRITE):
@@ -204,7 +211,7 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         if rest in ("__init__",) or rest.endswith(".__init__"):
             return UNKNOWN
     channels = tuple(atom for value in given.args for atom in value if is_text(atom)) or ref.channels
-    if path.rpartition(".")[2][:1].isupper() and path.count(".") < _LONG_PATH:
+    if last[:1].isupper() and path.count(".") < _LONG_PATH:
         return (Ref(path, True, channels[:64]),)
     things = tuple(atom for value in given.everything() for atom in held(value) if isinstance(atom, Func | Obj))
     return (Ref(f"{root}.?", True, channels[:64]), *things)
@@ -231,7 +238,7 @@ def _named(channel: object, ref: Ref, given: Arguments) -> Value:
     if channel == "self":
         return ref.channels
     places = cast(tuple[int | str, ...], channel) if isinstance(channel, tuple) else ()
-    return given.get(*places) or ref.channels
+    return flat(given.get(*places) or ref.channels)
 
 
 def _builtin(m: Machine, node: ast.AST, name: str, ref: Ref, given: Arguments, *, known: bool) -> Value:
@@ -254,7 +261,7 @@ def _method(m: Machine, node: ast.AST, method: Method, given: Arguments) -> Valu
     if isinstance(owner, Namespace):
         return method_of_namespace(m, node, owner, method.name, given, from_namespace)
     if isinstance(owner, Const | Pattern):
-        return _text_method(m, node, owner, method.name, given)
+        return m.charge(_text_method(m, node, owner, method.name, given))
     return unknown(m, node, given)
 
 
@@ -270,6 +277,7 @@ def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, g
         return texts.braces(owner.value, list(given.args) if given.complete else [], keywords)
     if isinstance(owner, Pattern):
         return texts.reshaped(owner, name)
+    m.charge((owner,))
     exact = [known.value for value in given.args if (known := only_const(value)) is not None]
     if len(exact) == len(given.args) and not given.keywords:
         try:

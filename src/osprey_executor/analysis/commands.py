@@ -14,6 +14,7 @@ from osprey_executor.analysis.dynamic import run_text
 from osprey_executor.analysis.machine import Arguments, Machine, Model, channel_names
 from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Pattern, Ref, Value, is_text, spelling
 from osprey_executor.models import Effect, Severity
+from osprey_executor.text import one_line
 
 _WRAPPERS = frozenset(
     [
@@ -97,6 +98,9 @@ _HARMLESS = frozenset(
 )
 _DEFINERS = frozenset(["alias", "function", "source", ".", "trap", "enable", "hash"])
 """Words of a shell after which another word stands for a command."""
+_DELETING = (("find", "-delete"), ("git", "clean"), ("rsync", "--delete"), ("rsync", "--remove-source-files"))
+"""Commands and the words that make them delete."""
+_INTO_FILE = re.compile(r"(?<![0-9&>])>{1,2}\s*([^\s&>|;]+)")
 _SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
 
 
@@ -109,6 +113,9 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
         return
     first = words[0].rpartition("/")[2]
     rule = m.catalogue.programs.get(first)
+    if (first, True) in ((name, word in words) for name, word in _DELETING):
+        told = f"deletes files with the command {first}"
+        m.find(node, "file/delete-command", Effect.FILE_DELETE, told, Severity.WARNING)
     if rule is not None:
         channels = [word for word in words[1:] if not word.startswith("-")]
         if rule.effect is Effect.CONTROL_WRITE:
@@ -213,6 +220,9 @@ def shell(m: Machine, node: ast.AST, text: str) -> None:
     if not text.replace(HOLE, "").strip():
         _unknown(m, node, "runs a command that is only known when the program runs")
         return
+    for name in _INTO_FILE.findall(text):
+        if not name.startswith("/dev/"):
+            m.find(node, "file/write", Effect.FILE_WRITE, f"writes {one_line(name.replace(HOLE, '*'), 80)}")
     for part in _SPLIT.split(text):
         try:
             words = shlex.split(part, comments=True)
@@ -329,6 +339,31 @@ def _split(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return (box,)
 
 
+def _named_command(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`sh.ls("-l")`: the name of the function is the program."""
+    func = getattr(node, "func", None)
+    name = str(getattr(func, "attr", getattr(func, "id", ""))).replace("_", "-")
+    command(m, node, [name or HOLE, *(_spellings(value)[0] for value in given.args)])
+    return UNKNOWN
+
+
+def _cell(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`get_ipython().run_cell("!ls")`: lines of Python, of shell, and of what IPython adds."""
+    for atom in given.get(0, "raw_cell") or UNKNOWN:
+        if not isinstance(atom, Const) or not isinstance(atom.value, str):
+            run_text(m, node, UNKNOWN, "a cell")
+            continue
+        lines = atom.value.split("\n")
+        for line in lines:
+            if line.lstrip().startswith("!"):
+                shell(m, node, line.lstrip().lstrip("!"))
+            elif line.lstrip().startswith("%"):
+                _unknown(m, node, "runs a command of IPython, which can run any code")
+        python = [line for line in lines if not line.lstrip().startswith(("!", "%"))]
+        run_text(m, node, (Const("\n".join(python)),), "a cell")
+    return UNKNOWN
+
+
 def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for atom in given.args[0] if given.args else NOTHING:
         if isinstance(atom, Const):
@@ -342,6 +377,8 @@ MODELS: dict[str, Model] = {
     "command-words-after-mode": _spread(1),
     "command-list": _listed(0),
     "command-list-after-mode": _listed(1),
+    "command-named": _named_command,
+    "cell": _cell,
     "shlex.split": _split,
     "subprocess.Popen.communicate": _sent,
     "subprocess.Popen.stdin.write": _sent,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+from typing import Any
 
-from osprey_executor.analysis import boxes
+from osprey_executor.analysis import boxes, sizes
 from osprey_executor.analysis.machine import Machine
 from osprey_executor.analysis.targets import assign
 from osprey_executor.analysis.values import (
@@ -34,10 +35,12 @@ def comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorEx
         items = m.eval(generators[0].iter)
         if boxes.is_exact(items) and len(each := boxes.each(items)) <= _MOST_ITEMS:
             known = _texts(m, target, elt, each) or _same_for_all(m, node, target, elt, each)
-            for place, item in enumerate(each):
-                if known is None:
+            if known is None:
+                known = list[Value]()
+                for item in each:
                     assign(m, target, item, node)
-                boxes.put(m, box, place, m.eval(elt) if known is None else known[place])
+                    known.append(m.eval(elt))
+            boxes.fill(m, box, known)
         else:
             assign(m, target, contents(items) or UNKNOWN, node)
             boxes.add(m, box, m.eval(elt))
@@ -45,6 +48,7 @@ def comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorEx
         _generators(m, generators, node)
         boxes.add(m, box, m.eval(node.elt))
     m.scope.roll_back(m.scope.end())
+    sizes.check_comprehension(m, node)
     return (box,)
 
 
@@ -65,16 +69,23 @@ def dict_comprehension(m: Machine, node: ast.DictComp) -> Value:
         target = generators[0].target
         known = _same_for_all(m, node, target, node.value, each)
         keys = isinstance(node.key, ast.Name) and isinstance(target, ast.Name) and node.key.id == target.id
+        if known is not None and keys:
+            names = [item[0].value for item in each if len(item) == 1 and isinstance(item[0], Const)]
+            if not box.items and len(names) == len(each):
+                box.items.update(zip(names, known, strict=True))
+            else:
+                for item, value in zip(each, known, strict=True):
+                    boxes.store(m, box, item, value)
+            each = []
         for place, item in enumerate(each):
-            if known is None or not keys:
-                assign(m, target, item, node)
-            key = item if keys else m.eval(node.key)
-            boxes.store(m, box, key, m.eval(node.value) if known is None else known[place])
+            assign(m, target, item, node)
+            boxes.store(m, box, m.eval(node.key), m.eval(node.value) if known is None else known[place])
     else:
         _generators(m, generators, node)
         boxes.store(m, box, m.eval(node.key), m.eval(node.value))
         box.exact = False
     m.scope.roll_back(m.scope.end())
+    sizes.check_comprehension(m, node)
     return (box,)
 
 
@@ -104,9 +115,13 @@ def _texts(m: Machine, target: ast.expr, elt: ast.expr, each: list[Value]) -> li
             form.append(f"{{0:{text}}}")
         else:
             return None
-    known = [item[0].value for item in each if len(item) == 1 and isinstance(item[0], Const)]
-    if len(known) < len(each) or not all(isinstance(one, int | str) and len(str(one)) < 100 for one in known):
-        return None
+    known: list[Any] = []
+    for item in each:
+        one: Any = item[0].value if len(item) == 1 and isinstance(item[0], Const) else None
+        short = -(10**9) < one < 10**9 if type(one) is int else type(one) is str and len(one) < 100
+        if not short:
+            return None
+        known.append(one)
     template = "".join(form)
     m.budget -= len(each)
     try:

@@ -24,6 +24,8 @@ from osprey_executor.analysis.values import (
     joined,
 )
 
+_MOST_PARTIALS = 4
+
 
 def _getattr(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     if len(given.args) < 2:
@@ -92,7 +94,10 @@ def _located(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 def _partial(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     if not given.args:
         return UNKNOWN
-    return (Partial(given.args[0], given.args[1:], tuple(given.keywords.items())),)
+    depth = 1 + max((atom.depth for one in given.everything() for atom in one if isinstance(atom, Partial)), default=0)
+    if depth > _MOST_PARTIALS:
+        return given.args[0]  # what is called stays, what it is called with does not
+    return (Partial(given.args[0], given.args[1:], tuple(given.keywords.items()), depth),)
 
 
 def _method_caller(m: Machine, node: ast.AST, given: Arguments) -> Value | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from osprey_executor.analysis import boxes, functions
+from osprey_executor.analysis import boxes, functions, sizes
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.values import (
     NOTHING,
@@ -18,9 +18,12 @@ from osprey_executor.analysis.values import (
     Ref,
     Value,
     contents,
+    held,
     joined,
     only_const,
 )
+
+_MOST_NAMES = 500
 
 
 def new_box(m: Machine, node: ast.AST, kind: str = "call", *, mapping: bool = False) -> Box:
@@ -41,12 +44,14 @@ def method_of_box(m: Machine, node: ast.AST, box: Box, name: str, given: Argumen
     first = given.args[0] if given.args else NOTHING
     match name:
         case "append" | "add" | "appendleft" | "put" | "put_nowait":
+            sizes.check_kept(m, node, given.nodes.get(0))
             boxes.add(m, box, first)
             return UNKNOWN
         case "insert":
             boxes.add(m, box, given.args[1] if len(given.args) > 1 else UNKNOWN)
             return UNKNOWN
         case "extend" | "extendleft":
+            sizes.check_kept(m, node, given.nodes.get(0))
             boxes.add(m, box, contents(first))
             return UNKNOWN
         case "update":
@@ -143,6 +148,10 @@ def method_of_namespace(
     """Return what a method of a module's dictionary gives."""
     if name in ("get", "pop", "__getitem__", "setdefault") and given.args:
         return look_up(m, node, space, given.args[0])
+    if name in ("values", "items", "copy") and space.path == "__main__":
+        # Any name of the program, and of what `import *` brought: what could write is among what may come out.
+        known = [held(value) for value in list(m.module.ever.values())[:_MOST_NAMES]]
+        return joined([UNKNOWN, *known, *((Ref(f"{star}.?"),) for star in m.stars)])
     if name in ("values", "items", "copy"):
         return (Ref(f"{space.path}.?"),) if space.path not in ("", "__main__") else UNKNOWN
     return UNKNOWN

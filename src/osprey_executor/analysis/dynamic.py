@@ -23,6 +23,7 @@ from osprey_executor.analysis.values import (
     Pattern,
     Ref,
     Value,
+    flat,
     joined,
     only_const,
 )
@@ -74,6 +75,7 @@ def _parsed(m: Machine, node: ast.AST, text: str, mode: str) -> ast.AST | None:
         return None
     key = (id(node), mode, text)
     if key not in m.trees:
+        m.budget -= len(text) // 2
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
@@ -116,7 +118,7 @@ def _eval(m: Machine, node: ast.AST, given: Arguments) -> Value:
 def _compile(m: Machine, node: ast.AST, given: Arguments) -> Value:
     source = given.get(0, "source") or UNKNOWN
     run_text(m, node, source, "compile")
-    return (Ref("builtins.code", True, source),)
+    return (Ref("builtins.code", True, flat(source)),)
 
 
 def _text_code(what: str) -> Model:
@@ -140,7 +142,7 @@ def _function_type(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _template(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    return (Ref("string.Template", True, given.get(0, "template") or UNKNOWN),)
+    return (Ref("string.Template", True, flat(given.get(0, "template") or UNKNOWN)),)
 
 
 def _substituted(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -210,7 +212,7 @@ def _names_in_data(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
             elif isinstance(atom, Const) and isinstance(atom.value, str) and _DOTTED.fullmatch(atom.value):
                 path = atom.value.replace(":", ".")
                 path = m.catalogue.aliases.get(path, path)
-                if (rule := m.catalogue.rule(path)) and rule.ask:
+                if (rule := m.rule(path)) and rule.effect:
                     m.apply(node, rule, Ref(path), None)
                 called.append((Ref(path),))
     return joined(called) if called else UNKNOWN

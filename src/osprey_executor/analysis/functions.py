@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 
 from osprey_executor.analysis import boxes
 from osprey_executor.analysis.machine import Arguments, Machine
@@ -20,6 +21,7 @@ from osprey_executor.analysis.values import (
     Obj,
     Ref,
     Value,
+    flat,
     join,
     joined,
     matters,
@@ -66,6 +68,8 @@ def invoke(m: Machine, func: Func, given: Arguments, owner: Atom | None = None) 
     """Return what calling a function of the program gives."""
     news = _pass(m, func, given, owner)
     func.callers[m.func] = None
+    if func.running:
+        m.recursive[func] = None
     if func.runs == 0 or ((news or func.stale) and func.runs < _RUNS):
         run(m, func)
     elif news:
@@ -213,14 +217,23 @@ def construct(m: Machine, node: ast.AST, kind: Class, given: Arguments) -> Value
     return (owner,)
 
 
-def _construct_base(m: Machine, node: ast.AST, kind: Class, given: Arguments) -> None:
-    for base in kind.bases:
+def _construct_base(m: Machine, node: ast.AST, start: Class, given: Arguments) -> None:
+    for kind, base in _lineage(start):
         if isinstance(base, Ref):
             m.call(node, (base,), given)
             places = m.catalogue.classes.get(base.path)
-            kind.channels = join(kind.channels, given.get(*places) or UNKNOWN if places else UNKNOWN)
-        elif isinstance(base, Class):
-            _construct_base(m, node, base, given)
+            kind.channels = join(kind.channels, flat(given.get(*places) or UNKNOWN) if places else UNKNOWN)
+
+
+def _lineage(start: Class) -> Iterator[tuple[Class, Atom]]:
+    """Yield each class that a class comes from and each of its bases, once, however often they meet again."""
+    waiting, seen = [start], {start}
+    for kind in waiting:
+        for base in kind.bases:
+            yield kind, base
+            if isinstance(base, Class) and base not in seen:
+                seen.add(base)
+                waiting.append(base)
 
 
 def set_attribute(m: Machine, kind: Class, name: str, value: Value) -> None:
@@ -238,28 +251,47 @@ def set_attribute(m: Machine, kind: Class, name: str, value: Value) -> None:
 
 def attribute(m: Machine, node: ast.AST, owner: Obj | Class, name: str, *, methods_only: bool = False) -> Value:
     """Return an attribute of an object or class of the program."""
-    kind = owner.kind if isinstance(owner, Obj) else owner
-    found = kind.attributes.get(name)
-    if found is None:
-        values = [_inherited(m, node, owner, kind, base, name, methods_only=methods_only) for base in kind.bases]
-        if not values and not methods_only and (special := kind.attributes.get("__getattr__")):
-            given = Arguments(((Const(name),),))
-            return joined(
-                [
-                    invoke(m, atom.func if isinstance(atom, Bound) else atom, given, owner)
-                    for atom in special
-                    if isinstance(atom, Func | Bound)
-                ]
-                or [UNKNOWN]
-            )
-        return joined(values) if values else NOTHING if methods_only else UNKNOWN
+    start = owner.kind if isinstance(owner, Obj) else owner
+    values: list[Value] = []
+    special: Value = NOTHING
+    waiting, seen = [start], {start}
+    for kind in waiting:
+        found = kind.attributes.get(name)
+        if found is not None:
+            values.append(_of_class(m, node, owner, kind, found))
+            continue
+        special = special or kind.attributes.get("__getattr__", NOTHING)
+        for base in kind.bases:
+            if isinstance(base, Class):
+                if base not in seen:
+                    seen.add(base)
+                    waiting.append(base)
+            elif methods_only:
+                continue
+            elif isinstance(base, Ref):
+                path = f"{base.path}.{name}"
+                values.append((Ref(m.catalogue.aliases.get(path, path), False, kind.channels),))
+            else:
+                values.append(UNKNOWN)
+    if special and not methods_only:
+        given = Arguments(((Const(name),),))
+        values += [
+            invoke(m, atom.func if isinstance(atom, Bound) else atom, given, owner)
+            for atom in special
+            if isinstance(atom, Func | Bound)
+        ]
+    return joined(values) if values else NOTHING if methods_only else UNKNOWN
+
+
+def _of_class(m: Machine, node: ast.AST, owner: Obj | Class, kind: Class, found: Value) -> Value:
+    """Return what a class has under a name, as its object sees it."""
     made: list[Value] = []
     for atom in found:
         if isinstance(atom, Func) and not isinstance(atom.node, ast.Lambda):
             if atom.is_property and isinstance(owner, Obj):
                 made.append(invoke(m, atom, Arguments(), owner))
             elif atom.is_class_method:
-                made.append((Bound(atom, kind),))
+                made.append((Bound(atom, owner.kind if isinstance(owner, Obj) else owner),))
             elif isinstance(owner, Obj) and not atom.is_static:
                 made.append((Bound(atom, owner),))
             else:
@@ -269,18 +301,6 @@ def attribute(m: Machine, node: ast.AST, owner: Obj | Class, name: str, *, metho
         else:
             made.append((atom,))
     return joined(made)
-
-
-def _inherited(
-    m: Machine, node: ast.AST, owner: Obj | Class, kind: Class, base: Atom, name: str, *, methods_only: bool
-) -> Value:
-    if isinstance(base, Class):
-        nearer = Obj(base) if isinstance(owner, Obj) else base
-        found = attribute(m, node, nearer, name, methods_only=methods_only)
-        return tuple(Bound(atom.func, owner) if isinstance(atom, Bound) else atom for atom in found)
-    if isinstance(base, Ref) and not methods_only:
-        return (Ref(m.catalogue.aliases.get(f"{base.path}.{name}", f"{base.path}.{name}"), False, kind.channels),)
-    return NOTHING if methods_only else UNKNOWN
 
 
 def parent(m: Machine, kind: Class) -> Value:

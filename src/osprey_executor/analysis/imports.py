@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import sys
 
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.values import UNKNOWN, Ref, Value, only_const
-from osprey_executor.models import Effect, Severity
+from osprey_executor.models import Confidence, Effect, Severity
+from osprey_executor.text import one_line
 
 
 def import_modules(m: Machine, node: ast.Import) -> None:
@@ -37,6 +37,7 @@ def import_from(m: Machine, node: ast.ImportFrom) -> None:
             m.stars.append(path)
             continue
         inner = f"{path}.{alias.name}"
+        m.brought.setdefault(inner, node)
         m.bind(alias.asname or alias.name, (Ref(m.catalogue.aliases.get(inner, inner)),), alias)
 
 
@@ -52,7 +53,14 @@ def bring(m: Machine, node: ast.AST, name: str) -> str:
     root = path.partition(".")[0]
     if root in m.catalogue.control:
         m.imported.add(root)
-    if m.path_changed and root not in sys.stdlib_module_names and root not in m.catalogue.roots | _KNOWN:
+    if m.catalogue.knows(root):
+        m.brought.setdefault(path, node)
+        return path
+    if root not in m.unlisted:
+        m.unlisted[root] = None
+        told = f"uses {one_line(root, 60)}, which no catalogue lists: what it does to the world is not known here"
+        m.find(node, "note/unlisted-library", None, told, confidence=Confidence.POSSIBLE)
+    if m.path_changed:
         m.find(
             node,
             "opaque/import-from-elsewhere",
@@ -62,39 +70,6 @@ def bring(m: Machine, node: ast.AST, name: str) -> str:
             ask=True,
         )
     return path
-
-
-_KNOWN = frozenset(
-    [
-        "numpy",
-        "scipy",
-        "pandas",
-        "matplotlib",
-        "sklearn",
-        "torch",
-        "h5py",
-        "xarray",
-        "at",
-        "plotly",
-        "seaborn",
-        "sympy",
-        "statsmodels",
-        "networkx",
-        "skimage",
-        "PIL",
-        "pydantic",
-        "yaml",
-        "tqdm",
-        "numba",
-        "dask",
-        "polars",
-        "pyarrow",
-        "tables",
-        "lmfit",
-        "osprey",
-        "osprey_executor",
-    ]
-)
 
 
 def _own_file(m: Machine, node: ast.AST, name: str) -> bool:

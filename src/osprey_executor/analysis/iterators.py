@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
+from functools import lru_cache
 
-from osprey_executor.analysis import boxes
+from osprey_executor.analysis import boxes, sizes
 from osprey_executor.analysis.containers import new_box
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.values import (
@@ -99,11 +101,17 @@ def _range(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
             numbers = range(*bounds)
         except (ValueError, TypeError):
             return UNKNOWN
-        if len(numbers) <= _MOST_RANGE:
+        sizes.check_range(m, node, numbers)
+        if sizes.size_of(numbers) <= _MOST_RANGE:
             box = new_box(m, node)
-            boxes.fill(m, box, [(Const(number),) for number in numbers])
+            boxes.fill(m, box, _numbers(numbers))
             return (box,)
     return UNKNOWN
+
+
+@lru_cache(256)
+def _numbers(numbers: range) -> Sequence[Value]:
+    return [(Const(number),) for number in numbers]
 
 
 def _next(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -122,6 +130,7 @@ def _chain(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _product(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    sizes.check_combined(m, node, "product", given)
     box, row = new_box(m, node), new_box(m, node, "row")
     boxes.fill(m, row, [contents(value) or UNKNOWN for value in given.args])
     boxes.add(m, box, (row,))

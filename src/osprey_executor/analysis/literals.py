@@ -33,9 +33,11 @@ def slice_of(m: Machine, node: ast.Slice, owner: Value) -> Value:
             bounds.append("?")
         else:
             bounds.append(exact.value)
+    if bounds[2] == 0:
+        return UNKNOWN
     text = only_const(owner)
     if "?" not in bounds and text is not None:
-        return texts.sliced(text, slice(*bounds))
+        return m.charge(texts.sliced(text, slice(*bounds)))
     if any(isinstance(atom, Box) for atom in owner):
         box = m.made.setdefault(("slice", id(node)), Box())
         assert isinstance(box, Box)

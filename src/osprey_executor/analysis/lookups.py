@@ -39,11 +39,20 @@ _SECRET_WORDS = re.compile(r"(?i)key|token|secret|passw|credential|auth|cookie|s
 
 _FRAME_NAMES = frozenset(("f_globals", "f_locals", "__globals__"))
 """Attributes of frames and functions that hold the names of a program."""
+_INSIDE = frozenset(
+    (
+        *("__subclasses__", "__globals__", "__builtins__", "__code__", "__closure__", "__bases__", "__base__"),
+        *("f_globals", "f_locals", "f_builtins", "f_back", "f_code", "tb_frame", "gi_frame", "cr_frame", "ag_frame"),
+    )
+)
 _LOOKED_AT = frozenset(("__doc__", "__name__", "__module__", "__qualname__", "__version__", "__file__"))
 
 
 def attribute_of(m: Machine, node: ast.AST, owner: Value, attr: str) -> Value:
     """Return the attribute `attr` of whatever `owner` is."""
+    if attr in _INSIDE:
+        told = f"looks at `{attr}`, from where the rest of the interpreter can be reached"
+        m.find(node, "interpreter/inside", Effect.INTERPRETER, told)
     if len(owner) == 1:
         return _attribute(m, node, owner[0], attr)
     return joined([_attribute(m, node, atom, attr) for atom in owner]) if owner else UNKNOWN
@@ -151,6 +160,8 @@ def from_namespace(m: Machine, node: ast.AST, space: Namespace, key: Value) -> V
     """Return what a module's dictionary, `sys.modules` or `globals()` holds under a name."""
     exact = only_const(key)
     if exact is not None and isinstance(exact.value, str):
+        if exact.value == "__builtins__":
+            return (Ref("builtins"),)
         if space.path == "__main__":
             return m.module.ever.get(exact.value) or m.from_star(exact.value) or UNKNOWN
         if not space.path:

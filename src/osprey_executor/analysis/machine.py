@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass
+from itertools import accumulate
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from osprey_executor.analysis.catalogue import Catalogue, Rule
 from osprey_executor.analysis.places import may_name_secrets
@@ -28,19 +32,28 @@ from osprey_executor.analysis.ways import way_to
 from osprey_executor.models import Confidence, Effect, Finding, FindingKind, Severity, WriteTarget
 
 _MOST_FOUND = 2000
+_NEVER_TAKES = frozenset((ast.Constant, ast.JoinedStr, ast.BinOp, ast.Compare, ast.List, ast.Tuple, ast.Dict, ast.Set))
+"""Expressions that give no function of a library themselves."""
+_STEPS_A_LOOK = 256
+_LONG_TEXT = 2000
+_NEW_LINE = re.compile(r"\r\n|\r|\n")
+"""What ends a line for Python."""
 
 
 class OverBudget(Exception):
     """The program needs more steps than the analysis may take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The arguments of one call, evaluated."""
+NO_KEYWORDS: Mapping[str, Value] = MappingProxyType({})
+_NO_NODES: Mapping[int | str, ast.expr] = MappingProxyType({})
+
+
+class Arguments(NamedTuple):
+    """The arguments of one call, evaluated. A tuple, because one is made for each call."""
 
     args: tuple[Value, ...] = ()
-    keywords: Mapping[str, Value] = field(default_factory=dict[str, Value])
-    nodes: Mapping[int | str, ast.expr] = field(default_factory=dict[int | str, ast.expr])
+    keywords: Mapping[str, Value] = NO_KEYWORDS
+    nodes: Mapping[int | str, ast.expr] = _NO_NODES
     """Where an argument stands in the source, by place and keyword."""
     complete: bool = True
     """False: there are starred arguments that cannot be told apart."""
@@ -84,12 +97,20 @@ class Machine:
     """Processor time of the calling thread."""
 
     def __init__(self, source: str, catalogue: Catalogue, semantics: Semantics, budget: int) -> None:
-        self.lines = source.split("\n")
+        self.lines = _NEW_LINE.split(source) if "\r" in source else source.split("\n")
+        self._columns: dict[int, list[int]] = {}
+        """By line that is not ASCII: the byte at which each of its characters ends."""
         self.catalogue = catalogue
         self.semantics = semantics
+        self._expressions, self._statements = semantics.expressions, semantics.statements
+        self._rules: dict[str, Rule | None] = {}
+        self.call_rules: dict[str, Rule | None] = {}
+        """By path: what a call does, once it was looked up."""
+        self._models: dict[str, Model | None] = {}
         self.budget = budget
         self.deadline = time.thread_time() + self.MOST_SECONDS
         """The last resort: steps end a program first, and are the same on every machine."""
+        self._next_look = budget
         self.module = Scope("module")
         self.scope = self.module
         self.func: Func | None = None
@@ -108,6 +129,14 @@ class Machine:
         self.place: ast.AST | None = None
         """Where text that is analysed as code was given to `exec`."""
         self.imported: set[str] = set()
+        self.counts: dict[int, int] = {}
+        """How many elements an expression makes, by the identity of its node."""
+        self.turns = 1
+        """How often the loops around go, as far as that is known."""
+        self.brought: dict[str, ast.AST] = {}
+        """What was imported of libraries that are known, and where."""
+        self.unlisted: dict[str, None] = {}
+        """Roots of libraries of which nothing is known."""
         self.files: dict[str, Value] = {}
         """What the program wrote to files of known names."""
         self.path_changed = False
@@ -125,33 +154,80 @@ class Machine:
         self.asking: dict[tuple[bool, int], str] = {}
         """Why a person should be asked: by whether it is a write, and by line."""
 
+    def forget(self) -> None:
+        """Let go of what holds each other in a ring, so that all of it is freed at once and not by the collector."""
+        self.module.forget()
+        for func in self.functions:
+            func.outer.forget()
+            func.scope.forget()
+            func.params.clear()
+            func.callers.clear()
+            func.returns = NOTHING
+        for made in self.made.values():
+            if isinstance(made, Box):
+                made.items.clear()
+                made.rest = NOTHING
+            elif isinstance(made, Class):
+                made.attributes.clear()
+
     def peek(self, node: ast.expr) -> Value:
         """Return the value of an expression that is only looked at or called."""
-        self.budget -= 1
-        if self.budget < 0:
+        self.budget = left = self.budget - 1
+        if left < 0:
             raise OverBudget
-        handler = self.semantics.expressions.get(type(node))
+        handler = self._expressions.get(type(node))
         return handler(self, node) if handler else UNKNOWN
 
     def eval(self, node: ast.expr) -> Value:
         """Return the value of an expression; a write function among it is noted as taken."""
-        self.budget -= 1
-        if self.budget < 0:
-            raise OverBudget
-        if type(node) is ast.Constant:
-            return (Const(node.value),)
-        if not self.budget & 0xFFF and time.thread_time() > self.deadline:
-            raise OverBudget
-        handler = self.semantics.expressions.get(type(node))
-        value = handler(self, node) if handler else UNKNOWN
+        self.budget = left = self.budget - 1
+        if left < self._next_look:
+            self._look_at_the_clock()
+        kind = type(node)
+        handler = self._expressions.get(kind)
+        if handler is None:
+            return UNKNOWN
+        value = handler(self, node)
+        if kind in _NEVER_TAKES:
+            return value
         for atom in value:
             if type(atom) is Ref and not atom.made:
-                rule = self.catalogue.rule(atom.path)
-                if rule and rule.effect is Effect.CONTROL_WRITE:
-                    self.take(node, atom)
-                elif rule and rule.use:
-                    self.find(node, rule.id, rule.effect, rule.message, rule.severity, ask=rule.ask)
+                self._used(node, atom)
         return value
+
+    def _look_at_the_clock(self) -> None:
+        if self.budget < 0 or time.thread_time() > self.deadline:
+            raise OverBudget
+        self._next_look = max(self.budget - _STEPS_A_LOOK, 0)
+
+    def charge(self, value: Value) -> Value:
+        """Take steps for texts that are long, so that many of them end the analysis before they fill the memory."""
+        for atom in value:
+            if type(atom) is Const and isinstance(atom.value, str | bytes) and len(atom.value) > _LONG_TEXT:
+                self.budget -= len(atom.value) >> 5
+        return value
+
+    def _used(self, node: ast.AST, ref: Ref) -> None:
+        rule = self.rule(ref.path)
+        if rule is None:
+            return
+        if rule.effect is Effect.CONTROL_WRITE:
+            self.take(node, ref)
+        elif rule.use:
+            self.find(node, rule.id, rule.effect, rule.message, rule.severity, ask=rule.ask)
+
+    @property
+    def looked_up(self) -> Set[str]:
+        """Names of libraries that the program uses."""
+        return self._rules.keys()
+
+    def rule(self, path: str) -> Rule | None:
+        """Return the catalogue's rule for calling `path`, found once for each path of a program."""
+        try:
+            return self._rules[path]
+        except KeyError:
+            found = self._rules[path] = self.catalogue.rule(path)
+            return found
 
     def from_star(self, name: str) -> Value | None:
         """Return what `from library import *` brings under a name, None where nothing is known of it."""
@@ -163,19 +239,24 @@ class Machine:
 
     def run(self, body: Sequence[ast.stmt]) -> None:
         """Run statements in order."""
-        statements = self.semantics.statements
+        statements = self._statements
         for node in body:
-            self.budget -= 1
-            if self.budget < 0:
-                raise OverBudget
+            self.budget = left = self.budget - 1
+            if left < self._next_look:
+                self._look_at_the_clock()
             handler = statements.get(type(node))
             if handler:
                 handler(self, node)
 
     def model(self, path: str) -> Model | None:
         """Return the model that tells what calling `path` does, by its path or by the catalogue's word."""
-        models = self.semantics.models
-        return models.get(path) or models.get(self.catalogue.models.get(path, ""))
+        try:
+            return self._models[path]
+        except KeyError:
+            models = self.semantics.models
+            found = models.get(path) or models.get(self.catalogue.model(path))
+            self._models[path] = found
+            return found
 
     def call(self, node: ast.AST, callee: Value, given: Arguments) -> Value:
         """Return what calling `callee` gives, and note what it does."""
@@ -202,10 +283,8 @@ class Machine:
     def lookup(self, name: str) -> Value | None:
         """Return what a name holds here, None where nothing binds it."""
         scope = self.scope
-        if name not in scope.globals:
-            held = scope.read(name)
-            if held is not None:
-                return held
+        if name not in scope.globals and (held := scope.read(name)) is not None:
+            return held
         outer = scope.outer
         while outer is not None:
             if outer.kind != "class":
@@ -238,7 +317,10 @@ class Machine:
         text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
         if text.isascii():
             return offset + 1
-        return len(text.encode("utf-8", "surrogatepass")[:offset].decode("utf-8", "ignore")) + 1
+        ends = self._columns.get(line)
+        if ends is None:
+            ends = self._columns[line] = list(accumulate(len(char.encode("utf-8", "replace")) for char in text))
+        return bisect_right(ends, offset) + 1
 
     def find(
         self,
@@ -319,11 +401,12 @@ class Machine:
             Confidence.CERTAIN if sure and rule.effect is not Effect.OPAQUE else None if sure else Confidence.LIKELY
         )
         self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask, confidence=confidence)
-        self._also(node, rule)
+        self.find_also(node, rule)
 
-    def _also(self, node: ast.AST, rule: Rule) -> None:
-        if rule.also:
-            self.find(node, f"{rule.also}/{rule.id.partition('/')[2]}", rule.also, rule.message)
+    def find_also(self, node: ast.AST, rule: Rule) -> None:
+        """Note what a rule does besides its main effect."""
+        for effect in rule.also:
+            self.find(node, f"{effect}/{rule.id.partition('/')[2]}", effect, rule.message)
 
     def write(self, channel: str | None, value: str | None, line: int) -> None:
         """Note a channel that would be written."""

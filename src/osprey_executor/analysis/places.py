@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 SENSITIVE = re.compile(
-    r"/etc/(shadow|gshadow|passwd|sudoers|ssh/|ssl/private|krb5|group\b|crontab|cron\.)|/proc/(self|\d+|\*|\{[^}]*\}|%[sd])/(environ|mem|maps)"
+    r"/etc/(shadow|gshadow|passwd|sudoers|ssh/|ssl/private|krb5|group\b|crontab|cron\.)|/proc/(self|\d+|\*|\udfff|\{[^}]*\}|%[sd])/(environ|mem|maps)"
     r"|/var/(log/auth|spool/cron|lib/(docker|postgresql|mysql))|/root\b|/dev/(k?mem|sd[a-z]|nvme|port\b)|/boot/"
     r"|\.(ssh|gnupg|aws|azure|kube|docker|netrc|pgpass|npmrc|pypirc|git-credentials|bash_history|zsh_history|env)(?![\w.])"
     r"|\.config/gcloud|\bid_(rsa|dsa|ecdsa|ed25519)\b|authorized_keys|known_hosts|\bkeytab\b|\.(pem|p12|pfx|keytab|kdbx)(?!\w)"

@@ -1,34 +1,67 @@
-"""Programs without an end: loops that nothing ends, sizes that nothing holds, functions that only call themselves."""
+"""Programs without an end: loops that nothing ends, functions that only call themselves."""
 
 from __future__ import annotations
 
 import ast
+import re
 
 from osprey_executor.analysis.machine import Machine
 from osprey_executor.analysis.quality import never_ends
-from osprey_executor.analysis.values import Box, Const, Ref, Value, only_const
+from osprey_executor.analysis.values import Class, Const, Func, Ref
 from osprey_executor.models import Effect, Severity
 
-_MUCH = 500_000_000
-"""Elements; the memory of a run is 2 GiB unless the site says otherwise."""
 _ENDLESS_ITERATORS = frozenset(("itertools.count", "itertools.cycle", "itertools.repeat"))
-_SIZED = frozenset(
-    (
-        *("bytearray", "bytes", "zeros", "ones", "empty", "full", "rand", "randn", "random", "arange", "urandom"),
-        *("token_bytes", "create_string_buffer", "list", "normal", "uniform"),
-    )
+_STRAIGHT = (
+    ast.Expr,
+    ast.Assign,
+    ast.AugAssign,
+    ast.AnnAssign,
+    ast.Return,
+    ast.FunctionDef,
+    ast.Import,
+    ast.ImportFrom,
 )
+"""Statements that let the next one run, or end."""
+_CANNOT_BE_LESS = (0, -1)
+_GLOBAL = re.compile(r"^\s*(global|nonlocal)\b")
 
 
 def check_while(m: Machine, node: ast.While) -> None:
     """Note a loop that nothing in it ends."""
-    if never_ends(node):
+    if _always_true(m, node) and never_ends(ast.While(test=ast.Constant(value=True), body=node.body, orelse=[])):
         _endless(m, node)
+
+
+def _always_true(m: Machine, node: ast.While) -> bool:
+    """Return whether the test of a loop cannot fail: `1`, `not False`, `len(x) >= 0`, a name never set again."""
+    test, turned = node.test, False
+    while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        test, turned = test.operand, not turned
+    if isinstance(test, ast.Constant):
+        return bool(test.value) != turned
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        left, right = test.left, test.comparators[0]
+        limit = m.peek(right)
+        if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
+            return not turned and isinstance(test.ops[0], ast.Eq | ast.Is) and left.value == right.value
+        counted = isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and left.func.id == "len"
+        zero = bool(limit) and all(isinstance(atom, Const) and atom.value in _CANNOT_BE_LESS for atom in limit)
+        return counted and zero and not turned and isinstance(test.ops[0], ast.GtE)
+    if isinstance(test, ast.Name):
+        held = m.peek(test)
+        stays = not any(
+            isinstance(part, ast.Name) and part.id == test.id for one in node.body for part in ast.walk(one)
+        )
+        known = all(isinstance(atom, Const) and bool(atom.value) != turned for atom in held)
+        return stays and bool(held) and known and not any(_GLOBAL.search(line) and test.id in line for line in m.lines)
+    return False
 
 
 def check_for(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     """Note a loop over an iterator without end that nothing in it ends."""
     call = node.iter
+    if isinstance(call, ast.Name) and _grows(call.id, node.body):
+        _endless(m, node)
     if not isinstance(call, ast.Call):
         return
     path = next((atom.path for atom in m.peek(call.func) if isinstance(atom, Ref)), "")
@@ -36,6 +69,20 @@ def check_for(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     endless = endless or (path == "builtins.iter" and len(call.args) == 2)
     if endless and never_ends(ast.While(test=ast.Constant(value=True), body=node.body, orelse=[])):
         _endless(m, node)
+
+
+def _grows(name: str, body: list[ast.stmt]) -> bool:
+    """Return whether a loop over a list puts something into that list in each turn, and nothing ends it."""
+    adds = any(
+        isinstance(one, ast.Expr)
+        and isinstance(one.value, ast.Call)
+        and isinstance(one.value.func, ast.Attribute)
+        and one.value.func.attr in ("append", "extend", "insert")
+        and isinstance(one.value.func.value, ast.Name)
+        and one.value.func.value.id == name
+        for one in body
+    )
+    return adds and never_ends(ast.While(test=ast.Constant(value=True), body=body, orelse=[]))
 
 
 def _endless(m: Machine, node: ast.stmt) -> None:
@@ -48,62 +95,35 @@ def _endless(m: Machine, node: ast.stmt) -> None:
     )
 
 
-def check_product(m: Machine, node: ast.AST, first: Value, second: Value) -> None:
-    """Note `'x' * 10**10` and `[0] * 10**10`."""
-    for value, other in ((first, second), (second, first)):
-        count = only_const(value)
-        if count is None or not isinstance(count.value, int) or isinstance(count.value, bool):
-            continue
-        long = any(not isinstance(atom, Const) or isinstance(atom.value, str | bytes) for atom in other)
-        if long and count.value >= _MUCH // 8 and not all(type(atom).__name__ == "Unknown" for atom in other):
-            _much(m, node, count.value)
-
-
-def check_size(m: Machine, node: ast.AST, path: str, args: tuple[Value, ...]) -> None:
-    """Note `bytearray(10**10)` and `numpy.zeros((10**5, 10**5))`."""
-    if path.rpartition(".")[2] not in _SIZED:
-        return
-    size = 1
-    for value in args[:4]:
-        for atom in value:
-            parts = list(atom.items.values()) if isinstance(atom, Box) else [value]
-            for part in parts[:8]:
-                known = only_const(part)
-                if known is not None and isinstance(known.value, int | float) and known.value > 1:
-                    size *= int(min(known.value, 10**18))
-    if size >= _MUCH:
-        _much(m, node, size)
-
-
-def _much(m: Machine, node: ast.AST, count: int) -> None:
-    m.find(
-        node,
-        "resource/much-memory",
-        Effect.RESOURCE,
-        f"makes {count:,} elements at once, more than the memory of a run holds",
-        Severity.WARNING,
-    )
-
-
-def check_recursion(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> None:
-    """Note a function that calls itself before anything could end it."""
+def check_recursion(m: Machine, func: Func) -> None:
+    """Note a function that calls itself, or the class that it makes an object of, before anything could end it."""
+    node = func.node
     if isinstance(node, ast.Lambda):
         return
+    makes = {
+        made.name
+        for made in m.made.values()
+        if node.name == "__init__" and isinstance(made, Class) and func in made.attributes.get("__init__", ())
+    }
+    first = next((arg.arg for arg in (*node.args.posonlyargs, *node.args.args)), "")
     for statement in node.body[:50]:
-        if isinstance(statement, ast.Expr | ast.Assign | ast.Return | ast.AugAssign):
-            for part in ast.walk(statement):
-                if isinstance(part, ast.Lambda | ast.IfExp | ast.BoolOp | ast.comprehension):
-                    break
-                if isinstance(part, ast.Call) and isinstance(part.func, ast.Name) and part.func.id == node.name:
-                    m.find(
-                        part,
-                        "resource/endless-recursion",
-                        Effect.RESOURCE,
-                        f"{node.name} calls itself before anything can end it",
-                        Severity.WARNING,
-                    )
-                    return
-        if not isinstance(
-            statement, ast.Expr | ast.Assign | ast.AugAssign | ast.AnnAssign | ast.FunctionDef | ast.Import
-        ):
+        if not isinstance(statement, _STRAIGHT):
             return
+        if isinstance(statement, ast.FunctionDef | ast.Import | ast.ImportFrom):
+            continue
+        for part in ast.walk(statement):
+            if isinstance(part, ast.Lambda | ast.IfExp | ast.BoolOp | ast.comprehension):
+                break
+            if isinstance(part, ast.Call) and _calls(part.func, node.name, makes, first):
+                told = f"{node.name} calls itself before anything can end it"
+                m.find(part, "resource/endless-recursion", Effect.RESOURCE, told, Severity.WARNING)
+                return
+        if isinstance(statement, ast.Return):
+            return
+
+
+def _calls(called: ast.expr, name: str, makes: set[str], first: str) -> bool:
+    if isinstance(called, ast.Name):
+        return called.id == name or called.id in makes
+    own = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == first
+    return own and bool(first) and isinstance(called, ast.Attribute) and called.attr == name

@@ -26,11 +26,11 @@ class Scope:
     """The names of a module, function or class body."""
 
     __slots__ = (
-        "_journals",
         "_spent",
         "ever",
         "first_reads",
         "globals",
+        "journals",
         "kind",
         "nonlocals",
         "outer",
@@ -54,16 +54,19 @@ class Scope:
         """Names read before they were bound in the innermost way: what a loop carries round."""
         self._spent: set[str] = set()
         """Names that held so much that only what is no text or number is still told apart."""
-        self._journals: list[dict[str, Value | None]] = []
+        self.journals: list[dict[str, Value | None]] = []
 
     def bind(self, name: str, value: Value, changed: Callable[[Func], None], place: Place | None = None) -> None:
         """Let `name` hold `value` from here on."""
         if place is not None:
             self.places[name] = place
-        if self._journals:
-            self._journals[-1].setdefault(name, self.vars.get(name))
-        self.vars[name] = value
+        held = self.vars
+        if self.journals and name not in (journal := self.journals[-1]):
+            journal[name] = held.get(name)
+        held[name] = value
         before = self.ever.get(name)
+        if before is value:
+            return
         if before is None:
             self.ever[name] = value
             self._tell(name, value, changed)
@@ -86,20 +89,26 @@ class Scope:
 
     def read(self, name: str) -> Value | None:
         """Return what `name` holds here, None where it is not bound in this scope."""
-        if self._journals and name not in self._journals[-1]:
+        if self.journals and name not in self.journals[-1]:
             self.first_reads.add(name)
         return self.vars.get(name)
 
+    def forget(self) -> None:
+        """Let go of all that is held."""
+        for names in (self.vars, self.ever, self.readers, self.places):
+            names.clear()
+        self.outer = None
+
     def begin(self) -> None:
         """Begin a way that may not be taken."""
-        self._journals.append({})
+        self.journals.append({})
 
     def end(self) -> dict[str, Value | None]:
         """End the way; return the names that it bound with what they held before."""
-        journal = self._journals.pop()
-        if self._journals:
+        journal = self.journals.pop()
+        if self.journals:
             for name, old in journal.items():
-                self._journals[-1].setdefault(name, old)
+                self.journals[-1].setdefault(name, old)
         return journal
 
     def roll_back(self, journal: dict[str, Value | None]) -> dict[str, Value]:

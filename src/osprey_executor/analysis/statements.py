@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from osprey_executor.analysis import functions, resources
+from osprey_executor.analysis import functions, resources, sizes
 from osprey_executor.analysis.expressions import operate
 from osprey_executor.analysis.imports import import_from, import_modules
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
@@ -104,14 +104,18 @@ def _loop(m: Machine, start: list[tuple[ast.expr, Value, ast.expr]], body: Seque
 def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     items = m.eval(node.iter)
     resources.check_for(m, node)
-    _loop(m, [(node.target, contents(items) or UNKNOWN, node.iter)], node.body, node)
+    sizes.check_growth(m, node)
+    turns, m.turns = m.turns, m.turns * m.counts.get(id(node.iter), 1)
+    try:
+        _loop(m, [(node.target, contents(items) or UNKNOWN, node.iter)], node.body, node)
+    finally:
+        m.turns = turns
     m.run(node.orelse)
 
 
 def while_(m: Machine, node: ast.While) -> None:
     m.eval(node.test)
-    if isinstance(node.test, ast.Constant):
-        resources.check_while(m, node)
+    resources.check_while(m, node)
     _loop(m, [], node.body, node)
     m.run(node.orelse)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickletools
+import re
 
 from osprey_executor.analysis import boxes, texts
 from osprey_executor.analysis.calls import call, let_go
@@ -29,6 +30,8 @@ from osprey_executor.analysis.values import (
 )
 from osprey_executor.models import Effect, Severity
 from osprey_executor.text import one_line
+
+_ENDLESS = frozenset(("/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"))
 
 
 def _starts(target: tuple[int | str, ...], args: int | str | None, *more: int | str) -> Model:
@@ -91,10 +94,12 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     written = mode is not None and not all(
         isinstance(atom, Const) and isinstance(atom.value, str) and not set(atom.value) & set("wax+") for atom in mode
     )
-    path = _path(given.get(0, "file") or UNKNOWN)
+    path = path_of(given.get(0, "file") or UNKNOWN)
+    if written and mode is not None and any("+" in spelling(atom) for atom in mode):
+        _reads(m, node, path)
     if written:
         name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
-        _file_write(m, node, f"writes {name}")
+        file_write(m, node, f"writes {name}")
         _device(m, node, name)
         for atom in path:
             if isinstance(atom, Const):
@@ -104,7 +109,8 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return (Ref("io.TextIOWrapper", True, path),)
 
 
-def _path(value: Value) -> Value:
+def path_of(value: Value) -> Value:
+    """Return the names of files that a value may be, those of `Path` objects too."""
     found: list[Value] = []
     for atom in value:
         if isinstance(atom, Ref) and atom.path.startswith("pathlib."):
@@ -127,9 +133,9 @@ def _device(m: Machine, node: ast.AST, name: str) -> None:
 
 
 def _os_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    path = _path(given.get(0, "path") or UNKNOWN)
+    path = path_of(given.get(0, "path") or UNKNOWN)
     name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
-    _file_write(m, node, f"opens {name} with os.open")
+    file_write(m, node, f"opens {name} with os.open")
     _device(m, node, name)
     _reads(m, node, path)
     return UNKNOWN
@@ -144,7 +150,8 @@ def _reads(m: Machine, node: ast.AST, path: Value) -> None:
             return
 
 
-def _file_write(m: Machine, node: ast.AST, message: str) -> None:
+def file_write(m: Machine, node: ast.AST, message: str) -> None:
+    """Note that a file is written."""
     m.find(node, "file/write", Effect.FILE_WRITE, message)
 
 
@@ -160,12 +167,15 @@ def _wrote(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 def _wrote_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     shown = ", ".join(spelling(atom).replace(HOLE, "*") for atom in given.made_with[:2]) or "a file"
-    _file_write(m, node, f"writes {shown}")
+    file_write(m, node, f"writes {shown}")
     return _wrote(m, node, given)
 
 
 def _read_back(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     _reads(m, node, given.made_with)
+    if not given.args and any(isinstance(atom, Const) and atom.value in _ENDLESS for atom in given.made_with):
+        told = "reads to its end a device that has none"
+        m.find(node, "resource/much-memory", Effect.RESOURCE, told, Severity.WARNING)
     found = [
         m.files[str(atom.value)] for atom in given.made_with if isinstance(atom, Const) and str(atom.value) in m.files
     ]
@@ -173,11 +183,18 @@ def _read_back(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _path_made(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    parts = [_path(value) for value in given.args]
+    parts = [path_of(value) for value in given.args]
     text: Value = parts[0] if parts else (Const("."),)
     for part in parts[1:]:
         text = texts.concat(texts.concat(text, (Const("/"),)), part)
     return (Ref("pathlib.Path", True, text),)
+
+
+def _children(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`folder.glob("*.h5")`: paths below, of which only the pattern is known."""
+    below = [spelling(atom) if is_text(atom) else HOLE for atom in given.get(0, "pattern") or NOTHING] or [HOLE]
+    names = tuple(Pattern("/" + re.sub(r"[*?]+", HOLE, one)) for one in below)
+    return (Ref("pathlib.Path", True, texts.concat(given.made_with or UNKNOWN, names)),)
 
 
 def _path_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -185,15 +202,15 @@ def _path_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _joined_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    text = _path(given.args[0]) if given.args else UNKNOWN
+    text = path_of(given.args[0]) if given.args else UNKNOWN
     for part in given.args[1:]:
-        text = texts.concat(texts.concat(text, (Const("/"),)), _path(part))
+        text = texts.concat(texts.concat(text, (Const("/"),)), path_of(part))
     return text
 
 
 def _dumped(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for value in given.args[1:2]:
-        for path in _path(tuple(a for a in value if not (isinstance(a, Ref) and a.path == "io.TextIOWrapper"))):
+        for path in path_of(tuple(a for a in value if not (isinstance(a, Ref) and a.path == "io.TextIOWrapper"))):
             if isinstance(path, Const):
                 m.files[f"pickle:{path.value}"] = NOTHING
         for atom in value:
@@ -201,7 +218,7 @@ def _dumped(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
                 for path in atom.channels:
                     if isinstance(path, Const):
                         m.files[f"pickle:{path.value}"] = NOTHING
-    _file_write(m, node, "writes a pickle")
+    file_write(m, node, "writes a pickle")
     return UNKNOWN
 
 
@@ -290,6 +307,8 @@ def _library(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 def _path_changed(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     m.path_changed = True
+    told = "changes where Python looks for modules"
+    m.find(node, "interpreter/import-path", Effect.INTERPRETER, told)
     return UNKNOWN
 
 
@@ -378,6 +397,7 @@ MODELS: dict[str, Model] = {
     "pathlib.Path": _path_made,
     "pathlib.PurePath": _path_made,
     "pathlib.Path.open": _path_open,
+    **dict.fromkeys(("pathlib.Path.iterdir", "pathlib.Path.glob", "pathlib.Path.rglob"), _children),
     "pathlib.Path.write_text": _wrote_path,
     "pathlib.Path.write_bytes": _wrote_path,
     "pathlib.Path.read_text": _read_back,

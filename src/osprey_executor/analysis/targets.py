@@ -22,6 +22,8 @@ from osprey_executor.analysis.values import (
 )
 from osprey_executor.models import Effect, Severity
 
+_INSIDE = frozenset(("__code__", "__globals__", "__closure__", "__bases__", "__builtins__"))
+"""Attributes by which one function or class becomes another."""
 _PYTHONS_OWN = frozenset(
     ("builtins", "os", "socket", "subprocess", "importlib", "time", "io", "shutil", "builtins.open")
 )
@@ -68,6 +70,9 @@ def set_attribute(
     m: Machine, node: ast.AST, owner: Value, name: str, value: Value, source: ast.expr | None = None
 ) -> None:
     """Set an attribute of whatever `owner` is."""
+    if name in _INSIDE:
+        told = f"sets `{name}`, and so what another part of the program or of Python does"
+        m.find(node, "interpreter/replaced-name", Effect.INTERPRETER, told, Severity.WARNING)
     for atom in owner:
         if isinstance(atom, Ref):
             path = f"{atom.path}.{name}"
@@ -151,6 +156,9 @@ def set_item(m: Machine, node: ast.AST, owner: Value, key: Value, value: Value, 
 
 def _set_in_namespace(m: Machine, node: ast.AST, space: Namespace, key: Value, value: Value) -> None:
     exact = only_const(key)
+    if space.path in ("", "builtins"):
+        told = "replaces a module, or a function of Python itself, while the program runs"
+        m.find(node, "interpreter/replaced-name", Effect.INTERPRETER, told, Severity.WARNING)
     if space.path == "__main__" and exact is not None and isinstance(exact.value, str):
         m.module.bind(exact.value, value, lambda func: setattr(func, "stale", True))
     elif space.path and m.catalogue.is_control(space.path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -31,8 +32,7 @@ class Pattern(NamedTuple):
     kind: str = "pattern"
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """Something of a library, by its dotted path: `epics.caput`; with `made`, an object that `epics.PV(...)` gave."""
 
     path: str
@@ -63,6 +63,8 @@ class Partial:
     callee: Value
     args: tuple[Value, ...]
     keywords: tuple[tuple[str, Value], ...]
+    depth: int = 1
+    """How many partials are in one another."""
 
 
 @dataclass(eq=False, slots=True)
@@ -132,6 +134,7 @@ class Unknown:
 
 Atom: TypeAlias = Const | Pattern | Ref | Namespace | Method | Partial | Box | Func | Class | Obj | Bound | Unknown
 Value: TypeAlias = tuple[Atom, ...]
+_HELD = frozenset((Ref, Func, Class, Obj, Bound, Partial, Namespace))
 UNKNOWN: Value = (Unknown(),)
 NOTHING: Value = ()
 NONE: Value = (Const(None),)
@@ -161,12 +164,7 @@ def joined(values: list[Value]) -> Value:
     """Return what any of `values` holds."""
     if len(values) == 1:
         return values[0]
-    seen: dict[Atom, None] = {}
-    for value in values:
-        if len(value) == 1:
-            seen[value[0]] = None
-        elif value:
-            seen.update(dict.fromkeys(value))
+    seen = dict.fromkeys(chain.from_iterable(values))
     return bounded(tuple(seen)) if len(seen) > _MOST_TEXTS else tuple(seen)
 
 
@@ -244,6 +242,16 @@ def only_const(value: Value) -> Const | None:
     return value[0] if len(value) == 1 and isinstance(value[0], Const) else None
 
 
+def flat(value: Value) -> Value:
+    """Return what an object is made with, the objects in it without what they were made with.
+
+    An object of an object of an object would take time beyond all bounds to compare.
+    """
+    if not any(isinstance(atom, Ref) and atom.channels for atom in value):
+        return value
+    return tuple(dict.fromkeys(Ref(one.path, one.made) if isinstance(one, Ref) else one for one in value))
+
+
 def matters(value: Value) -> bool:
     """Return whether a change of `value` could change what the program does to the world."""
     return any(not isinstance(atom, Unknown | Const) or is_text(atom) for atom in value)
@@ -279,9 +287,12 @@ def held(value: Value, depth: int = 3) -> Value:
     """Return the things of libraries and functions in `value`, those inside containers too."""
     found: dict[Atom, None] = {}
     for atom in value:
-        if isinstance(atom, Ref | Func | Class | Obj | Bound | Partial | Namespace):
+        kind = type(atom)
+        if kind is Const or kind is Unknown:
+            continue
+        if kind in _HELD:
             found[atom] = None
         elif isinstance(atom, Box) and depth:
             for inner in (*list(atom.items.values())[:200], atom.rest):
                 found.update(dict.fromkeys(held(inner, depth - 1)))
-    return tuple(found)
+    return tuple(found) if found else NOTHING

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from osprey_executor.models import Effect, Severity
 
@@ -51,8 +53,7 @@ BETTER = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """What a call of, or an assignment to, one name does."""
 
     id: str
@@ -67,10 +68,12 @@ class Rule:
     returns: str | None = None
     futile: bool = False
     """Whether it is a way to channels that does not lead out of the sandbox."""
-    also: Effect | None = None
+    also: tuple[Effect, ...] = ()
     """What more it does: an opaque call may surely reach the network."""
     use: bool = False
     """Whether using the name as a value counts, not only calling it."""
+    whole: bool = False
+    """Whether it speaks for all of a module or class, and so for no single name."""
     likely: bool = False
     """Whether the name alone does not tell for sure, as for `close` of any object of a library."""
 
@@ -91,6 +94,13 @@ class Catalogue:
     """By path; an assignment by path and `=`."""
     deep: Mapping[tuple[str, str], Rule] = field(default_factory=dict[tuple[str, str], Rule])
     """By root and last name, for objects of a library however they were come by."""
+    below: Mapping[str, Rule] = field(default_factory=dict[str, Rule])
+    """By module or class: what everything of it does that has no rule of its own and is not quiet."""
+    quiet: frozenset[str] = frozenset()
+    """Names that do nothing to the world although what they belong to does; one that ends with `.**` speaks for all
+    below it."""
+    harmless: frozenset[str] = frozenset()
+    """Roots of libraries that only compute, so that nothing needs to be said of them."""
     any_attribute: Mapping[str, Rule] = field(default_factory=dict[str, Rule])
     """By class: an assignment to any attribute."""
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -112,8 +122,8 @@ class Catalogue:
 
     def rule_ids(self) -> frozenset[str]:
         """Return the ids of all rules."""
-        rules = (*self.exact.values(), *self.deep.values(), *self.any_attribute.values(), *self.programs.values())
-        return frozenset(rule.id for rule in rules)
+        tables = (self.exact, self.deep, self.below, self.any_attribute, self.programs)
+        return frozenset(rule.id for table in tables for rule in table.values())
 
     def rule(self, path: str, assign: str = "") -> Rule | None:
         """Return the rule for calling `path`, or with `assign` `=` for assigning to it."""
@@ -125,7 +135,25 @@ class Catalogue:
                 found = self.deep.get((root, last + assign))
                 if found is None and assign:
                     found = self.any_attribute.get(path.rpartition(".")[0])
+                elif found is None and self.below and path not in self.quiet:
+                    found = self._below(path)
         return found
+
+    def _below(self, path: str) -> Rule | None:
+        """Return what everything below the longest listed part of `path` does."""
+        while (path := path.rpartition(".")[0]) and f"{path}.**" not in self.quiet:
+            if path in self.below:
+                return self.below[path]
+        return None
+
+    def model(self, path: str) -> str:
+        """Return the name of the model that tells what calling `path` does; empty: none."""
+        return self.models.get(path) or self.models.get(f"{path.rpartition('.')[0]}.**", "")
+
+    def knows(self, module: str) -> bool:
+        """Return whether it is known what a module can do, be it nothing."""
+        root = module.partition(".")[0]
+        return root in self.roots or root in self.harmless or root in sys.stdlib_module_names
 
     def is_control(self, path: str) -> bool:
         """Return whether `path` is of a control-system library."""

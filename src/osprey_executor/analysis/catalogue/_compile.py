@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, TypeVar, cast
 
 from osprey_executor.analysis.catalogue._catalogue import BETTER, Catalogue, Rule
@@ -23,7 +23,10 @@ _ROOMS = {
     Effect.OPAQUE: "opaque",
 }
 _LIBRARY_KEYS = frozenset(
-    ("modules", "control", "reaches", "bare", "hints", "aliases", "classes", "rule", "signatures")
+    (
+        *("modules", "control", "reaches", "bare", "hints", "aliases", "classes", "rule", "signatures"),
+        *("quiet", "harmless"),
+    )
 )
 _RULE_KEYS = frozenset(
     (
@@ -69,6 +72,11 @@ class _Making:
     def __init__(self) -> None:
         self.exact: dict[str, Rule] = {}
         self.deep: dict[tuple[str, str], Rule] = {}
+        self.below: dict[str, Rule] = {}
+        self.quiet: set[str] = set()
+        self.harmless: set[str] = set()
+        self._earlier: tuple[dict[tuple[str, str], Rule], dict[str, Rule]] = {}, {}
+        """What the files before the present one said of many names at once."""
         self.any_attribute: dict[str, Rule] = {}
         self.programs: dict[str, Rule] = {}
         self.aliases: dict[str, str] = {}
@@ -82,6 +90,7 @@ class _Making:
 
     def add(self, name: str, library: Mapping[str, Any]) -> None:
         _known(name, library, _LIBRARY_KEYS)
+        self._earlier = dict(self.deep), dict(self.below)
         modules: list[str] = _texts(name, "modules", library.get("modules", []))
         for old, new in library.get("aliases", {}).items():
             if old.partition(".")[0] in self.control - set(modules) and self.aliases.get(old, new) == new != old:
@@ -91,6 +100,11 @@ class _Making:
         if library.get("control"):
             self.control.update(modules)
         self.hints.update(_texts(name, "hints", library.get("hints", [])))
+        for path in _texts(name, "quiet", library.get("quiet", [])):
+            if _part_of(path, self.below):
+                raise ValueError(f"{name}: quiet {path} would silence what is already listed")
+            self.quiet.add(path)
+        self.harmless.update(_texts(name, "harmless", library.get("harmless", [])))
         for path, channel in library.get("classes", {}).items():
             self.classes.setdefault(path, tuple(channel))
         for path, arguments in library.get("signatures", {}).items():
@@ -104,26 +118,44 @@ class _Making:
             self._rule(name, {"reaches": library.get("reaches"), **written})
 
     def _rule(self, name: str, entry: dict[str, Any]) -> None:
+        rule_of = _rules(name, entry)
         for path in _texts(name, "names", entry.get("names", [])):
             if entry.get("model"):
                 self.models.setdefault(path, str(entry["model"]))
                 if not entry.get("effect"):
                     continue
-            rule = _rule(name, path, entry)
+            rule = rule_of(path)
             root, _, last = path.partition(".**.")
-            if last:
+            if path.endswith(".**"):
+                _keep(self.below, path.removesuffix(".**"), rule)
+                self.roots.add(path.partition(".")[0])
+            elif last:
                 _keep(self.deep, (root, last), rule)
+                self.roots.add(root)
             elif path.endswith(".*="):
                 _keep(self.any_attribute, path.removesuffix(".*="), rule)
             else:
+                if path not in self.exact and (general := self._general(path)) is not None:
+                    self.exact[path] = general  # what an earlier file says of all such names holds for this one too
                 _keep(self.exact, path, rule)
         for program in _texts(name, "programs", entry.get("programs", [])):
-            _keep(self.programs, program, _rule(name, program, entry))
+            _keep(self.programs, program, rule_of(program))
+
+    def _general(self, path: str) -> Rule | None:
+        deep, below = self._earlier
+        root, last = path.partition(".")[0], path.rpartition(".")[2]
+        while (root, last) not in deep and (path := path.rpartition(".")[0]):
+            if path in below:
+                return below[path]
+        return deep.get((root, last))
 
     def catalogue(self) -> Catalogue:
         return Catalogue(
             exact=self.exact,
             deep=self.deep,
+            below=self.below,
+            quiet=frozenset(self.quiet),
+            harmless=frozenset(self.harmless - self.roots),
             any_attribute=self.any_attribute,
             aliases=self.aliases,
             classes=self.classes,
@@ -137,11 +169,22 @@ class _Making:
         )
 
 
+def _part_of(path: str, listed: Collection[str]) -> bool:
+    while path := path.rpartition(".")[0]:
+        if path in listed:
+            return True
+    return False
+
+
 def _keep(rules: dict[_Key, Rule], key: _Key, rule: Rule) -> None:
-    """Add a rule; of two for one name the one that asks stays, so that an extension makes nothing less strict."""
+    """Add a rule; of two for one name the one that asks stays and does both, so that an extension only adds."""
     before = rules.get(key)
-    if before is None or (rule.ask and not before.ask):
+    if before is None:
         rules[key] = rule
+        return
+    kept, other = (rule, before) if rule.ask and not before.ask else (before, rule)
+    more = {other.effect, *other.also} - {None, kept.effect, *kept.also}
+    rules[key] = kept._replace(also=(*kept.also, *sorted(effect for effect in more if effect))) if more else kept
 
 
 def _known(name: str, given: Mapping[str, Any], known: frozenset[str]) -> None:
@@ -156,31 +199,50 @@ def _texts(name: str, key: str, given: object) -> list[str]:
     return cast("list[str]", given)
 
 
-def _rule(library: str, path: str, entry: dict[str, Any]) -> Rule:
+def _effects(library: str, given: str | list[str]) -> tuple[Effect, ...]:
+    return tuple(_effect(library, text) for text in ([given] if isinstance(given, str) else given))
+
+
+def _effect(library: str, text: str) -> Effect:
     try:
-        effect = Effect(entry["effect"]) if entry.get("effect") else None
+        return Effect(text)
     except ValueError:
-        raise ValueError(f"{library}: there is no effect {entry['effect']}; there are {', '.join(Effect)}") from None
-    shown = path.rstrip("=").replace("[]", "item").replace("*", "attribute")
-    last = shown.lower() if entry.get("programs") else shown.rpartition(".")[2].lower()
+        raise ValueError(f"{library}: there is no effect {text}; there are {', '.join(Effect)}") from None
+
+
+def _rules(library: str, entry: dict[str, Any]) -> Callable[[str], Rule]:
+    """Return what makes the rule for a name of one entry; what all of its names share is made once."""
+    effect = _effect(library, entry["effect"]) if entry.get("effect") else None
     asks = effect in (Effect.CONTROL_WRITE, Effect.OPAQUE)
-    severity = Severity(entry.get("severity", "warning" if asks else "info"))
     room = entry.get("room") or (_ROOMS[effect] if effect else "note")
-    named = path if entry.get("programs") else path.rstrip("=").replace(".**.", ".").rpartition(".")[2]
-    return Rule(
-        id=f"{room}/{library}-{last}",
+    shared = Rule(
+        id="",
         effect=effect,
-        severity=severity,
-        message=str(entry["says"]).replace("{name}", named),
+        severity=Severity(entry.get("severity", "warning" if asks else "info")),
+        message=str(entry["says"]),
         ask=bool(entry.get("ask", asks)),
         channel=_places(entry.get("channel")),
         value=_places(entry.get("value")),
         returns=entry.get("returns"),
         futile=effect in BETTER and not entry.get("reaches", False),
         likely=bool(entry.get("likely", False)),
-        also=Effect(entry["also"]) if entry.get("also") else None,
+        also=_effects(library, entry.get("also", [])),
         use=bool(entry.get("use", False)),
     )
+
+    def rule(path: str) -> Rule:
+        whole = path.endswith(".**")
+        path = path.removesuffix(".**").rstrip("=").replace(".**.", ".")
+        last = path if entry.get("programs") else path.rpartition(".")[2]
+        shown = last.replace("[]", "item").replace("*", "attribute").lower()
+        return shared._replace(
+            id=f"{room}/{library}-{shown}",
+            message=shared.message.replace("{name}", path if whole else last),
+            whole=whole,
+            likely=bool(entry.get("likely", whole)),
+        )
+
+    return rule
 
 
 def _places(given: Any) -> tuple[int | str, ...] | str | None:

@@ -31,11 +31,12 @@ class Gates:
 
 def flaws(m: Machine, tree: ast.Module, gates: Gates) -> list[Finding]:
     """Return what is wrong with a program that was followed by `m`, in no order."""
-    seen = look(tree)
     dynamic = bool(m.stars) or any(rule.startswith("dynamic/") for rule, _, _ in m.found)
+    mistaken = list(mistaken_names(tree, dynamic=dynamic))
+    seen = look(tree)
     return [
         *m.flaws.values(),
-        *mistaken_names(tree, dynamic=dynamic),
+        *mistaken,
         *_missing_modules(seen, gates),
         *_results(m, seen, gates, dynamic=dynamic),
         *_endless(m, seen),

@@ -48,7 +48,12 @@ def mistaken_names(tree: ast.Module, *, dynamic: bool) -> Iterator[Finding]:
         checker = Checker(tree, builtins=set(_GIVEN))
     except RecursionError:
         return
-    for found in cast("list[Any]", checker.messages):
+    told = cast("list[Any]", checker.messages)
+    # pyflakes leaves rings behind: opened here, they are freed at once, with the tree that they hold.
+    for scope in cast("list[dict[str, Any]]", checker.deadScopes):
+        scope.clear()
+    vars(checker).clear()
+    for found in told:
         if isinstance(found, _NAMES):
             rule, severity = "name", Severity.WARNING if dynamic else Severity.ERROR
         elif isinstance(found, _FAILS) and not isinstance(found, _HARMLESS):

@@ -1,0 +1,106 @@
+"""Files that are opened in other ways than by `open`: archives, logs, databases, and tables that may lie on the web."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.places import is_outside
+from osprey_executor.analysis.stdlib import file_write, path_of
+from osprey_executor.analysis.values import HOLE, UNKNOWN, Const, Ref, Value, is_text, spelling
+from osprey_executor.models import Effect
+from osprey_executor.text import one_line
+
+_REMOTE = re.compile(r"(?i)(https?|ftps?|sftp|s3|gs|gcs|az|abfss?|wss?|rtsp|hdfs|webhdfs|smb|opendap|tcp)://")
+
+
+def is_remote(name: str) -> bool:
+    """Return whether a name leads to another computer."""
+    return _REMOTE.match(name) is not None
+
+
+def _shown(path: Value) -> str:
+    return one_line(spelling(path[0]).replace(HOLE, "*"), 80) if path and is_text(path[0]) else "a file"
+
+
+def _archive(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    path = path_of(given.get(0, "file", "name") or UNKNOWN)
+    mode = given.get(1, "mode")
+    if mode is not None and any(not isinstance(atom, Const) or str(atom.value)[:1] in "wax" for atom in mode):
+        file_write(m, node, f"writes the archive {_shown(path)}")
+    else:
+        _reads(m, node, path)
+    func = getattr(node, "func", None)
+    kind = "zipfile.ZipFile" if "Zip" in str(getattr(func, "attr", getattr(func, "id", ""))) else "tarfile.TarFile"
+    return (Ref(kind, True, path),)
+
+
+def _reads(m: Machine, node: ast.AST, path: Value) -> None:
+    for atom in path:
+        name = spelling(atom) if is_text(atom) else ""
+        if is_remote(name):
+            m.find(node, "network/remote-file", Effect.NETWORK, f"reads {_shown(path)} over the network")
+            return
+        if name and is_outside(name):
+            m.find(node, "file/read-outside", Effect.FILE_READ, f"reads {_shown(path)}, outside the working folder")
+            return
+
+
+def _table(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    _reads(m, node, path_of(given.get(0, *_PLACES) or UNKNOWN))
+    return None
+
+
+def _fetched(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """A data set that is fetched where `download` says so."""
+    told = given.get("download")
+    if told is not None and not all(isinstance(atom, Const) and not atom.value for atom in told):
+        m.find(node, "network/remote-file", Effect.NETWORK, "fetches a data set over the network")
+    return None
+
+
+_PLACES = ("filepath_or_buffer", "path_or_buf", "path", "io", "source", "fname", "file", "filename", "filename_or_obj")
+
+
+def _log_file(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    name = given.get("filename")
+    if name and name != (Const(None),):
+        file_write(m, node, f"writes the log file {_shown(path_of(name))}")
+    return UNKNOWN
+
+
+def _database(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    path = path_of(given.get(0, "database") or UNKNOWN)
+    if not all(isinstance(atom, Const) and atom.value in (":memory:", "") for atom in path):
+        file_write(m, node, f"opens the database {_shown(path)}")
+    return (Ref("sqlite3.Connection", True, path),)
+
+
+def _statement(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    for atom in given.get(0, "sql", "sql_script") or UNKNOWN:
+        text = spelling(atom).lower() if is_text(atom) else ""
+        if "attach" in text or "vacuum" in text:
+            file_write(m, node, "opens or writes another database file by a statement")
+        if "load_extension" in text:
+            told = "lets a database load native code"
+            m.find(node, "opaque/native-library", Effect.OPAQUE, told, ask=True)
+    return (Ref("sqlite3.Cursor", True),)
+
+
+def _input(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    inside = given.get(1, "inplace")
+    if inside is not None and not all(isinstance(atom, Const) and not atom.value for atom in inside):
+        file_write(m, node, "rewrites files line by line")
+    return None
+
+
+MODELS: dict[str, Model] = {
+    "archive": _archive,
+    "table": _table,
+    "fetched": _fetched,
+    "log-file": _log_file,
+    "database": _database,
+    "statement": _statement,
+    "input-files": _input,
+}

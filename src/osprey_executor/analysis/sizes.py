@@ -1,0 +1,228 @@
+"""Sizes of what is made: more elements, bits or turns than a run has memory or time for."""
+
+from __future__ import annotations
+
+import ast
+import re
+from math import comb, inf, log2, perm, prod
+
+from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.values import Box, Const, Value, is_text, only_const
+from osprey_executor.models import Effect, Severity
+
+_MUCH = 500_000_000
+"""Elements; the memory of a run is 2 GiB unless the site says otherwise."""
+_MANY_BITS = 1_000_000_000
+_MANY_TURNS = 1_000_000_000
+_MOST = 10**18
+_COLLECTED = ("list", "set", "tuple", "sorted")
+"""What makes as many elements as its argument has."""
+SIZED = frozenset(
+    (
+        *("bytearray", "bytes", "zeros", "ones", "empty", "full", "rand", "randn", "random", "arange", "urandom"),
+        *("token_bytes", "create_string_buffer", "normal", "uniform", "standard_normal", "randint", "eye"),
+        *("randbytes", "linspace", "identity"),
+        *_COLLECTED,
+    )
+)
+"""Last names of what makes as many elements as its arguments say."""
+_REGEX = frozenset(("compile", "match", "search", "fullmatch", "split", "findall", "finditer", "sub", "subn"))
+_NESTED = re.compile(r"\((\?:|\?P<\w{1,30}>)?[^()]{1,60}(?<!\\)[+*]\)[+*{]|\((\?:)?(\w)\|\3\)[+*{]")
+
+
+def check_product(m: Machine, node: ast.AST, first: Value, second: Value) -> None:
+    """Note `'x' * 10**10` and `[0] * 10**10`."""
+    for value, other in ((first, second), (second, first)):
+        count = only_const(value)
+        if count is None or not isinstance(count.value, int) or isinstance(count.value, bool):
+            continue
+        left = getattr(node, "left", None)
+        before = m.counts.get(id(left), 1) if isinstance(left, ast.BinOp) else 1
+        long = any(isinstance(atom, Box) or is_text(atom) for atom in other)
+        if (long or before > 1) and count.value > 1:
+            size = m.counts[id(node)] = count.value * before
+            if size >= _MUCH // 8:
+                _much(m, node, size)
+
+
+def check_size(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
+    """Note `bytearray(10**10)` and `numpy.zeros((10**5, 10**5))`."""
+    size = m.counts.get(id(given.nodes.get(0)), 1)
+    values = list(given.args[:4]) + [given.keywords[key] for key in ("size", "shape") if key in given.keywords]
+    if name in _COLLECTED:
+        values.clear()
+    for value in values:
+        for atom in value:
+            parts = list(atom.items.values()) if isinstance(atom, Box) else [value]
+            for part in parts[:8]:
+                known = only_const(part)
+                if known is not None and isinstance(known.value, int | float) and known.value > 1:
+                    size *= int(min(known.value, _MOST))
+    if size > 1:
+        m.counts[id(node)] = size
+    if size >= _MUCH:
+        _much(m, node, size)
+
+
+def check_power(m: Machine, node: ast.AST, first: Value, second: Value, *, shift: bool = False) -> None:
+    """Note `10 ** 10 ** 10` and `1 << 10**10`: numbers that take minutes and gigabytes to make."""
+    one, two = only_const(first), only_const(second)
+    if one is None or two is None or not isinstance(one.value, int) or not isinstance(two.value, int | float):
+        return
+    bits = two.value * (1 if shift else max(one.value.bit_length() - 1, 0))
+    if bits >= _MANY_BITS:
+        told = f"makes a number of {_told(bits)} bits, which takes more time and memory than a run has"
+        m.find(node, "resource/much-memory", Effect.RESOURCE, told, Severity.WARNING)
+
+
+def check_range(m: Machine, node: ast.AST, numbers: range) -> None:
+    """Note `range(10**12)`."""
+    count = size_of(numbers)
+    m.counts[id(node)] = count
+    _turns(m, node, count)
+
+
+def size_of(numbers: range) -> int:
+    """Return how many numbers there are; `len` fails beyond 64 bits."""
+    return max(0, -((numbers.start - numbers.stop) // numbers.step))
+
+
+def check_comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) -> None:
+    """Note `[bytearray(10**8) for _ in range(100)]`: what each turn makes, times the turns."""
+    turns = prod(m.counts.get(id(part.iter), 1) for part in node.generators if not part.ifs)
+    _turns(m, node, turns)
+    size = turns * m.counts.get(id(node.value if isinstance(node, ast.DictComp) else node.elt), 1)
+    if size > 1 and not isinstance(node, ast.GeneratorExp):
+        m.counts[id(node)] = size
+        if size >= _MUCH:
+            _much(m, node, size)
+
+
+def check_kept(m: Machine, node: ast.AST, kept: ast.expr | None) -> None:
+    """Note what is kept in each turn of loops whose turns are known: `blocks.append(bytearray(10**7))`."""
+    size = m.counts.get(id(kept), 1) * m.turns
+    if size >= _MUCH and size > m.turns:
+        _much(m, node, size)
+
+
+def check_growth(m: Machine, node: ast.For | ast.AsyncFor) -> None:
+    """Note `text = text * 10` in a loop whose turns are known."""
+    turns = m.counts.get(id(node.iter), 1)
+    if m.turns < _MANY_TURNS:
+        _turns(m, node, turns * m.turns)
+    for one in node.body if turns > 1 else ():
+        times = _times(one)
+        if times > 1 and turns * log2(times) >= log2(_MUCH) and _is_long(m, one):
+            _much(m, one, int(min(2.0 ** min(turns * log2(times), 60), _MOST)))
+
+
+def _is_long(m: Machine, node: ast.stmt) -> bool:
+    target = (
+        node.target if isinstance(node, ast.AugAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
+    )
+    held = m.lookup(target.id) if isinstance(target, ast.Name) else None
+    return any(is_text(atom) or isinstance(atom, Box) for atom in held or ())
+
+
+def _times(node: ast.stmt) -> int:
+    """Return how often what a name holds stands in what it holds after a statement; 1 where that is not to be seen."""
+    if isinstance(node, ast.AugAssign):
+        target, operator, left, right = node.target, node.op, node.target, node.value
+    elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.value, ast.BinOp):
+        target, operator, left, right = node.targets[0], node.value.op, node.value.left, node.value.right
+    else:
+        return 1
+    if not isinstance(target, ast.Name):
+        return 1
+    names = [one.id == target.id if isinstance(one, ast.Name) else False for one in (left, right)]
+    if isinstance(operator, ast.Add):
+        return 2 if all(names) else 1
+    known = right if names[0] else left
+    if not isinstance(operator, ast.Mult) or not any(names) or not isinstance(known, ast.Constant):
+        return 1
+    return known.value if isinstance(known.value, int) else 1
+
+
+def check_combined(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
+    """Note `itertools.product(range(1000), repeat=4)` and its kin."""
+    sizes = _sizes(m, given.args if name == "product" else given.args[:1], given)
+    told = given.get("repeat") if name == "product" else given.get(1, "r")
+    known = only_const(told) if told else None
+    times = known.value if known is not None and isinstance(known.value, int) else None
+    if sizes and 0 <= (times or 0) < 10**6:
+        _turns(m, node, _ways_of(name, sizes, times))
+
+
+def _sizes(m: Machine, values: tuple[Value, ...], given: Arguments) -> list[int]:
+    sizes: list[int] = []
+    for place, value in enumerate(values):
+        atom = value[0] if len(value) == 1 else None
+        if isinstance(atom, Box) and atom.exact and not atom.rest:
+            sizes.append(len(atom.items))
+        elif isinstance(atom, Const) and isinstance(atom.value, str):
+            sizes.append(len(atom.value))
+        elif id(given.nodes.get(place)) in m.counts:
+            sizes.append(m.counts[id(given.nodes[place])])
+    return sizes
+
+
+def _combined(name: str) -> Model:
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        check_combined(m, node, name, given)
+        return None
+
+    return model
+
+
+def _ways_of(name: str, sizes: list[int], times: int | None) -> float:
+    try:
+        if name == "product":
+            return float(prod(sizes)) ** (1 if times is None else times)
+        size = min(sizes[0], 10_000)
+        if name == "permutations":
+            return float(perm(size, size if times is None else times))
+        times = min(times or 0, 10_000)
+        return float(comb(size, times) if name == "combinations" else comb(size + times - 1, times))
+    except (OverflowError, ValueError):
+        return inf
+
+
+def _factorial(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    known = only_const(given.args[0]) if given.args else None
+    if known is not None and isinstance(known.value, int) and known.value >= 10**7:
+        _turns(m, node, _MANY_TURNS)
+    return None
+
+
+def _regex(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    known = only_const(given.args[0]) if given.args else None
+    text = known.value if known is not None and isinstance(known.value, str) else ""
+    if len(text) < 2000 and _NESTED.search(text):
+        told = "a regular expression with a repetition of a repetition, which some texts keep busy without end"
+        m.find(node, "resource/regular-expression", Effect.RESOURCE, told)
+    return None
+
+
+def _turns(m: Machine, node: ast.AST, count: float) -> None:
+    if count >= _MANY_TURNS:
+        told = f"goes through {_told(count)} items, which takes minutes at least, and gigabytes if kept"
+        m.find(node, "resource/many-turns", Effect.RESOURCE, told, Severity.WARNING)
+
+
+def _much(m: Machine, node: ast.AST, count: int) -> None:
+    told = f"makes {_told(count)} elements, more than the memory of a run holds"
+    m.find(node, "resource/much-memory", Effect.RESOURCE, told, Severity.WARNING)
+
+
+def _told(count: float) -> str:
+    return f"{int(count):,}" if count < _MOST else "far too many"
+
+
+MODELS: dict[str, Model] = {
+    **{
+        f"itertools.{name}": _combined(name)
+        for name in ("permutations", "combinations", "combinations_with_replacement")
+    },
+    "math.factorial": _factorial,
+    **{f"re.{name}": _regex for name in _REGEX},
+}

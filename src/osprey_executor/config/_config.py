@@ -43,6 +43,7 @@ class Config(Sections):
             models=built.sections.models,
             approval=built.sections.approval,
             control_system=built.sections.control_system,
+            archiver=built.sections.archiver,
             analysis=built.sections.analysis,
             source=source,
             warnings=built.warnings,

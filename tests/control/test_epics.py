@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from osprey_executor.config import config_from
-from osprey_executor.control import Broker, EpicsConnector, Session, Timeouts, effects_of, open_control
+from osprey_executor.control import Broker, ChannelKind, EpicsConnector, Session, Timeouts, effects_of, open_control
 from osprey_executor.errors import (
     ChannelDisconnectedError,
     ConfigurationError,
@@ -268,3 +268,12 @@ async def test_what_does_not_fit_a_channel_is_not_sent(records: Broker) -> None:
         with pytest.raises(ControlSystemError, match=f"{channel}: not written: not sent"):
             await connector.write(channel, bad)
     assert (await connector.read(["T:TEXT"]))["T:TEXT"].value != "4"
+
+
+async def test_empty_arrays_and_arrays_of_texts(records: Broker) -> None:
+    names = ["T:EMPTY", "T:BYTES", "T:TEXTS"]
+    samples = await records.connector.read(names)
+    assert [sample.kind for sample in samples.values()] == [ChannelKind.ARRAY] * 3
+    assert samples["T:EMPTY"].value.tolist() == []
+    assert (samples["T:BYTES"].value.tolist(), samples["T:BYTES"].dtype) == ([], "u1")
+    assert samples["T:TEXTS"].value == []

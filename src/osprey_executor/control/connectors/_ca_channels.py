@@ -127,9 +127,12 @@ class Channels:
         if status != NORMAL:
             channel.described = float("-inf")
             return self._failed(status)
-        value, severity, word, when = timed(channel.kind, count, raw)
         metadata = channel.metadata
-        return {**metadata, "value": _plain(value, metadata), "severity": severity, "status": word, "time": when}
+        try:
+            value, severity, word, when = timed(channel.kind, count, raw)
+            return {**metadata, "value": _plain(value, metadata), "severity": severity, "status": word, "time": when}
+        except Exception as error:  # in a thread of libca's, which would swallow it, and with it the answer
+            return {"error": f"its value cannot be understood: {told(error)}"}
 
     def expect(self, answered: Raw, *, often: bool = False) -> int:
         """Return the number under which libca shall answer; to `answered`, once or often."""
@@ -163,7 +166,7 @@ class Channels:
     def _keep(self, channel: Channel, count: int, raw: bytes) -> None:
         units, labels, limits = controlled(channel.kind, raw)
         long_text = channel.kind == CHAR and channel.name.endswith("$")
-        if channel.kind == STRING or long_text:
+        if long_text or (channel.kind == STRING and count == 1):
             shape = "text"
         else:
             shape = "array" if count > 1 else "enum" if channel.kind == ENUM else "number"
@@ -201,6 +204,8 @@ class Channels:
                 watcher({"error": "disconnected", "away": True})
             return
         with self._lock:
+            if usr not in self._by_number:  # forgotten just now: nobody may use its id any more
+                return
             channel.up.set()
             waiting, channel.waiting = channel.waiting, []
         for unwanted, do in waiting:
@@ -216,8 +221,8 @@ def _plain(value: Any, metadata: Answer) -> Any:
     if kind == "enum":
         labels = metadata["labels"]
         return labels[value] if value < len(labels) else value
-    if metadata["dtype"] == "string":  # a text, or a list of texts
-        return value
+    if metadata["dtype"] == "string":
+        return [value] if kind == "array" and isinstance(value, str) else value
     if kind == "text":
         raw = value.tobytes() if hasattr(value, "tobytes") else bytes([value])
         return raw.split(b"\0", 1)[0].decode("utf-8", "replace")

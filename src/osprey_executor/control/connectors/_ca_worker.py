@@ -10,11 +10,15 @@ import os
 import socket
 import struct
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from osprey_executor.control.connectors._ca_channels import Channel, Channels
 from osprey_executor.control.connectors._ca_library import NO_WRITE_ACCESS, NORMAL, PUT_FAILED, CaError, packed
 from osprey_executor.control.connectors._worker import Answer, Bulk, Requests, bounded, run, told
+
+_MOST_WRITERS = 64
+"""Writes under way at once; each run writes one after the other, and a service has fewer runs."""
 
 
 class Worker:
@@ -24,13 +28,14 @@ class Worker:
         self._requests = requests
         self._channels = Channels()
         self._monitors: dict[int, _Monitor] = {}
+        self._writers = ThreadPoolExecutor(_MOST_WRITERS, initializer=self._channels.library.attach)
 
     def serve(self) -> None:
         """Answer until the stream ends."""
         self._requests.serve(
             {
                 "read": self._read,
-                "write": lambda message: threading.Thread(target=self._write, args=(message,), daemon=True).start(),
+                "write": lambda message: self._writers.submit(self._write, message),
                 "monitor": self._monitor,
                 "end_monitor": self._end_monitor,
             }
@@ -66,7 +71,6 @@ class Worker:
 
     def _write(self, message: Answer) -> None:
         try:
-            self._channels.library.attach()
             answer = self._written(message)
         except Exception as error:  # whatever it was, only an answer keeps the run truthful
             answer = {"state": "unknown", "message": told(error)}

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import socket
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from osprey_executor.control.connectors._child import Child
-from osprey_executor.control.connectors._frames import Unpacker, pack
+from osprey_executor.control.connectors._link import Link, Message
 from osprey_executor.control.connectors._protocol import Confirmation, Sample, Timeouts
 from osprey_executor.control.connectors._samples import sample
 from osprey_executor.errors import (
@@ -25,8 +24,6 @@ from osprey_executor.text import one_line
 _START_SECONDS = 60.0
 _GRACE = 5.0
 _MOST_ERRORS_TOLD = 5
-
-Message = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ class WorkerProcess:
         self._environment = dict(environment)
         self._timeouts = timeouts
         self._child: Child | None = None
-        self._link: _Link | None = None
+        self._link: Link | None = None
         self._numbers = itertools.count()
 
     async def start(self) -> None:
@@ -62,7 +59,7 @@ class WorkerProcess:
         ours, theirs = socket.socketpair()
         try:
             self._child = await Child.start(self._protocol.module, environment=self._environment, stdin=theirs.fileno())
-            _, self._link = await asyncio.get_running_loop().create_connection(_Link, sock=ours)
+            _, self._link = await asyncio.get_running_loop().create_connection(Link, sock=ours)
         except OSError as error:
             ours.close()
             raise ControlSystemError(f"the {self._protocol.name} process cannot be started: {error}") from error
@@ -210,75 +207,3 @@ class WorkerProcess:
         reason = f"the {self._protocol.name} process has ended" if isinstance(error, ConnectionError) else told
         reason = reason or f"the {self._protocol.name} process does not answer"
         return f"{reason} ({one_line(last_words, 300)})" if last_words else reason
-
-
-class _Link(asyncio.Protocol):
-    """The stream to the child: replies by their number, monitored samples to whoever monitors."""
-
-    def __init__(self) -> None:
-        self.hello: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
-        self.monitors: dict[int, Callable[[Message], None]] = {}
-        self.ended = False
-        self._gone = asyncio.Event()
-        self._unpacker = Unpacker()
-        self._expected: dict[int, asyncio.Future[Message]] = {}
-        self._transport: asyncio.Transport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-
-    def data_received(self, data: bytes) -> None:
-        try:
-            for message in self._unpacker.feed(data):
-                self._take(message)
-        except (ValueError, KeyError, TypeError):
-            self._end()  # a broken frame: nothing after it can be trusted
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._end()
-        self._gone.set()
-
-    def send(self, message: Message) -> None:
-        """Send a message, or drop it where nobody is left to take it."""
-        if self._transport and not self.ended:
-            self._transport.write(pack(message))
-
-    def expect(self, number: int) -> asyncio.Future[Message]:
-        """Return what will be the reply of that number."""
-        self._expected[number] = asyncio.get_running_loop().create_future()
-        return self._expected[number]
-
-    def forget(self, number: int) -> None:
-        """Expect that reply no more."""
-        self._expected.pop(number, None)
-
-    async def close(self) -> None:
-        """End the stream."""
-        if self._transport:
-            self._transport.abort()
-            await self._gone.wait()
-
-    def _take(self, message: Message) -> None:
-        if "ready" in message:
-            if not self.hello.done():
-                self.hello.set_result(message)
-            return
-        if (monitor := self.monitors.get(message["id"])) is not None:
-            monitor(message)
-        elif (reply := self._expected.get(message["id"])) is not None and not reply.done():
-            reply.set_result(message)
-
-    def _end(self) -> None:
-        if self.ended:
-            return
-        self.ended = True
-        if not self.hello.done():
-            self.hello.set_exception(ConnectionError())
-            self.hello.exception()  # whoever started us may have gone
-        for reply in self._expected.values():
-            if not reply.done():
-                reply.set_exception(ConnectionError())
-        for monitor in list(self.monitors.values()):
-            monitor({"index": -1})
-        with contextlib.suppress(AttributeError):
-            cast(asyncio.Transport, self._transport).abort()

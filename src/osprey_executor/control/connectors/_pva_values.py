@@ -117,9 +117,9 @@ def _value(kind: str, structure: Any) -> Answer:
         return {"kind": "enum", "dtype": "enum", "labels": labels, "count": 1, "value": value}
     if kind == "NTScalarArray":
         value = _column(structure.value)
-        # The server tells no greatest length: what there is now is what is known to fit.
+        # The server tells no greatest length, and refuses by itself what is too long for it.
         dtype = _DTYPES[structure.type().aspy("value")[-1]]
-        return {**plain, "kind": "array", "dtype": dtype, "count": max(len(value), 1), "value": value}
+        return {**plain, "kind": "array", "dtype": dtype, "count": _LARGEST_ARRAY // 8, "value": value}
     if kind == "NTTable":
         # Labels may repeat or be empty; the names of the fields do neither.
         columns = {name: _column(structure.value[name]) for name in structure.value.keys()}  # noqa: SIM118 - no mapping

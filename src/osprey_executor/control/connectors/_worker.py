@@ -46,7 +46,7 @@ class Requests:
         """Run something after so many seconds; to be called by handlers only."""
         heapq.heappush(self._later, (time.monotonic() + seconds, next(self._numbers), do))
 
-    def serve(self, handlers: Mapping[str, Callable[[Answer], None]]) -> None:
+    def serve(self, handlers: Mapping[str, Callable[[Answer], object]]) -> None:
         """Say that we are ready, then hand each message to the handler of its `op`."""
         self.reply({"ready": True})
         unpacker = Unpacker()

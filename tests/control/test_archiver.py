@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -12,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.control.appliance import Appliance, serve
 
 from osprey_executor.config import config_from
 from osprey_executor.control import EpicsArchiver, MockArchiver, MockConnector, open_control
@@ -24,24 +23,14 @@ END = START + timedelta(hours=1)
 T0 = START.timestamp()
 
 
-def _appliance_module() -> Any:
-    spec = importlib.util.spec_from_file_location("appliance", Path(__file__).with_name("appliance.py"))
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def appliance() -> Iterator[Any]:
-    with _appliance_module().serve() as served:
+def appliance() -> Iterator[Appliance]:
+    with serve() as served:
         served.samples["SR:DCCT"] = [(T0 - 60, 499.0, 0), (T0 + 0.25, 500.0, 0), (T0 + 1800, 501.0, 1)]
         yield served
 
 
-async def test_what_the_appliance_has(appliance: Any) -> None:
+async def test_what_the_appliance_has(appliance: Appliance) -> None:
     found = (await EpicsArchiver(appliance.url).history(["SR:DCCT"], START, END))["SR:DCCT"]
     assert found.values.tolist() == [499.0, 500.0, 501.0]
     assert found.times[1] == np.datetime64("2026-01-31T08:00:00.250000000")
@@ -51,7 +40,7 @@ async def test_what_the_appliance_has(appliance: Any) -> None:
     assert asked["redirect"] == "false"
 
 
-async def test_the_appliance_takes_the_mean_over_bins(appliance: Any) -> None:
+async def test_the_appliance_takes_the_mean_over_bins(appliance: Appliance) -> None:
     found = await EpicsArchiver(appliance.url).history(["SR:DCCT"], START, END, 600.0)
     assert appliance.asked[0]["pv"] == "mean_600(SR:DCCT)"
     assert found["SR:DCCT"].values.tolist() == [499.0, 500.0, 501.0]
@@ -67,40 +56,40 @@ async def test_the_appliance_takes_the_mean_over_bins(appliance: Any) -> None:
         ([1, float("nan")], [1.0, None]),
     ],
 )
-async def test_values_of_every_kind(appliance: Any, values: list[Any], found: list[Any]) -> None:
+async def test_values_of_every_kind(appliance: Appliance, values: list[Any], found: list[Any]) -> None:
     appliance.samples["A"] = [(T0 + at, value, 0) for at, value in enumerate(values)]
     seen = (await EpicsArchiver(appliance.url).history(["A"], START, END))["A"].values
     plain = [value.tolist() if hasattr(value, "tolist") else value for value in seen]
     assert [None if value != value else value for value in plain] == found
 
 
-async def test_a_channel_without_values_is_empty(appliance: Any) -> None:
+async def test_a_channel_without_values_is_empty(appliance: Appliance) -> None:
     appliance.answer = b"[]"
     found = await EpicsArchiver(appliance.url).history(["A"], START, END)
     assert (len(found["A"].times), found["A"].values.dtype) == (0, np.dtype("f8"))
 
 
-async def test_an_unknown_channel_is_named(appliance: Any) -> None:
+async def test_an_unknown_channel_is_named(appliance: Appliance) -> None:
     with pytest.raises(ControlSystemError, match="SR:NOBODY: the archiver has no such channel"):
         await EpicsArchiver(appliance.url).history(["SR:DCCT", "SR:NOBODY"], START, END)
 
 
-async def test_a_redirect_is_refused(appliance: Any) -> None:
-    with _appliance_module().serve() as other:
+async def test_a_redirect_is_refused(appliance: Appliance) -> None:
+    with serve() as other:
         appliance.status, appliance.headers = 302, {"Location": f"{other.url}/retrieval/data/getData.json"}
         with pytest.raises(ControlSystemError, match="points elsewhere"):
             await EpicsArchiver(appliance.url).history(["SR:DCCT"], START, END)
         assert (len(appliance.asked), other.asked) == (1, [])
 
 
-async def test_an_endless_answer_is_cut_off(appliance: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_endless_answer_is_cut_off(appliance: Appliance, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(epics_archiver, "_MOST_BYTES", 3 * 2**20)
     appliance.endless = True
     with pytest.raises(ControlSystemError, match="SR:DCCT: more than 3 MiB of history: ask for less"):
         await EpicsArchiver(appliance.url).history(["SR:DCCT"], START, END)
 
 
-async def test_silence_ends(appliance: Any) -> None:
+async def test_silence_ends(appliance: Appliance) -> None:
     appliance.silent = threading.Event()
     with pytest.raises(ControlSystemError, match=r"did not answer within 0\.3 s"):
         await EpicsArchiver(appliance.url, timeout=0.3).history(["SR:DCCT"], START, END)
@@ -114,13 +103,13 @@ async def test_silence_ends(appliance: Any) -> None:
         b'[{"meta": {}, "data": [{"secs": 1, "val": ["x"]}]}]',
     ],
 )
-async def test_nonsense_is_told_as_such(appliance: Any, body: bytes) -> None:
+async def test_nonsense_is_told_as_such(appliance: Appliance, body: bytes) -> None:
     appliance.answer = body
     with pytest.raises(ControlSystemError, match=r"A: the archiver .* answered what is no history"):
         await EpicsArchiver(appliance.url).history(["A"], START, END)
 
 
-async def test_errors_of_the_appliance(appliance: Any) -> None:
+async def test_errors_of_the_appliance(appliance: Appliance) -> None:
     appliance.status = 503
     with pytest.raises(ControlSystemError, match="answered with HTTP 503"):
         await EpicsArchiver(appliance.url).history(["SR:DCCT"], START, END)
@@ -130,7 +119,7 @@ async def test_errors_of_the_appliance(appliance: Any) -> None:
         await EpicsArchiver(None).history(["SR:DCCT"], START, END)
 
 
-async def test_an_archiver_has_the_past_alone(appliance: Any) -> None:
+async def test_an_archiver_has_the_past_alone(appliance: Appliance) -> None:
     for archiver in (EpicsArchiver(appliance.url), MockArchiver()):
         live = (archiver.read(["A"]), archiver.write("A", 1), archiver.call("A", {}), anext(archiver.monitor(["A"])))
         for attempt in live:
@@ -166,7 +155,7 @@ async def history(config: dict[str, Any], tmp_path: Path, *names: str, **asked: 
         return await session.history(names, **{"start": START, "end": END, **asked})
 
 
-async def test_the_broker_asks_what_the_configuration_names(appliance: Any, tmp_path: Path) -> None:
+async def test_the_broker_asks_what_the_configuration_names(appliance: Appliance, tmp_path: Path) -> None:
     archiver = {"type": "epics_archiver", "epics_archiver": {"url": appliance.url}}
     found = await history({"archiver": archiver}, tmp_path, "SR:DCCT.VAL")
     assert found["SR:DCCT.VAL"].values.tolist() == [499.0, 500.0, 501.0]

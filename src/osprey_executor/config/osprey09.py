@@ -187,7 +187,7 @@ def _gateways(draft: Draft) -> None:
 def _archiver(draft: Draft) -> None:
     """Keep what is ours: Osprey hands any key of the section to whatever class `type` names."""
     for block, ours in (("archiver", ("type", "epics_archiver")), ("archiver.epics_archiver", ("url", "timeout"))):
-        for key in [key for key in draft.section(block) if not get_close_matches(key, ours, n=1, cutoff=0.7)]:
+        for key in [key for key in draft.section(block) if not get_close_matches(key, ours, n=1, cutoff=0.8)]:
             path = (*block.split("."), key)
             draft.warnings.append(draft.told(path, "has no effect here"))
             draft.take(path)

@@ -24,6 +24,7 @@ class TestMonitoring:
                 missing.discard(sample.channel)
                 if not missing:
                     break
+            assert missing == set()
             await monitored.aclose()
 
         connector_bench.wait(watch())
@@ -37,9 +38,7 @@ class TestMonitoring:
             for written, _ in number.writes * 5:
                 await connector_bench.connector.write(number.name, written)
             # Only now is any of them taken.
-            async for sample in monitored:
-                if same(sample.value, number.writes[-1][1]):
-                    break
+            await _until(monitored, number.writes[-1][1])
             await monitored.aclose()
 
         connector_bench.wait(watch())
@@ -85,3 +84,4 @@ async def _until(monitored: Any, value: Any) -> None:
     async for sample in monitored:
         if same(sample.value, value):
             return
+    raise AssertionError(f"the monitor has ended before {value} came")

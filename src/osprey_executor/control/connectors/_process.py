@@ -26,6 +26,11 @@ _GRACE = 5.0
 _MOST_ERRORS_TOLD = 5
 
 
+def _give_up(reply: asyncio.Future[Message]) -> None:
+    if not reply.done():
+        reply.set_exception(TimeoutError())
+
+
 @dataclass(frozen=True)
 class Protocol:
     """What of a child differs from one protocol to another."""
@@ -183,13 +188,16 @@ class WorkerProcess:
         if self._link is None or self._link.ended:
             raise ConnectionError(f"the {self._protocol.name} process has ended")
         number = next(self._numbers)
-        reply = self._link.expect(number)
+        link = self._link
+        reply = link.expect(number)
+        # Not asyncio.timeout: it costs a tenth of a single read.
+        late = asyncio.get_running_loop().call_later(seconds, _give_up, reply)
         try:
-            self._link.send({"id": number, **message})
-            async with asyncio.timeout(seconds):
-                return await reply
+            link.send({"id": number, **message})
+            return await reply
         finally:
-            self._link.forget(number)
+            late.cancel()
+            link.forget(number)
 
     def _monitored(self, names: Sequence[str], message: Message) -> Sample:
         if message["index"] < 0:

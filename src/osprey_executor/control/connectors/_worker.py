@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from osprey_executor.control.connectors._frames import Unpacker, pack
 
@@ -108,9 +108,19 @@ def bounded(samples: list[Answer]) -> list[Answer]:
     room = _ROOM
     kept: list[Answer] = []
     for sample in samples:
-        room -= int(getattr(sample.get("value"), "nbytes", 0))
-        kept.append(sample if room >= 0 else {"error": "too much for one call: read fewer large arrays at once"})
+        size = _bytes(sample.get("value"))
+        fits = size <= room
+        room -= size if fits else 0
+        kept.append(sample if fits else {"error": "too much for one call: read fewer large arrays at once"})
     return kept
+
+
+def _bytes(value: Any) -> int:
+    if isinstance(value, dict):  # a table
+        return sum(map(_bytes, cast("dict[str, Any]", value).values()))
+    if isinstance(value, list):
+        return sum(len(text) for text in cast("list[str]", value))
+    return int(getattr(value, "nbytes", 0))
 
 
 def told(error: BaseException) -> str:

@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 
 from _live import Loop, opened
 from _measure import Cost, Subject, interleave
@@ -22,7 +24,7 @@ from osprey_executor.control import Broker, Session, open_control
 
 _HERE = Path(__file__).parent
 _AT_ONCE = 100
-"""Single reads of one try: one alone is too short to be measured."""
+"""Single reads of one try, of which the median counts: on a busy machine a mean tells how often it was interrupted."""
 _LIBRARIES = {"pyepics": "epics", "aioca": "aioca", "p4p": "p4p"}
 
 
@@ -55,9 +57,12 @@ def reads(rounds: int) -> list[Line]:
             loop, broker = stack.enter_context(opened(open_control(config)))
             session = _session(broker, folder / kind)
             bulk[name] = loop.subject(_reading(session, NAMES))
-            single[name] = _averaged(loop, _reading(session, NAMES[:1]))
+            single[name] = _typical(loop, _reading(session, NAMES[:1]))
         many, one = interleave(bulk, max(1, rounds // 5)), interleave(single, rounds)
-    fastest = min((library for library in ("pyepics", "aioca") if library in many), key=lambda it: _median(many[it]))
+    fastest = min(
+        (library for library in ("pyepics", "aioca") if library in many),
+        key=lambda it: median(cost.wall for cost in many[it]),
+    )
     return [
         *lines,
         *cost("reads, 1000 channels", many, baseline=fastest),
@@ -121,19 +126,13 @@ def _reading(session: Session, names: Sequence[str]) -> Callable[[], Awaitable[o
     return read
 
 
-def _averaged(loop: Loop, read: Callable[[], Awaitable[object]]) -> Subject:
-    async def several() -> None:
+def _typical(loop: Loop, read: Callable[[], Awaitable[object]]) -> Subject:
+    async def several() -> list[float]:
+        times: list[float] = []
         for _ in range(_AT_ONCE):
+            start = time.perf_counter()
             await read()
+            times.append(time.perf_counter() - start)
+        return times
 
-    timed = loop.subject(several)
-
-    def run() -> Cost:
-        taken = timed()
-        return Cost(taken.wall / _AT_ONCE, taken.cpu / _AT_ONCE)
-
-    return run
-
-
-def _median(costs: Sequence[Cost]) -> float:
-    return sorted(cost.wall for cost in costs)[len(costs) // 2]
+    return lambda: Cost(median(loop.wait(several())), 0.0)

@@ -192,3 +192,12 @@ async def test_channels_and_values_are_counted(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(_archive, "MOST_VALUES", 7000)
     with pytest.raises(ControlSystemError, match="B: more than 7000 values in one call"):
         await history({}, tmp_path, "A", "B")
+
+
+async def test_what_may_not_be_read_has_no_past_either(tmp_path: Path) -> None:
+    database = tmp_path / "limits.yml"
+    database.write_text("defaults: {}\nSECRET: {readable: false}\nOPEN: {min_value: 0, max_value: 1}\n")
+    config = {"control_system": {"limits_database": str(database)}}
+    assert len((await history(config, tmp_path, "OPEN"))["OPEN"].times) == 3601
+    with pytest.raises(ControlSystemError, match="SECRET: cannot be read"):
+        await history(config, tmp_path, "OPEN", "SECRET")

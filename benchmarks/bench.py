@@ -17,6 +17,7 @@ from _engine import engine, figure, throughput
 from _install import install
 from _measure import Cost, command, interleave, percentile, spread
 from _memory import EARLY, memory
+from _reads import reads
 from _report import Line, table, write
 from _request import request
 
@@ -78,6 +79,7 @@ TOPICS: dict[str, tuple[Callable[[int], list[Line]], int]] = {
     "request": (request, 200),
     "concurrent": (concurrent, 3),
     "analysis": (analysis, 7),
+    "reads": (reads, 50),
     "memory": (memory, 10_000),
 }
 """What is measured, and in how many rounds unless --rounds says so. A round of `memory` is one run of the service."""

@@ -41,7 +41,15 @@ def test_topics_of_the_engine_are_measured_with_their_goals() -> None:
     }
     assert all(line["value"] > 0 for line in found)
     assert len(re.findall(r" (?:met|NOT MET)\b", done.stdout)) == len(goals)
-    assert "not measured this time: import, help, install, throughput, request, analysis, memory" in done.stdout
+    assert "not measured this time: import, help, install, throughput, request, analysis, reads, memory" in done.stdout
+
+
+def test_reads_are_measured_with_their_goals() -> None:
+    from _reads import reads
+
+    lines = reads(1)
+    assert {(line.unit, line.goal) for line in lines if line.goal is not None} == {("x", 1.3), ("x", 2.5)}
+    assert all(line.value and line.value > 0 for line in lines)
 
 
 def test_a_run_that_fails_ends_the_measurement() -> None:

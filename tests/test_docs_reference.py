@@ -30,6 +30,7 @@ SAID = {
     "86400.0": "86400",
     "600.0": "600",
     "180.0": "180",
+    "60.0": "60",
 }
 SAID_BY_KEY = {
     "execution.limits.cpu_time": "four times the wall time",
@@ -74,7 +75,7 @@ def said(key: str, default: Any) -> str:
 
 def test_every_key_and_its_default() -> None:
     listed = {row[0].strip("`"): row[1] for row in rows(REFERENCE / "configuration.md") if row[0].startswith("`")}
-    sections = ("execution.", "models.", "approval.", "control_system.", "analysis.")
+    sections = ("execution.", "models.", "approval.", "control_system.", "archiver.", "analysis.")
     assert listed == {key: default for key, default in keys(Config) if key.startswith(sections)}
 
 

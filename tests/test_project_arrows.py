@@ -24,11 +24,11 @@ AGAINST = {
 }
 # Which part of which room may import a package, also by name at its first use.
 AT_HOME = {
-    "aioca": "control/connectors/",
     "at": "control/simulator/",
     "epicscorelibs": "control/connectors/",
     "langchain_anthropic": "generation/_provider.py",
     "langchain_openai": "generation/_provider.py",
+    "p4p": "control/connectors/",
     "softioc": "control/simulator/",
 }
 

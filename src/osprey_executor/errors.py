@@ -9,6 +9,10 @@ PythonExecutorException
 │   ├── StorageError                  state folder unreadable, unwritable or full
 │   ├── GeneratorUnavailableError     no route to the provider, or it refused the key or the model
 │   └── ControlSystemError            a channel cannot be read
+│       ├── ChannelDisconnectedError  nobody answers for it
+│       ├── InvalidReadingError       its own alarm says that the value is INVALID
+│       ├── StaleReadingError         the value is older than the configuration allows
+│       └── NotSupportedError         this connector cannot do that
 ├── CODE_RELATED: generate again
 │   ├── CodeGenerationError           the generator gave no usable code
 │   ├── CodeSyntaxError
@@ -93,6 +97,22 @@ class ControlSystemError(PythonExecutorException):
     """A channel cannot be read: not found, disconnected, or of an invalid value."""
 
     category = ErrorCategory.INFRASTRUCTURE
+
+
+class ChannelDisconnectedError(ControlSystemError):
+    """Nobody answers for a channel: there is none of that name, or its server is away."""
+
+
+class InvalidReadingError(ControlSystemError):
+    """A channel answers, and its alarm severity says that the value is INVALID."""
+
+
+class StaleReadingError(ControlSystemError):
+    """The time stamp of a value is older than `control_system.stale_after` allows."""
+
+
+class NotSupportedError(ControlSystemError):
+    """The connector cannot do what was asked; the message names one that can."""
 
 
 class CodeGenerationError(PythonExecutorException):

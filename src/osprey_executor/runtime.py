@@ -95,11 +95,24 @@ def read_channels(names: Iterable[str]) -> dict[str, Any]:
     _absent()
 
 
-def read_history(channels: str | Iterable[str], start: Any, end: Any) -> Any:
-    """Return the archived values of channels between `start` and `end`.
+def read_history(channels: str | Iterable[str], start: Any, end: Any, bin: Any = None) -> dict[str, dict[str, Any]]:
+    """Return archived values of channels between two moments, oldest first.
+
+    Args:
+        channels: one name, or several.
+        start: a datetime with a time zone, ISO text with one, or seconds since 1970. Without a time zone it would mean
+            another moment on another machine, so that is refused. The value that was valid then may come first, with
+            its own, earlier time.
+        end: the same.
+        bin: seconds, or a timedelta, of whole seconds: the mean over each such interval; None: every value.
+
+    Returns:
+        For each channel a dict of columns: `time` (numpy datetime64, UTC), `value`, `severity` (0 none, 1 minor,
+        2 major, 3 invalid); `pandas.DataFrame(history[name])` makes a table of it.
 
     Raises:
-        ControlSystemError: there is no archive here.
+        ValueError: a moment has no time zone.
+        ControlSystemError: there is no archive, it lacks a channel, or it is too much for one call.
     """
     _absent()
 

@@ -32,7 +32,14 @@ if TYPE_CHECKING:
     from langgraph.types import Command
 
     from osprey_executor.analysis import RULES, Gates, analysis_problem, analyze, site_of
-    from osprey_executor.control import StopSwitch, available_connectors, check_limits, limits_problem
+    from osprey_executor.control import (
+        SimulatorConnector,
+        StopSwitch,
+        available_archivers,
+        available_connectors,
+        check_limits,
+        limits_problem,
+    )
     from osprey_executor.execution import engine_problem
     from osprey_executor.generation import CodeGenerator, available_generators
     from osprey_executor.pipeline import Decide, Executor
@@ -43,9 +50,11 @@ __all__ = [
     "RULES",
     "Gates",
     "PythonExecutorService",
+    "SimulatorConnector",
     "StopSwitch",
     "analysis_problem",
     "analyze",
+    "available_archivers",
     "available_connectors",
     "available_generators",
     "check_limits",
@@ -62,6 +71,8 @@ _DOORS = {
     "analysis_problem": "analysis",
     "analyze": "analysis",
     "site_of": "analysis",
+    "SimulatorConnector": "control",
+    "available_archivers": "control",
     "available_connectors": "control",
     "available_generators": "generation",
     "check_limits": "control",

@@ -13,7 +13,7 @@ from .fake_service import DIGEST, RUN, FakeService, success
 
 COMMANDS = (
     *("run", "approve", "edit", "reject", "pending", "runs", "show", "watch", "cancel", "replay", "analyze"),
-    *("doctor", "config", "demo"),
+    *("doctor", "config", "demo", "simulator"),
 )
 
 

@@ -173,3 +173,11 @@ def test_process_environment_is_left_alone(tmp_path: Path, monkeypatch: pytest.M
     before = dict(os.environ)
     load_config(tmp_path / "config.yml")
     assert dict(os.environ) == before
+
+
+def test_the_settings_of_a_connector_travel_without_their_secrets(load: Load) -> None:
+    text = "control_system: {type: line, connectors: {line: {host: a, password: '${MY_PASSWORD}'}}}"
+    record = load(text, MY_PASSWORD="first").to_record()
+    assert "first" not in json.dumps(record)
+    again = Config.from_record(record, environ={"MY_PASSWORD": "second"}).control_system.connectors["line"]
+    assert (again["host"], again["password"].get_secret_value()) == ("a", "second")

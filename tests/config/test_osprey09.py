@@ -33,6 +33,7 @@ def test_template() -> None:
     assert control.limits_database == TEMPLATE.parent / "src/ring/data/channel_limits.json"
     assert (control.allow_unlisted_channels, control.on_violation) == (False, "skip")
     assert control.epics.address_list == ("gateway.example.org:5064",)
+    assert config.archiver.type == "epics_archiver"
 
 
 def test_template_warns_of_what_changed() -> None:
@@ -149,3 +150,16 @@ def test_own_settings_of_a_model_go_before_those_of_its_provider(load: Load) -> 
     model = load(text).models["m"]
     assert model.base_url == "https://mine.example.org"
     assert model.api_key is not None
+
+
+def test_the_archiver_has_ospreys_keys(load: Load) -> None:
+    told = "archiver: {type: epics_archiver, epics_archiver: {url: 'https://archiver.lab.gov:8443/', timeout: 90}}"
+    archiver = load(told).archiver
+    assert archiver.type == "epics_archiver"
+    assert (archiver.epics_archiver.url, archiver.epics_archiver.timeout) == ("https://archiver.lab.gov:8443", 90)
+    config = load("archiver: {type: mock_archiver, mock_archiver: {sample_rate_hz: 1.0}}")
+    assert any("archiver.mock_archiver has no effect here" in warning for warning in config.warnings)
+    with pytest.raises(ConfigurationError, match=r"did you mean archiver\.epics_archiver\.timeout"):
+        load("archiver: {epics_archiver: {timeuot: 90}}")
+    with pytest.raises(ConfigurationError, match="must not carry a user or password"):
+        load("archiver: {epics_archiver: {url: 'http://me:secret@archiver.lab.gov'}}")

@@ -8,8 +8,8 @@ import json
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from osprey_executor.config import config_from
-from osprey_executor.control import Broker, EpicsConnector, Timeouts, open_control
+from osprey_executor.control import Broker, EpicsConnector, PvaConnector, Timeouts, open_control
 from osprey_executor.control.connectors._child import Child
 from osprey_executor.errors import WriteRefused
 from osprey_executor.models import ControlSession, ControlSystemReport
@@ -140,15 +140,60 @@ async def simulator() -> AsyncIterator[Broker]:
 
 
 @asynccontextmanager
-async def run_ioc() -> AsyncIterator[Ioc]:
-    """Start an IOC with one record of each type."""
-    child = await Child.start("records", environment={"PYTHONPATH": str(RECORDS)})
+async def run_server(folder: Path, module: str) -> AsyncIterator[Ioc]:
+    """Start a server that tells its port in its first line."""
+    child = await Child.start(module, environment={"PYTHONPATH": str(folder)})
     try:
         assert child.process.stdout is not None
         told = json.loads(await asyncio.wait_for(child.process.stdout.readline(), 60))
         yield Ioc(child.process.pid, told["port"])
     finally:
         await child.stop()
+
+
+def run_ioc() -> AbstractAsyncContextManager[Ioc]:
+    """Start an IOC with one record of each type."""
+    return run_server(RECORDS, "records")
+
+
+def run_pva() -> AbstractAsyncContextManager[Ioc]:
+    """Start a PVAccess server with one channel of each kind."""
+    return run_server(RECORDS.parent / "pva", "server")
+
+
+@contextmanager
+def apart(start: Callable[[], AbstractAsyncContextManager[Ioc]]) -> Iterator[Ioc]:
+    """Keep a server running whose tests have event loops of their own."""
+    with asyncio.Runner() as runner:
+        server = start()
+        yield runner.run(server.__aenter__())
+        runner.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def ioc_of_module() -> Iterator[Ioc]:
+    """An IOC for plain functions."""
+    with apart(run_ioc) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def pva_of_module() -> Iterator[Ioc]:
+    """A PVAccess server for plain functions."""
+    with apart(run_pva) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def start_ioc_anywhere() -> Callable[[], AbstractAsyncContextManager[Ioc]]:
+    """Starts an IOC of the test's own."""
+    return run_ioc
+
+
+@pytest.fixture(scope="session")
+def start_pva() -> Callable[[], AbstractAsyncContextManager[Ioc]]:
+    """Starts a PVAccess server of the test's own."""
+    return run_pva
 
 
 @pytest.fixture
@@ -162,6 +207,18 @@ async def ioc() -> AsyncIterator[Ioc]:
     """The IOC of the test session."""
     async with run_ioc() as started:
         yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def pva() -> AsyncIterator[Broker]:
+    """A broker that takes the PVAccess server of the test session for a real machine."""
+    async with run_pva() as server:
+        connector = PvaConnector([f"127.0.0.1:{server.port}"], timeouts=Timeouts(read=2.0, write=1.0))
+        await connector.connect()
+        try:
+            yield Broker(connector, ControlSystemReport(type="pva", real=True, writes_enabled=True))
+        finally:
+            await connector.close()
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -12,8 +12,14 @@ import numpy as np
 import pytest
 
 from osprey_executor.config import config_from
-from osprey_executor.control import Broker, EpicsConnector, Session, Timeouts, effects_of, open_control
-from osprey_executor.errors import ConfigurationError, ControlSystemError, OutcomeUnknownError, WriteRefused
+from osprey_executor.control import Broker, ChannelKind, EpicsConnector, Session, Timeouts, effects_of, open_control
+from osprey_executor.errors import (
+    ChannelDisconnectedError,
+    ConfigurationError,
+    ControlSystemError,
+    OutcomeUnknownError,
+    WriteRefused,
+)
 from osprey_executor.models import AlarmSeverity, ControlSystemReport, MachineEffects
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -233,3 +239,41 @@ async def test_two_address_lists_in_one_process(ioc: Any, simulator: Broker) -> 
 async def test_addresses_are_never_empty(addresses: list[str]) -> None:
     with pytest.raises(ConfigurationError, match="address"):
         EpicsConnector(addresses)
+
+
+async def test_alarm_labels_and_limits_come_with_a_sample(records: Broker) -> None:
+    samples = await records.connector.read(["T:ALARM", "T:STATE", "T:NUMBER", "T:NEVER"])
+    assert (samples["T:ALARM"].severity, samples["T:NUMBER"].status) == (AlarmSeverity.MINOR, "")
+    assert samples["T:STATE"].labels == ("Off", "Standby", "On")
+    assert (samples["T:NEVER"].severity, samples["T:NEVER"].status) == (AlarmSeverity.INVALID, "UDF")
+
+
+async def test_nobody_is_searched_for_after_an_answer_was_due(ioc: Any) -> None:
+    """Else a program could make the connector search for ever more names."""
+    connector = EpicsConnector([f"127.0.0.1:{ioc.port}"], timeouts=Timeouts(read=0.3))
+    await connector.connect()
+    try:
+        for _ in range(3):
+            with pytest.raises(ChannelDisconnectedError, match=r"T:NOBODY0: no answer .* \(and 45 more\)"):
+                await connector.read([f"T:NOBODY{number}" for number in range(50)])
+        assert (await connector.read(["T:NUMBER"])).keys() == {"T:NUMBER"}
+    finally:
+        await connector.close()
+
+
+async def test_what_does_not_fit_a_channel_is_not_sent(records: Broker) -> None:
+    """Past the broker's checks too: what libca would convert by itself is refused or exact."""
+    connector = records.connector
+    for channel, bad in (("T:WHOLE", 2**40), ("T:WHOLE", 1.5), ("T:TEXT", 4), ("T:TEXT", "x" * 40)):
+        with pytest.raises(ControlSystemError, match=f"{channel}: not written: not sent"):
+            await connector.write(channel, bad)
+    assert (await connector.read(["T:TEXT"]))["T:TEXT"].value != "4"
+
+
+async def test_empty_arrays_and_arrays_of_texts(records: Broker) -> None:
+    names = ["T:EMPTY", "T:BYTES", "T:TEXTS"]
+    samples = await records.connector.read(names)
+    assert [sample.kind for sample in samples.values()] == [ChannelKind.ARRAY] * 3
+    assert samples["T:EMPTY"].value.tolist() == []
+    assert (samples["T:BYTES"].value.tolist(), samples["T:BYTES"].dtype) == ([], "u1")
+    assert samples["T:TEXTS"].value == []

@@ -48,7 +48,7 @@ def test_reports() -> None:
 
 def test_an_unknown_type_lists_the_known_ones() -> None:
     config = config_from({}).control_system.model_copy(update={"type": "tango\x1b[2J"})
-    with pytest.raises(ConfigurationError, match="available are epics, mock, simulator") as told:
+    with pytest.raises(ConfigurationError, match="available are epics, mock, pva, simulator") as told:
         create_connector(config, Timeouts())
     assert str(told.value).isprintable()
 
@@ -62,7 +62,7 @@ async def test_limits_that_cannot_be_read_shut_the_broker(tmp_path: object, jour
 
 
 def test_importing_the_room_stays_light() -> None:
-    heavy = "numpy|aioca|epicscorelibs|softioc|at|matplotlib"
+    heavy = "numpy|p4p|epicscorelibs|softioc|at|matplotlib"
     code = (
         "import sys; from osprey_executor.control import Broker, EpicsConnector, MockConnector, SimulatorConnector; "
         f"print([name for name in '{heavy}'.split('|') if name in sys.modules])"

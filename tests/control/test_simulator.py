@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 
 from osprey_executor.config import config_from
-from osprey_executor.control import Broker, EpicsConnector, SimulatorConnector, UnattendedPermit, open_control
+from osprey_executor.control import (
+    Broker,
+    EpicsConnector,
+    PvaConnector,
+    SimulatorConnector,
+    UnattendedPermit,
+    open_control,
+)
 from osprey_executor.control.connectors._child import Child
 from osprey_executor.errors import ControlSystemError, MissingExtraError, WriteRefused
 
@@ -145,7 +152,8 @@ async def test_closed_connector_leaves_nothing_behind() -> None:
     [
         ("softioc", SimulatorConnector, "simulator"),
         ("at", SimulatorConnector, "simulator"),
-        ("aioca", lambda: EpicsConnector(["127.0.0.1:9"]), "epics"),
+        ("epicscorelibs", lambda: EpicsConnector(["127.0.0.1:9"]), "epics"),
+        ("p4p", lambda: PvaConnector(["127.0.0.1:9"]), "pva"),
     ],
 )
 async def test_a_missing_extra_is_named(

@@ -44,6 +44,9 @@ class Session:
                 raise OutcomeUnknownError("no confirmation")
             self.written.append((name, value, line))
 
+    async def history(self, channels, start, end, bin=None):
+        raise ControlSystemError(f"no history of {channels[0]}")
+
     async def declare_writes(self, ranges):
         self.declared.update(ranges)
 
@@ -106,7 +109,7 @@ async def test_limits_violation_is_a_refusal(run):
 async def test_errors_of_reading(run):
     ran = await run(
         "from osprey_executor.runtime import *\nresults = {}\n"
-        "for name, call in {'missing': lambda: read_channel('Z'), 'history': lambda: read_history(['A'], 0, 1),\n"
+        "for name, call in {'missing': lambda: read_channel('Z'), 'history': lambda: read_history(['Z'], 0, 1),\n"
         "    'text': lambda: read_channels('A'), 'number': lambda: read_channel(1),\n"
         "    'range': lambda: declare_writes({'A': 1}), 'order': lambda: declare_writes({'A': (2, 1)}),\n"
         "    'publish': lambda: publish([1]), 'object': lambda: write_channel('A', object())}.items():\n"
@@ -116,7 +119,7 @@ async def test_errors_of_reading(run):
     )
     results = ran.report.results
     assert results["missing"] == "ControlSystemError: no channel Z"
-    assert results["history"].startswith("ControlSystemError: not available")
+    assert results["history"] == "ControlSystemError: no history of Z"
     assert [results[name].split(":")[0] for name in ("text", "number", "range", "order", "publish", "object")] == [
         "TypeError",
         "TypeError",

@@ -11,6 +11,7 @@ from osprey_executor.config.providers import PROVIDERS, Provider, provider
 from osprey_executor.config.schema import (
     AnalysisConfig,
     ApprovalConfig,
+    ArchiverConfig,
     ContainerConfig,
     ControlSystemConfig,
     EpicsConfig,
@@ -27,6 +28,7 @@ __all__ = [
     "PROVIDERS",
     "AnalysisConfig",
     "ApprovalConfig",
+    "ArchiverConfig",
     "Available",
     "CheckReport",
     "Config",

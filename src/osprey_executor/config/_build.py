@@ -19,6 +19,7 @@ from osprey_executor.config.providers import provider
 from osprey_executor.config.schema import (
     AnalysisConfig,
     ApprovalConfig,
+    ArchiverConfig,
     ControlSystemConfig,
     ExecutionConfig,
     ModelConfig,
@@ -28,7 +29,7 @@ from osprey_executor.errors import ConfigurationError
 
 _PATHS = (("execution", "python_env_path"), ("control_system", "limits_database"), ("control_system", "stop_file"))
 # A run that uses none of these must not fail because one of them lacks a key.
-_WHEN_USED = (("models",), ("execution", "generators"))
+_WHEN_USED = (("models",), ("execution", "generators"), ("archiver", "epics_archiver"))
 
 
 class Sections(Section):
@@ -38,6 +39,7 @@ class Sections(Section):
     models: dict[str, ModelConfig] = Field(default_factory=dict[str, ModelConfig])
     approval: ApprovalConfig = ApprovalConfig()
     control_system: ControlSystemConfig = ControlSystemConfig()
+    archiver: ArchiverConfig = ArchiverConfig()
     analysis: AnalysisConfig = AnalysisConfig()
 
 

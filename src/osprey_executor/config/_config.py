@@ -43,6 +43,7 @@ class Config(Sections):
             models=built.sections.models,
             approval=built.sections.approval,
             control_system=built.sections.control_system,
+            archiver=built.sections.archiver,
             analysis=built.sections.analysis,
             source=source,
             warnings=built.warnings,
@@ -62,8 +63,8 @@ class Config(Sections):
     def to_record(self) -> dict[str, Any]:
         """Return this configuration as JSON data, all of it as it is in force, but without secrets.
 
-        Where a secret may stand (models, generators, container), what was written as `${NAME}` stays so. Elsewhere the
-        value counts, so that the environment of another process cannot change the rules of a run.
+        Where a secret may stand (models, generators, connectors, container), what was written as `${NAME}` stays so.
+        Elsewhere the value counts, so that the environment of another process cannot change the rules of a run.
         """
         parts = (*(getattr(self, name) for name in Sections.model_fields), self.source, self.warnings)
         # A copy with other settings still holds the record of the first.
@@ -118,7 +119,8 @@ class Config(Sections):
 
 
 def _may_hold_secret(path: KeyPath) -> bool:
-    return path[0] == "models" or path[:2] in (("execution", "generators"), ("execution", "container"))
+    blocks = (("execution", "generators"), ("execution", "container"), ("control_system", "connectors"))
+    return path[0] == "models" or path[:2] in blocks
 
 
 def _escaped(text: str) -> str:

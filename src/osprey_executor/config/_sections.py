@@ -8,10 +8,10 @@ from typing import Any, cast
 from osprey_executor.config._draft import Draft
 from osprey_executor.config._yaml import Document
 
-OURS = ("execution", "models", "approval", "control_system", "analysis")
+OURS = ("execution", "models", "approval", "control_system", "archiver", "analysis")
 FROM_OSPREY = ("api", "python_executor", "execution_control")
 _OSPREYS_OWN = {
-    *("api_calls", "archiver", "ariel", "build_dir", "channel_finder", "claude_code", "cli", "container_runtime"),
+    *("api_calls", "ariel", "build_dir", "channel_finder", "claude_code", "cli", "container_runtime"),
     *("deployed_services", "deployment", "development", "facility", "file_paths", "framework", "graph", "logging"),
     *("pipeline", "project_name", "project_root", "prompts", "registry_path", "services", "system"),
 }

@@ -27,6 +27,7 @@ class Available:
 
     generators: Sequence[str]
     connectors: Sequence[str]
+    archivers: Sequence[str]
     engine_problem: Callable[[ExecutionConfig], str | None]
     """Why no engine can give what a section demands."""
     analysis_problem: Callable[[AnalysisConfig], str | None]
@@ -122,6 +123,9 @@ def _unavailable(config: Config, available: Available) -> list[str]:
     # A class of one's own, `module:Class`, is only found by importing it.
     if generator and ":" not in generator and generator not in available.generators:
         told.append(_unknown("execution.code_generator", generator, available.generators))
+    archiver = config.archiver.type
+    if archiver is not None and archiver not in (*available.archivers, *available.connectors):
+        told.append(_unknown("archiver.type", archiver, available.archivers))
     if problem := available.engine_problem(config.execution):
         told.append(problem)
     if problem := available.analysis_problem(config.analysis):

@@ -5,6 +5,7 @@ What would weaken a protection that the file asks for is an error, not a warning
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Any
 
 from osprey_executor.config._draft import Draft
@@ -35,6 +36,7 @@ def translate(draft: Draft) -> None:
     _limits(draft)
     _verification(draft)
     _gateways(draft)
+    _archiver(draft)
     _patterns(draft)
     _without_effect(draft)
 
@@ -180,6 +182,15 @@ def _gateways(draft: Draft) -> None:
             draft.put(target, [f"{address}:{port}" if port else str(address)], f"{place}.{chosen}.address")
     draft.take("control_system.connector")
     draft.take("execution.epics")
+
+
+def _archiver(draft: Draft) -> None:
+    """Keep what is ours: Osprey hands any key of the section to whatever class `type` names."""
+    for block, ours in (("archiver", ("type", "epics_archiver")), ("archiver.epics_archiver", ("url", "timeout"))):
+        for key in [key for key in draft.section(block) if not get_close_matches(key, ours, n=1, cutoff=0.8)]:
+            path = (*block.split("."), key)
+            draft.warnings.append(draft.told(path, "has no effect here"))
+            draft.take(path)
 
 
 def _patterns(draft: Draft) -> None:

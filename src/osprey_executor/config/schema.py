@@ -247,11 +247,20 @@ class EpicsConfig(Section):
     """Hosts, or `host:port`, that are asked by TCP: gateways behind a tunnel."""
 
 
+class PvaConfig(Section):
+    """Where PVAccess looks for channels."""
+
+    address_list: Addresses = ()
+    """Hosts, or `host:port`, that are asked by UDP."""
+    name_servers: Addresses = ()
+    """Hosts, or `host:port`, that are asked by TCP: gateways behind a tunnel."""
+
+
 class ControlSystemConfig(Section):
     """The machine and what may be done to it."""
 
     type: str = "mock"
-    """`mock`, `epics`, `simulator`, or a connector that a plug-in registers."""
+    """`mock`, `epics`, `pva`, `simulator`, or a connector that a plug-in registers."""
     writes_enabled: Switch = False
     limits_database: Path | None = None
     """YAML or JSON; where it is set and cannot be read, nothing is written."""
@@ -263,4 +272,26 @@ class ControlSystemConfig(Section):
     """A file whose presence stops all writes, beside the switch of the state folder; its folder must exist."""
     stop_channel: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """A channel that stops all writes, unless it is 0 and can be read."""
+    stale_after: Seconds | None = None
+    """A value with an older time stamp is not read but refused; None: however old."""
     epics: EpicsConfig = EpicsConfig()
+    pva: PvaConfig = PvaConfig()
+    connectors: dict[str, Sealed] = Field(default_factory=dict[str, dict[str, Any]])
+    """One block a plug-in, handed to it as `settings`; also to one that `archiver.type` names."""
+
+
+class EpicsArchiverConfig(Section):
+    """The EPICS Archiver Appliance."""
+
+    url: Url | None = None
+    """Where it answers, without `/retrieval`."""
+    timeout: Seconds = 60.0
+    """For one call, all its channels together."""
+
+
+class ArchiverConfig(Section):
+    """Where past values of channels come from."""
+
+    type: str | None = None
+    """`epics_archiver`, `mock_archiver`, or a connector that a plug-in registers; None: the control system itself."""
+    epics_archiver: EpicsArchiverConfig = EpicsArchiverConfig()

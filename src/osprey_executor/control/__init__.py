@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
     from osprey_executor.control.broker._session import Session
     from osprey_executor.control.broker._stop import StopSwitch
-    from osprey_executor.control.connectors._create import available_connectors
+    from osprey_executor.control.connectors._create import available_archivers, available_connectors
+    from osprey_executor.control.connectors._lacking import NoArchive, NoCommands, NoLiveValues
     from osprey_executor.control.connectors._protocol import ChannelKind, Confirmation, Connector, Sample, Timeouts
     from osprey_executor.control.connectors.epics import EpicsConnector
-    from osprey_executor.control.connectors.mock import MockConnector
+    from osprey_executor.control.connectors.epics_archiver import EpicsArchiver
+    from osprey_executor.control.connectors.mock import MockArchiver, MockConnector
+    from osprey_executor.control.connectors.pva import PvaConnector
     from osprey_executor.control.connectors.simulator import SimulatorConnector
     from osprey_executor.control.limits._file import LimitsFile, LimitsInForce, limits_problem
     from osprey_executor.control.limits._live import check_limits
@@ -26,10 +29,16 @@ __all__ = [
     "ChannelKind",
     "Confirmation",
     "Connector",
+    "EpicsArchiver",
     "EpicsConnector",
     "LimitsFile",
     "LimitsInForce",
+    "MockArchiver",
     "MockConnector",
+    "NoArchive",
+    "NoCommands",
+    "NoLiveValues",
+    "PvaConnector",
     "Sample",
     "Session",
     "SimulatorConnector",
@@ -37,6 +46,7 @@ __all__ = [
     "Timeouts",
     "UnattendedPermit",
     "WritePermit",
+    "available_archivers",
     "available_connectors",
     "channel_name",
     "check_limits",
@@ -54,10 +64,16 @@ _HOMES = {
     "ChannelKind": "connectors._protocol",
     "Confirmation": "connectors._protocol",
     "Connector": "connectors._protocol",
+    "EpicsArchiver": "connectors.epics_archiver",
     "EpicsConnector": "connectors.epics",
     "LimitsFile": "limits._file",
     "LimitsInForce": "limits._file",
+    "MockArchiver": "connectors.mock",
     "MockConnector": "connectors.mock",
+    "NoArchive": "connectors._lacking",
+    "NoCommands": "connectors._lacking",
+    "NoLiveValues": "connectors._lacking",
+    "PvaConnector": "connectors.pva",
     "Sample": "connectors._protocol",
     "Session": "broker._session",
     "SimulatorConnector": "connectors.simulator",
@@ -65,6 +81,7 @@ _HOMES = {
     "Timeouts": "connectors._protocol",
     "UnattendedPermit": "broker._permit",
     "WritePermit": "broker._permit",
+    "available_archivers": "connectors._create",
     "available_connectors": "connectors._create",
     "channel_name": "broker._names",
     "check_limits": "limits._live",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from osprey_executor.errors import ControlSystemError, ResultsError
@@ -15,7 +16,6 @@ MOST_CALL = 16 * 2**20
 _MOST_CHANNELS = 20_000
 _LONGEST_NAME = 1000
 _NO_CONTROL = "no control system: this run was given none, so it cannot read or write channels"
-_NO_HISTORY = "not available: this service has no archive of channels; use read_channel for present values"
 
 Call = Callable[[], Awaitable[Any]]
 
@@ -40,7 +40,7 @@ class GuestCalls:
             case "declare_writes":
                 return self._declare(header.get("ranges"), blobs)
             case "history":
-                return _history
+                return self._history(header)
             case _:
                 raise Malformed(f"the unknown operation {op!r:.100}")
 
@@ -53,6 +53,21 @@ class GuestCalls:
         async def call() -> dict[str, Any]:
             readings = await self._session().read(names)
             return {name: readings[name].value for name in names}
+
+        return call
+
+    def _history(self, header: dict[str, Any]) -> Call:
+        names, start, end = _names(header.get("channels")), _moment(header.get("start")), _moment(header.get("end"))
+        told: Any = header.get("bin")
+        if told is not None and type(told) not in (int, float):
+            raise Malformed("a bin that is not a number")
+
+        async def call() -> dict[str, Any]:
+            found = await self._session().history(names, start, end, told)
+            return {
+                name: {"time": one.times, "value": one.values, "severity": one.severities}
+                for name, one in ((name, found[name]) for name in names)
+            }
 
         return call
 
@@ -82,10 +97,6 @@ class GuestCalls:
         return call
 
 
-async def _history() -> None:
-    raise ControlSystemError(_NO_HISTORY)
-
-
 def _decoded(document: Any, blobs: Sequence[bytearray]) -> Any:
     try:
         return decode(document, blobs)
@@ -103,6 +114,15 @@ def _name(told: Any) -> str:
     if not isinstance(told, str) or len(told) > _LONGEST_NAME:
         raise Malformed("the name of a channel that is not a short text")
     return told
+
+
+def _moment(told: Any) -> datetime:
+    try:
+        if type(told) in (int, float):
+            return datetime.fromtimestamp(told, UTC)
+    except (ValueError, OverflowError, OSError):
+        pass
+    raise Malformed("a moment that is not seconds since 1970")
 
 
 def _pairs(told: Any) -> list[tuple[str, Any]]:

@@ -28,7 +28,8 @@ RUNTIME = """\
 from osprey_executor.runtime import (
     read_channel,    # read_channel(name) -> value: a number, a string, or a one-dimensional numpy array
     read_channels,   # read_channels([name, ...]) -> {name: value}
-    read_history,    # read_history(channels, start, end) -> archived values
+    read_history,    # read_history(channels, start, end, bin=None) -> {name: {"time": array, "value": array, ...}};
+                     # start and end are datetimes with a time zone; with bin, means over so many seconds
     write_channel,   # write_channel(name, value); waits until it is confirmed
     write_channels,  # write_channels({name: value, ...}), in that order
     declare_writes,  # declare_writes({name: (lowest, highest), ...}) before writing in a loop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from typing import Any, Iterable, Mapping
 
 from .channel import Channel
@@ -15,6 +16,7 @@ from .errors import (
     ResultsError,
     WriteRefused,
 )
+from .moments import moment
 
 __all__ = [
     "ChannelLimitsViolationError",
@@ -70,14 +72,31 @@ def read_channels(names: Iterable[str]) -> dict[str, Any]:
     return {name: values[name] for name in wanted}
 
 
-def read_history(channels: str | Iterable[str], start: Any, end: Any) -> Any:
-    """Return the archived values of channels between `start` and `end`.
+def read_history(channels: str | Iterable[str], start: Any, end: Any, bin: Any = None) -> dict[str, dict[str, Any]]:
+    """Return archived values of channels between two moments, oldest first.
+
+    Args:
+        channels: one name, or several.
+        start: a datetime with a time zone, ISO text with one, or seconds since 1970. Without a time zone it would mean
+            another moment on another machine, so that is refused. The value that was valid then may come first, with
+            its own, earlier time.
+        end: the same.
+        bin: seconds, or a timedelta, of whole seconds: the mean over each such interval; None: every value.
+
+    Returns:
+        For each channel a dict of columns: `time` (numpy datetime64, UTC), `value`, `severity` (0 none, 1 minor,
+        2 major, 3 invalid); `pandas.DataFrame(history[name])` makes a table of it.
 
     Raises:
-        ControlSystemError: there is no archive here.
+        ValueError: a moment has no time zone.
+        ControlSystemError: there is no archive, it lacks a channel, or it is too much for one call.
     """
-    wanted = [channels] if isinstance(channels, str) else [_name(name) for name in channels]
-    answer, blobs = _channel().request({"op": "history", "channels": wanted, "start": str(start), "end": str(end)})
+    wanted = [_name(name) for name in ([channels] if isinstance(channels, str) else channels)]
+    if not wanted:
+        return {}
+    seconds = bin.total_seconds() if isinstance(bin, timedelta) else bin
+    document, _ = encode({"start": moment(start), "end": moment(end), "bin": None if bin is None else float(seconds)})
+    answer, blobs = _channel().request({"op": "history", "channels": wanted, **document})
     return decode(answer, blobs)
 
 

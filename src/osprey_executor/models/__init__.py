@@ -24,7 +24,7 @@ from osprey_executor.models.approval import (
     parse_decision,
 )
 from osprey_executor.models.channel_limits import LimitsCheck, LimitsFinding, LimitsReport
-from osprey_executor.models.control import AlarmSeverity, ControlSession, Reading
+from osprey_executor.models.control import AlarmSeverity, ControlSession, History, Reading
 from osprey_executor.models.endpoint import Endpoint
 from osprey_executor.models.execution import (
     IsolationReport,
@@ -60,6 +60,7 @@ __all__ = [
     "Finding",
     "FindingKind",
     "Grant",
+    "History",
     "IsolationReport",
     "Limits",
     "LimitsCheck",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
 from typing import Any, Protocol
@@ -28,10 +29,26 @@ class Reading(BaseModel):
 
     channel: str
     value: Any
-    """A number, a string, or a one-dimensional numpy array."""
+    """A number, a string, a one-dimensional numpy array, or a table: a dict of such columns."""
     units: str = ""
     severity: AlarmSeverity = AlarmSeverity.NO_ALARM
+    status: str = ""
+    """Why there is an alarm, in the control system's own word (`HIHI`, `LINK`); empty without one."""
     timestamp: datetime | None = None
+
+
+@dataclass(frozen=True)
+class History:
+    """Archived values of one channel, oldest first."""
+
+    channel: str
+    times: Any
+    """numpy array of `datetime64[ns]`, UTC."""
+    values: Any
+    """numpy array as long as `times`, or a list of texts or arrays."""
+    severities: Any
+    """numpy array of uint8, as `AlarmSeverity` numbers them."""
+    units: str = ""
 
 
 class ControlSession(Protocol):
@@ -54,6 +71,16 @@ class ControlSession(Protocol):
             WriteRefused: a channel or value is outside the grant; that write and those after it were not sent.
             ControlSystemError: a write failed.
             OutcomeUnknownError: no confirmation came.
+        """
+        ...
+
+    async def history(
+        self, channels: Sequence[str], start: datetime, end: datetime, bin: float | None = None
+    ) -> Mapping[str, History]:
+        """Return archived values of each channel; with `bin`, means over so many seconds.
+
+        Raises:
+            ControlSystemError: there is no archive, or it does not have a channel; the message names it.
         """
         ...
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from osprey_executor.errors import ControlSystemError, OutcomeUnknownError, WriteRefused
-from osprey_executor.models import MachineEffects, Reading, Refusal, Write
+from osprey_executor.models import History, MachineEffects, Reading, Refusal, Write
 from osprey_executor.results.folder import RunFolder
 from osprey_executor.results.osprey_replay.recording import NotRecorded, RecordedWrite, Recording, Refused, Unconfirmed
 from osprey_executor.text import one_line
@@ -73,6 +74,12 @@ class ReplaySession:
         left_out = [_refusal(each, line) for each in skipped]
         self._refusals += left_out
         return left_out
+
+    async def history(
+        self, channels: Sequence[str], start: datetime, end: datetime, bin: float | None = None
+    ) -> Mapping[str, History]:
+        """Raise ControlSystemError: what an archive answered is not recorded."""
+        raise ControlSystemError("replay: archived values are not in the record")
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Take note of nothing: a replay needs no plan."""

@@ -11,7 +11,7 @@ from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
 from osprey_executor.control.broker._session import Session
 from osprey_executor.control.broker._stop import StopSwitch
 from osprey_executor.control.broker._stop_channel import StopChannel
-from osprey_executor.control.connectors._create import SIMULATED, create_connector
+from osprey_executor.control.connectors._create import SIMULATED, addresses_of, create_archiver, create_connector
 from osprey_executor.control.connectors._protocol import Connector, Timeouts
 from osprey_executor.control.limits._file import LimitsFile, LimitsInForce
 from osprey_executor.control.limits._run import RunLimits
@@ -27,6 +27,8 @@ class Broker:
         limits: file of the limits database; None: there is none, and values are not bounded.
         switch: stops all writes; None: there is none.
         stop_channel: of the machine, stops them too.
+        archiver: connected, where history comes from; None: from `connector`.
+        stale_after: seconds after which a value is too old to be read; None: it never is.
     """
 
     def __init__(
@@ -37,8 +39,12 @@ class Broker:
         limits: LimitsFile | None = None,
         switch: StopSwitch | None = None,
         stop_channel: str | None = None,
+        archiver: Connector | None = None,
+        stale_after: float | None = None,
     ) -> None:
         self._connector = connector
+        self._archiver = archiver
+        self._stale_after = stale_after
         self._switch = switch
         self._stop_channel = StopChannel(connector, stop_channel) if stop_channel else None
         self._shut = None if report.writes_enabled else "control_system.writes_enabled is false in the configuration"
@@ -89,6 +95,8 @@ class Broker:
             stopped=self.stopped,
             journal=journal,
             limits=RunLimits(limits.database) if limits and limits.database else None,
+            archiver=self._archiver,
+            stale_after=self._stale_after,
         )
 
 
@@ -101,7 +109,7 @@ def control_report(config: Config) -> ControlSystemReport:
     return ControlSystemReport(
         type=control.type,
         real=control.type not in SIMULATED,
-        addresses=(*control.epics.address_list, *control.epics.name_servers) if control.type == "epics" else (),
+        addresses=addresses_of(control),
         writes_enabled=control.writes_enabled,
     )
 
@@ -127,15 +135,24 @@ async def open_control(
     """
     control = config.control_system
     connector = create_connector(control, timeouts)
+    archiver = create_archiver(config.archiver, control)
     switch = StopSwitch(home, control.stop_file)
     try:
         await connector.connect()
+        if archiver:
+            await archiver.connect()
         yield Broker(
             connector,
             control_report(config),
             limits=LimitsFile.of(control),
             switch=switch,
             stop_channel=control.stop_channel,
+            archiver=archiver,
+            stale_after=control.stale_after,
         )
     finally:
-        await connector.close()
+        try:
+            if archiver:
+                await archiver.close()
+        finally:
+            await connector.close()

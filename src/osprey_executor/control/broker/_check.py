@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from osprey_executor.control.broker._names import channel_name
@@ -14,7 +15,7 @@ from osprey_executor.control.connectors._protocol import Connector, Sample
 from osprey_executor.control.limits._database import Breach
 from osprey_executor.control.limits._entry import ChannelLimits
 from osprey_executor.control.limits._run import RunLimits
-from osprey_executor.errors import ControlSystemError, WriteRefused
+from osprey_executor.errors import InvalidReadingError, StaleReadingError, WriteRefused
 from osprey_executor.models import AlarmSeverity
 from osprey_executor.text import one_line
 
@@ -135,16 +136,26 @@ def previous_of(sample: Sample) -> str | None:
     return None if sample.severity is AlarmSeverity.INVALID else shown(sample.value)
 
 
-def readable(samples: Mapping[str, Sample]) -> None:
-    """Pass if every sample is valid.
+def readable(samples: Mapping[str, Sample], stale_after: float | None = None) -> None:
+    """Pass if every sample is valid, and none older than so many seconds.
 
     Raises:
-        ControlSystemError: one is not; the message names it.
+        InvalidReadingError: one is INVALID; the message names it.
+        StaleReadingError: one is too old; the message names it.
     """
     invalid = [one_line(name) for name, sample in samples.items() if sample.severity is AlarmSeverity.INVALID]
     if invalid:
         more = f" and {len(invalid) - 5} more" if len(invalid) > 5 else ""
-        raise ControlSystemError(f"{', '.join(invalid[:5])}{more}: the value is INVALID, says its alarm severity")
+        raise InvalidReadingError(f"{', '.join(invalid[:5])}{more}: the value is INVALID, says its alarm severity")
+    if stale_after is None:
+        return
+    oldest = datetime.now(UTC) - timedelta(seconds=stale_after)
+    stale = [one_line(name) for name, sample in samples.items() if not sample.timestamp or sample.timestamp < oldest]
+    if stale:
+        more = f" and {len(stale) - 5} more" if len(stale) > 5 else ""
+        raise StaleReadingError(
+            f"{', '.join(stale[:5])}{more}: the value is older than {stale_after:g} s (control_system.stale_after)"
+        )
 
 
 def _checked_name(asked: Any, permit: WritePermit | None, shut: str | None, seen: set[str]) -> tuple[str, str | None]:

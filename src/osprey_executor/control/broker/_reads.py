@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, overload
+from typing import Any, NamedTuple, cast, overload
 
 from osprey_executor.models import AlarmSeverity, Reading
 
@@ -32,7 +32,7 @@ class ReadLog(Sequence[Reading]):
     def add(self, readings: Iterable[Reading]) -> None:
         """Keep the readings, as long as there is room."""
         for reading in readings:
-            size = int(getattr(reading.value, "nbytes", 0))
+            size = _size(reading.value)
             if len(self._rows) >= _MOST_READINGS or self._bytes + size > _MOST_BYTES:
                 self.dropped += 1
                 continue
@@ -50,6 +50,12 @@ class ReadLog(Sequence[Reading]):
         if isinstance(index, slice):
             return [_reading(row) for row in self._rows[index]]
         return _reading(self._rows[index])
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):  # a table
+        return sum(map(_size, cast("dict[str, Any]", value).values()))
+    return int(getattr(value, "nbytes", 0))
 
 
 def _reading(row: _Row) -> Reading:

@@ -7,9 +7,12 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from osprey_executor.control.broker._archive import history_of
+from osprey_executor.control.broker._calls import refused_call
 from osprey_executor.control.broker._check import Attempt, Planned, attempts_of, not_permitted, planned, readable
 from osprey_executor.control.broker._declared import declared_ranges
 from osprey_executor.control.broker._journal import Journal
@@ -29,7 +32,7 @@ from osprey_executor.errors import (
     StorageError,
     WriteRefused,
 )
-from osprey_executor.models import MachineEffects, Reading, Refusal, Write
+from osprey_executor.models import History, MachineEffects, Reading, Refusal, Write
 from osprey_executor.text import one_line
 
 MOST_CHANNELS = 10_000
@@ -50,6 +53,8 @@ class Session:
         stopped: asked in the moment before each write is sent; returns why none may be now.
         journal: file of the journal.
         limits: what may be written to which channel; None: whatever fits it.
+        archiver: where history comes from; None: from the control system.
+        stale_after: seconds after which a value is too old to be read; None: it never is.
     """
 
     def __init__(
@@ -62,8 +67,12 @@ class Session:
         stopped: Callable[[], Awaitable[str | None]],
         journal: Path,
         limits: RunLimits | None = None,
+        archiver: Connector | None = None,
+        stale_after: float | None = None,
     ) -> None:
         self._connector = connector
+        self._archiver = archiver or connector
+        self._stale_after = stale_after
         self._permit = permit
         self._shut, self._stopped = shut, stopped
         self._journal = Journal(journal, run_id)
@@ -120,9 +129,10 @@ class Session:
         if self._limits is not None:
             self._limits.readable(names)
         samples = await self._connector.read(names)
-        readable(samples)
-        readings = {
-            asked: samples[name].reading().model_copy(update={"channel": asked}) for asked, name in canonical.items()
+        readable(samples, self._stale_after)
+        # A sample is a reading; only one asked for by another name needs a reading of its own.
+        readings: dict[str, Reading] = {
+            asked: samples[name] if asked == name else samples[name].reading(asked) for asked, name in canonical.items()
         }
         self._reads.add(readings.values())
         return readings
@@ -150,6 +160,30 @@ class Session:
             for write in plan:
                 await self._send(write)
             return skipped
+
+    async def history(
+        self, channels: Sequence[str], start: datetime, end: datetime, bin: float | None = None
+    ) -> Mapping[str, History]:
+        """Return archived values of each channel; with `bin`, means over so many whole seconds.
+
+        Raises:
+            ControlSystemError: there is no archive, it lacks a channel, or it is too much for one call.
+        """
+        readable = self._limits.readable if self._limits is not None else None
+        return await history_of(self._archiver, channels, start, end, bin, readable)
+
+    async def call(self, channel: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
+        """Journal and refuse a command.
+
+        Raises:
+            WriteRefused: always.
+            StorageError: the journal cannot be written.
+        """
+        self._attempts += 1
+        attempt = refused_call(channel, arguments, _sane(line), self._attempts)
+        if not self._refusals.full:
+            self._journal.append(attempt.entry("attempt"))
+        self._refusals.refuse([attempt], [attempt])
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Note in the journal what the program says it will write.

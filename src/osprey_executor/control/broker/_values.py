@@ -10,7 +10,10 @@ from osprey_executor.control.connectors._protocol import ChannelKind, Sample
 from osprey_executor.text import one_line, visible
 
 _TEXT_BYTES = 39  # of an EPICS string, without its end: MAX_STRING_SIZE of epicsTypes.h less one
-_INTEGERS = {"u1": (0, 2**8 - 1), "i2": (-(2**15), 2**15 - 1), "i4": (-(2**31), 2**31 - 1)}
+_INTEGERS = {
+    **{f"u{size}": (0, 2 ** (8 * size) - 1) for size in (1, 2, 4, 8)},
+    **{f"i{size}": (-(2 ** (8 * size - 1)), 2 ** (8 * size - 1) - 1) for size in (1, 2, 4, 8)},
+}
 _LARGEST_FLOAT = {"f4": 3.4028234663852886e38}
 
 
@@ -71,6 +74,8 @@ def fitted(value: Any, sample: Sample) -> Any:
             return value
         case ChannelKind.ARRAY:
             return _array(value, sample)
+        case ChannelKind.TABLE:
+            raise UnfitValue("a table, which is read and not written")
 
 
 def _number(value: Any, dtype: str) -> float | int:

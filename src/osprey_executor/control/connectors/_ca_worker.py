@@ -1,148 +1,205 @@
 """The Channel Access process: the only place that loads libca. It serves one connector over its standard input.
 
-libca has one context a process, fixed at its first use by EPICS_CA_* and bound to it for good; see ADR 0008.
+libca has one context a process, fixed at its first use by EPICS_CA_* and bound to it for good; see ADR 0008. It is
+called directly, and answers in its own threads: why, and what that gains, says ADR 0023.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
 import struct
-import sys
-import time
-from collections.abc import Coroutine
-from importlib import import_module
-from typing import Any, cast
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
-from osprey_executor.control.connectors._frames import pack, receive
+from osprey_executor.control.connectors._ca_channels import Channel, Channels
+from osprey_executor.control.connectors._ca_library import NO_WRITE_ACCESS, NORMAL, PUT_FAILED, CaError, packed
+from osprey_executor.control.connectors._worker import Answer, Bulk, Requests, bounded, run, told
 
-_METADATA_SECONDS = 10.0
-_LARGEST_ARRAY = 64 * 2**20
-# cadef.h: the server answered, and the value was not put.
-_PUT_FAILED, _NO_WRITE_ACCESS = 160, 376
-# Of the DBF numbers of db_access.h; the others are string (0), enum (3).
-_DTYPES = {1: "i2", 2: "f4", 4: "u1", 5: "i4", 6: "f8"}
-_STRING, _ENUM = 0, 3
+_MOST_WRITERS = 64
+"""Writes under way at once; each run writes one after the other, and a service has fewer runs."""
 
 
 class Worker:
-    """Answers `read` and `write`, each as a task of its own."""
+    """Reads and monitors without waiting; each write waits in a thread of its own."""
 
-    def __init__(self, writer: asyncio.StreamWriter) -> None:
-        self._ca: Any = import_module("aioca")
-        self._errors: tuple[type[Exception], ...] = (
-            self._ca.CANothing,
-            *(getattr(import_module("epicscorelibs.ca.cadef"), name) for name in ("CAException", "Disconnected")),
-        )
-        self._writer = writer
-        self._metadata: dict[str, tuple[float, dict[str, Any]]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+    def __init__(self, requests: Requests) -> None:
+        self._requests = requests
+        self._channels = Channels()
+        self._monitors: dict[int, _Monitor] = {}
+        self._writers = ThreadPoolExecutor(_MOST_WRITERS, initializer=self._channels.library.attach)
 
-    async def serve(self, reader: asyncio.StreamReader) -> None:
+    def serve(self) -> None:
         """Answer until the stream ends."""
-        self._send({"ready": True})
-        while (message := await receive(reader)) is not None:
-            task = asyncio.create_task(self._answer(message))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._requests.serve(
+            {
+                "read": self._read,
+                "write": lambda message: self._writers.submit(self._write, message),
+                "monitor": self._monitor,
+                "end_monitor": self._end_monitor,
+            }
+        )
 
-    async def _answer(self, message: dict[str, Any]) -> None:
-        if message["op"] == "read":
-            answer: dict[str, Any] = {"samples": await self._read_all(message["channels"], message["timeout"])}
-        else:
+    def _read(self, message: Answer) -> None:
+        number, names, seconds = message["id"], message["channels"], message["timeout"]
+        bulk = Bulk(len(names), lambda samples: self._requests.reply({"id": number, "samples": bounded(samples)}))
+        self._read_all(names, bulk)
+
+        def expire() -> None:
+            if not bulk.over:
+                bulk.expire(f"no answer within {seconds:g} s")
+                for name in names:
+                    self._channels.forget(name)
+
+        self._requests.later(seconds, expire)
+
+    def _read_all(self, names: list[str], bulk: Bulk) -> None:
+        channels = self._channels
+        for index, name in enumerate(names):
             try:
-                answer = await self._write(message)
-            except Exception as error:  # whatever it was, only an answer keeps the run truthful
-                answer = {"state": "unknown", "message": _told(error)}
-        self._send({"id": message["id"], **answer})
-        await self._writer.drain()
+                channel = channels.find(name)
+            except CaError as error:
+                bulk.put(index, {"error": told(error)})
+                continue
+            channels.when_up(
+                channel,
+                lambda: bulk.over,
+                lambda channel=channel, index=index: channels.read(channel, lambda answer: bulk.put(index, answer)),
+            )
+        channels.library.flush()
 
-    def _send(self, message: dict[str, Any]) -> None:
-        self._writer.write(pack(message))
-
-    async def _read_all(self, channels: list[str], seconds: float) -> list[dict[str, Any]]:
-        tasks = [asyncio.create_task(self._read(channel)) for channel in channels]
-        _, late = await asyncio.wait(tasks, timeout=seconds)
-        for task in late:
-            task.cancel()
-        await asyncio.gather(*late, return_exceptions=True)
-        return [{"error": f"no answer within {seconds:g} s"} if task in late else task.result() for task in tasks]
-
-    async def _read(self, channel: str) -> dict[str, Any]:
+    def _write(self, message: Answer) -> None:
         try:
-            metadata = await self._describe(channel)
-            if "error" in metadata:
-                return metadata
-            value = await self._ca.caget(channel, format=self._ca.FORMAT_TIME, timeout=None)
-        except Exception as error:  # one broken channel must not cost the others their answer
-            self._metadata.pop(channel, None)
-            return {"error": _told(error)}
-        return {**metadata, "value": _plain(value, metadata), "severity": value.severity, "time": value.timestamp}
+            answer = self._written(message)
+        except Exception as error:  # whatever it was, only an answer keeps the run truthful
+            answer = {"state": "unknown", "message": told(error)}
+        self._requests.reply({"id": message["id"], **answer})
 
-    async def _describe(self, channel: str) -> dict[str, Any]:
-        made, known = self._metadata.get(channel, (0.0, {}))
-        if known and time.monotonic() - made < _METADATA_SECONDS:
-            return known
-        info = await self._ca.cainfo(channel, timeout=None)
-        if not info.read:
-            return {"error": "the control system refuses to have it read from here"}
-        if info.count * (40 if info.datatype == _STRING else 8) > _LARGEST_ARRAY:
-            return {"error": f"an array of {info.count} elements, too large to be read"}
-        told = await self._ca.caget(channel, format=self._ca.FORMAT_CTRL, timeout=None)
-        known = {
-            "dtype": _DTYPES.get(info.datatype, "string" if info.datatype == _STRING else "enum"),
-            "count": info.count,
-            "writable": info.write,
-            "units": getattr(told, "units", ""),
-            "labels": list(getattr(told, "enums", ())),
-            "control_limits": _limits(told),
-        }
-        self._metadata[channel] = (time.monotonic(), known)
-        return known
-
-    async def _write(self, message: dict[str, Any]) -> dict[str, Any]:
-        channel, value = message["channel"], message["value"]
+    def _written(self, message: Answer) -> Answer:
+        library, name = self._channels.library, message["channel"]
         try:
-            await self._ca.connect(channel, timeout=message["connect"])
-        except self._errors as error:
-            return {"state": "failed", "message": f"not sent: {_told(error)}"}
+            channel = self._channels.find(name)
+            if not channel.up.wait(message["connect"]):
+                self._channels.forget(name)
+                return {"state": "failed", "message": f"not sent: no answer within {message['connect']:g} s"}
+            kind, count, data = packed(library.describe(channel.id)[0], message["value"])
+        except (CaError, KeyError, ValueError) as error:
+            return {"state": "failed", "message": f"not sent: {told(error)}"}
+        done, status = threading.Event(), [NORMAL]
+
+        def answered(code: int, _: int, __: bytes) -> None:
+            status[0] = code
+            done.set()
+
         try:
-            await self._ca.caput(channel, value, wait=True, timeout=message["timeout"])
-        except self._ca.CANothing as error:
-            certain = error.errorcode in (_PUT_FAILED, _NO_WRITE_ACCESS)
-            return {"state": "failed" if certain else "unknown", "message": _told(error)}
-        except self._errors as error:
-            # Raised by the call itself, before anything was sent.
-            return {"state": "failed", "message": f"not sent: {_told(error)}"}
-        (sample,) = await self._read_all([channel], message["connect"])
-        return {"state": "confirmed", "sample": sample}
+            library.put(channel.id, kind, count, data, self._channels.expect(answered))
+        except CaError as error:  # by the call itself, before anything was sent
+            return {"state": "failed", "message": f"not sent: {told(error)}"}
+        library.flush()
+        if not done.wait(message["timeout"]):
+            return {"state": "unknown", "message": f"no answer within {message['timeout']:g} s"}
+        if status[0] != NORMAL:
+            certain = status[0] in (PUT_FAILED, NO_WRITE_ACCESS)
+            return {"state": "failed" if certain else "unknown", "message": library.message(status[0])}
+        return {"state": "confirmed", "sample": self._read_back(name, message["connect"])}
+
+    def _read_back(self, name: str, seconds: float) -> Answer:
+        done, found = threading.Event(), list[Answer]()
+
+        def took(samples: list[Answer]) -> None:
+            found.extend(samples)
+            done.set()
+
+        bulk = Bulk(1, took)
+        self._read_all([name], bulk)
+        if not done.wait(seconds):
+            bulk.expire(f"no answer within {seconds:g} s")
+        done.wait()
+        return found[0]
+
+    def _monitor(self, message: Answer) -> None:
+        monitor = self._monitors[message["id"]] = _Monitor(self._requests, self._channels, message)
+        self._requests.later(message["timeout"], monitor.expire)
+
+    def _end_monitor(self, message: Answer) -> None:
+        if monitor := self._monitors.pop(message["id"], None):
+            monitor.end()
 
 
-def _plain(value: Any, metadata: dict[str, Any]) -> Any:
-    if isinstance(value, str):
-        return str(value)
-    if metadata["count"] > 1:
-        from numpy import atleast_1d, ndarray
+class _Monitor:
+    """Some channels, whose samples go out as they come."""
 
-        return atleast_1d(value.view(ndarray) if isinstance(value, ndarray) else value)
-    if metadata["dtype"] == "enum":
-        labels = metadata["labels"]
-        return labels[value] if 0 <= value < len(labels) else int(value)
-    return float(value) if metadata["dtype"].startswith("f") else int(value)
+    def __init__(self, requests: Requests, channels: Channels, message: Answer) -> None:
+        self._requests, self._channels = requests, channels
+        self._id, self._names, self._seconds = message["id"], message["channels"], message["timeout"]
+        self._seen = [False] * len(self._names)
+        self._ended = False
+        self._subscriptions: list[tuple[int, int]] = []
+        self._watched: list[Channel] = []
+        for index, name in enumerate(self._names):
+            self._begin(index, name)
+        channels.library.flush()
+
+    def expire(self) -> None:
+        """Tell which channels have not answered at all."""
+        if not self._ended:
+            for index, seen in enumerate(self._seen):
+                if not seen:
+                    self._tell(index, {"error": f"no answer within {self._seconds:g} s", "away": True})
+
+    def end(self) -> None:
+        """Send nothing more."""
+        self._ended = True
+        for subscription, number in self._subscriptions:
+            self._channels.library.unsubscribe(subscription)
+            self._channels.drop(number)
+        for channel in self._watched:
+            channel.watchers.pop(self._id, None)
+        for name in self._names:
+            self._channels.forget(name)
+        self._channels.library.flush()
+
+    def _begin(self, index: int, name: str) -> None:
+        try:
+            channel = self._channels.find(name)
+        except CaError as error:
+            self._tell(index, {"error": told(error)})
+            return
+        channel.watchers[self._id] = lambda answer: self._tell(index, answer)
+        self._watched.append(channel)
+
+        # A first read describes the channel, without which no value can be understood.
+        def first(answer: Answer) -> None:
+            self._tell(index, answer)
+            if "error" not in answer and not self._ended:
+                self._subscribe(index, channel)
+
+        self._channels.when_up(channel, lambda: self._ended, lambda: self._channels.read(channel, first))
+
+    def _subscribe(self, index: int, channel: Channel) -> None:
+        library, channels = self._channels.library, self._channels
+
+        def changed(status: int, count: int, raw: bytes) -> None:
+            if status == NORMAL:  # a disconnection is told by the channel itself
+                self._tell(index, channels.answer(channel, status, count, raw))
+
+        number = channels.expect(changed, often=True)
+        try:
+            made = library.subscribe(channel.id, channel.kind, number, channels.elements(channel))
+        except CaError as error:
+            self._tell(index, {"error": told(error)})
+            return
+        self._subscriptions.append((made, number))
+        library.flush()
+
+    def _tell(self, index: int, answer: Answer) -> None:
+        self._seen[index] = True
+        if not self._ended:
+            self._requests.reply({"id": self._id, "index": index, "sample": answer})
 
 
-def _limits(told: Any) -> list[float] | None:
-    """Return what DBR_CTRL tells of a number: an `ao` answers DRVL and DRVH, and 0 and 0 where they are unset."""
-    pair = [getattr(told, name, None) for name in ("lower_ctrl_limit", "upper_ctrl_limit")]
-    return None if None in pair else [float(limit) for limit in cast("list[float]", pair)]
-
-
-def _told(error: Exception) -> str:
-    return str(error).replace("\n", " ") or type(error).__name__
-
-
-class _SilentRepeater(asyncio.DatagramProtocol):
+class _SilentRepeater(threading.Thread):
     """Stands where libca expects its beacon repeater, so that libca starts no daemon that would outlive us.
 
     Source: Channel Access protocol specification, REPEATER_CONFIRM is command 17.
@@ -150,34 +207,24 @@ class _SilentRepeater(asyncio.DatagramProtocol):
 
     _CONFIRM = struct.pack(">HHHHII", 17, 0, 0, 0, 0, 0)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
+    def __init__(self) -> None:
+        super().__init__(daemon=True)
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self.port = int(self._socket.getsockname()[1])
 
-    def datagram_received(self, data: bytes, addr: tuple[str | Any, int]) -> None:
-        self._transport.sendto(self._CONFIRM, addr)
-
-
-async def _serve() -> None:
-    os.dup2(2, 1)  # nobody reads our standard output
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(_SilentRepeater, local_addr=("127.0.0.1", 0))
-    os.environ["EPICS_CA_REPEATER_PORT"] = str(transport.get_extra_info("sockname")[1])
-    reader, writer = await asyncio.open_connection(sock=socket.socket(fileno=os.dup(0)))
-    try:
-        worker = Worker(writer)
-    except ModuleNotFoundError as error:
-        writer.write(pack({"ready": False, "missing": str(error.name)}))
-        await writer.drain()
-        return
-    await worker.serve(reader)
+    def run(self) -> None:
+        while True:
+            _, sender = self._socket.recvfrom(1024)
+            self._socket.sendto(self._CONFIRM, sender)
 
 
-def _run(serving: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(serving)
-    # libca's own threads may hang in an orderly exit, and nothing here needs one.
-    sys.stderr.flush()
-    os._exit(0)
+def _start(requests: Requests) -> Any:
+    repeater = _SilentRepeater()
+    repeater.start()
+    os.environ["EPICS_CA_REPEATER_PORT"] = str(repeater.port)
+    Worker(requests).serve()
 
 
 if __name__ == "__main__":
-    _run(_serve())
+    run(_start)

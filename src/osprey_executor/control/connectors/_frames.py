@@ -1,4 +1,4 @@
-"""Frames between this process and the Channel Access process: a JSON document and the arrays that it names.
+"""Frames between this process and a connector's child: a JSON document and the arrays that it names.
 
 A frame is two 4-byte big-endian lengths, of the document and of all arrays together, then the document and the arrays.
 In the document an array is `{"array": [dtype, offset, bytes]}`. Neither side unpickles anything.
@@ -6,9 +6,9 @@ In the document an array is `{"array": [dtype, offset, bytes]}`. Neither side un
 
 from __future__ import annotations
 
-import asyncio
 import json
 import struct
+from collections.abc import Iterator
 from typing import Any, cast
 
 _LENGTHS = struct.Struct(">II")
@@ -16,12 +16,18 @@ _LARGEST = 256 * 2**20
 
 
 def pack(message: dict[str, Any]) -> bytes:
-    """Return the frame of a message whose values are JSON's, or numpy arrays."""
+    """Return the frame of a message whose values are JSON's, or numpy arrays.
+
+    Raises:
+        TypeError: one is of another type.
+    """
     arrays: list[bytes] = []
     size = 0
 
     def array(value: Any) -> dict[str, Any]:
         nonlocal size
+        if not hasattr(value, "tobytes"):
+            raise TypeError(f"a value of type {type(value).__name__}")
         raw: bytes = value.tobytes()
         where = [value.dtype.str, size, len(raw)]
         arrays.append(raw)
@@ -32,22 +38,33 @@ def pack(message: dict[str, Any]) -> bytes:
     return b"".join((_LENGTHS.pack(len(document), size), document, *arrays))
 
 
-async def receive(stream: asyncio.StreamReader) -> dict[str, Any] | None:
-    """Return the next message, None at the end of the stream.
+class Unpacker:
+    """Makes messages of the pieces of a stream."""
 
-    Raises:
-        ValueError: the frame is broken.
-    """
-    try:
-        head = await stream.readexactly(_LENGTHS.size)
-        document_size, arrays_size = _LENGTHS.unpack(head)
-        if document_size + arrays_size > _LARGEST:
-            raise ValueError(f"a frame of {document_size + arrays_size} bytes")
-        document = await stream.readexactly(document_size)
-        arrays = await stream.readexactly(arrays_size) if arrays_size else b""
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return None
+    def __init__(self) -> None:
+        self._kept = bytearray()
 
+    def feed(self, piece: bytes) -> Iterator[dict[str, Any]]:
+        """Yield each message that is complete with this piece.
+
+        Raises:
+            ValueError: a frame is broken; nothing after it can be trusted.
+        """
+        self._kept += piece
+        while len(self._kept) >= _LENGTHS.size:
+            document_size, arrays_size = _LENGTHS.unpack_from(self._kept)
+            if document_size + arrays_size > _LARGEST:
+                raise ValueError(f"a frame of {document_size + arrays_size} bytes")
+            arrays_at = _LENGTHS.size + document_size
+            end = arrays_at + arrays_size
+            if len(self._kept) < end:
+                return
+            document, arrays = bytes(self._kept[_LENGTHS.size : arrays_at]), bytes(self._kept[arrays_at:end])
+            del self._kept[:end]
+            yield _message(document, arrays)
+
+
+def _message(document: bytes, arrays: bytes) -> dict[str, Any]:
     def restored(found: dict[str, Any]) -> Any:
         if found.keys() != {"array"}:
             return found
@@ -56,4 +73,8 @@ async def receive(stream: asyncio.StreamReader) -> dict[str, Any] | None:
         dtype, offset, length = cast(tuple[str, int, int], tuple(found["array"]))
         return frombuffer(arrays[offset : offset + length], dtype=dtype).copy()
 
-    return cast(dict[str, Any], json.loads(document, object_hook=restored))
+    # A hook costs more than the parsing itself, and most messages hold no array.
+    told: Any = json.loads(document, object_hook=restored) if arrays or b'"array"' in document else json.loads(document)
+    if not isinstance(told, dict):
+        raise ValueError("a frame that is no message")
+    return cast(dict[str, Any], told)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from osprey_executor.models import Reading
+from osprey_executor.models import History, Reading
 
 
 class ChannelKind(StrEnum):
@@ -17,6 +18,7 @@ class ChannelKind(StrEnum):
     ENUM = "enum"
     TEXT = "text"
     ARRAY = "array"
+    TABLE = "table"
 
 
 class Sample(Reading):
@@ -34,13 +36,14 @@ class Sample(Reading):
     control_limits: tuple[float, float] | None = None
     """Drive limits, or else control limits, of a number, as the control system tells them; None: it tells none."""
 
-    def reading(self) -> Reading:
-        """Return the plain reading."""
+    def reading(self, name: str | None = None) -> Reading:
+        """Return the plain reading, under the name by which it was asked for."""
         return Reading.model_construct(
-            channel=self.channel,
+            channel=self.channel if name is None else name,
             value=self.value,
             units=self.units,
             severity=self.severity,
+            status=self.status,
             timestamp=self.timestamp,
         )
 
@@ -63,10 +66,11 @@ class Timeouts:
     """For the completion of a write: a put-callback ends when the device has done its work."""
 
 
+@runtime_checkable
 class Connector(Protocol):
     """One control system. Names are canonical and values checked before they come here.
 
-    A connector belongs to the event loop in which it was connected.
+    A connector belongs to the event loop in which it was connected. What it lacks raises `NotSupportedError`.
     """
 
     @property
@@ -91,7 +95,18 @@ class Connector(Protocol):
         """Return one sample a channel, all asked for at once; samples of severity INVALID are returned as they are.
 
         Raises:
-            ControlSystemError: a channel is unknown or disconnected; the message names it.
+            ChannelDisconnectedError: a channel is unknown or disconnected; the message names it.
+            ControlSystemError: a channel cannot be read for another reason.
+        """
+        ...
+
+    def monitor(self, channels: Sequence[str]) -> AsyncGenerator[Sample]:
+        """Yield each channel's present sample, then each change, until the generator is closed.
+
+        Whoever takes them slowly misses samples between, never the newest one of a channel.
+
+        Raises:
+            ChannelDisconnectedError: a channel is unknown, or was disconnected since.
         """
         ...
 
@@ -101,5 +116,30 @@ class Connector(Protocol):
         Raises:
             ControlSystemError: it certainly was not written.
             OutcomeUnknownError: it was sent, and nobody can say whether it was written.
+        """
+        ...
+
+    async def call(self, channel: str, arguments: Mapping[str, Any]) -> Any:
+        """Run a command and return its answer. The broker takes every call for a write.
+
+        Raises:
+            ControlSystemError: it certainly was not run, or the control system says that it failed.
+            OutcomeUnknownError: it was sent, and no answer came.
+        """
+        ...
+
+    async def history(
+        self, channels: Sequence[str], start: datetime, end: datetime, bin: float | None = None
+    ) -> Mapping[str, History]:
+        """Return what was archived of each channel from `start` to `end`, both with a time zone.
+
+        Args:
+            channels: canonical names.
+            start: a value that was valid then may come first, with its own, earlier time.
+            end: included.
+            bin: whole seconds: return the mean over each such interval; None: every value.
+
+        Raises:
+            ControlSystemError: it has no such channel, or too much of it; the message names the channel.
         """
         ...

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
-from osprey_executor.control.connectors._ca_process import ChannelAccessProcess
+from osprey_executor.control.connectors._addresses import UNANSWERED, checked
+from osprey_executor.control.connectors._lacking import NoArchive, NoCommands
+from osprey_executor.control.connectors._process import Protocol, WorkerProcess
 from osprey_executor.control.connectors._protocol import Confirmation, Sample, Timeouts
-from osprey_executor.errors import ConfigurationError
-
-_UNANSWERED = "127.0.0.1:9"
-"""The discard port. With an empty address list some clients broadcast; with this one nobody is asked by UDP."""
 
 
-class EpicsConnector:
+class EpicsConnector(NoCommands, NoArchive):
     """Speaks Channel Access to the servers of an address list, and to no others.
 
     Enum channels are read as their labels and written as label or number. `timestamp` is the server's.
@@ -32,23 +30,16 @@ class EpicsConnector:
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         extra: str = "epics",
     ) -> None:
-        self.addresses = (*address_list, *name_servers)
-        for address in self.addresses:
-            if not address.strip() or any(char.isspace() for char in address):
-                raise ConfigurationError(f"{address!r} is not an address: give host or host:port")
-        if not self.addresses:
-            raise ConfigurationError(
-                "control_system.epics.address_list is empty: name the hosts that are to be asked for channels, "
-                'for example ["127.0.0.1:5064"]'
-            )
+        self.addresses = checked("epics", "5064", address_list, name_servers)
         environment = {
             "EPICS_CA_AUTO_ADDR_LIST": "NO",
-            "EPICS_CA_ADDR_LIST": " ".join(address_list) or _UNANSWERED,
+            "EPICS_CA_ADDR_LIST": " ".join(address_list) or UNANSWERED,
             "EPICS_CA_NAME_SERVERS": " ".join(name_servers),
             # There is no beacon repeater: a server that comes back is found by searching alone, so search each minute.
             "EPICS_CA_MAX_SEARCH_PERIOD": "60",
         }
-        self._process = ChannelAccessProcess(environment, timeouts, extra)
+        protocol = Protocol("Channel Access", "osprey_executor.control.connectors._ca_worker", extra)
+        self._process = WorkerProcess(protocol, environment, timeouts)
 
     async def connect(self) -> None:
         """Start the Channel Access process.
@@ -67,9 +58,17 @@ class EpicsConnector:
         """Return one sample a channel, all asked for at once.
 
         Raises:
-            ControlSystemError: a channel is unknown or disconnected.
+            ChannelDisconnectedError: a channel is unknown or disconnected.
         """
         return await self._process.read(channels)
+
+    def monitor(self, channels: Sequence[str]) -> AsyncGenerator[Sample]:
+        """Yield the present sample of each channel, then each change of value or alarm.
+
+        Raises:
+            ChannelDisconnectedError: a channel is unknown, or was disconnected.
+        """
+        return self._process.monitor(channels)
 
     async def write(self, channel: str, value: Any) -> Confirmation:
         """Put with completion (a put-callback), then read back.

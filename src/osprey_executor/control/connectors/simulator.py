@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from osprey_executor.control.connectors._child import Child
+from osprey_executor.control.connectors._lacking import NoArchive, NoCommands
 from osprey_executor.control.connectors._protocol import Confirmation, Sample, Timeouts
 from osprey_executor.control.connectors.epics import EpicsConnector
 from osprey_executor.errors import ControlSystemError, MissingExtraError
@@ -17,7 +18,7 @@ from osprey_executor.text import one_line
 _START_SECONDS = 60.0
 
 
-class SimulatorConnector:
+class SimulatorConnector(NoCommands, NoArchive):
     """A virtual accelerator of one's own; it ends with this connector.
 
     The IOC tells which TCP port it got, and only that port is asked (a name server in EPICS's words): simulators never
@@ -27,12 +28,19 @@ class SimulatorConnector:
     addresses: tuple[str, ...] = ()
     """Empty: the port is new at every start, and so is no part of what an approval binds."""
 
-    def __init__(self, *, seed: int = 1, timeouts: Timeouts = Timeouts()) -> None:  # noqa: B008 - frozen
+    def __init__(
+        self,
+        *,
+        seed: int = 1,
+        port: int = 0,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+    ) -> None:
         self._seed = seed
         self._timeouts = timeouts
         self._ioc: Child | None = None
         self._client: EpicsConnector | None = None
-        self.port = 0
+        self.port = port
+        """Of Channel Access: as asked for, 0 for any; once connected, as it is, which differs where that was taken."""
 
     @property
     def pid(self) -> int | None:
@@ -49,7 +57,11 @@ class SimulatorConnector:
         identity = secrets.token_hex(8)
         try:
             self._ioc = await Child.start(
-                "osprey_executor.control.simulator", f"--seed={self._seed}", f"--id={identity}", environment={}
+                "osprey_executor.control.simulator",
+                f"--seed={self._seed}",
+                f"--port={self.port}",
+                f"--id={identity}",
+                environment={},
             )
             self.port = await self._ready(self._ioc)
             self._client = EpicsConnector(
@@ -62,6 +74,11 @@ class SimulatorConnector:
         except BaseException:
             await self.close()
             raise
+
+    async def wait(self) -> None:
+        """Return when the IOC has ended."""
+        if self._ioc:
+            await self._ioc.process.wait()
 
     async def close(self) -> None:
         """End the client and the IOC."""
@@ -81,6 +98,14 @@ class SimulatorConnector:
             ControlSystemError: a channel is unknown or disconnected.
         """
         return await self._connected().read(channels)
+
+    def monitor(self, channels: Sequence[str]) -> AsyncGenerator[Sample]:
+        """Yield the present sample of each channel, then each change.
+
+        Raises:
+            ChannelDisconnectedError: a channel is unknown, or was disconnected.
+        """
+        return self._connected().monitor(channels)
 
     async def write(self, channel: str, value: Any) -> Confirmation:
         """Put with completion; the new orbit is published by then.

@@ -26,6 +26,7 @@ from osprey_executor.interfaces.cli.commands import (
     run,
     runs,
     show,
+    simulator,
     stop_writes,
     watch,
 )
@@ -59,6 +60,7 @@ for command, panel in (
     (cancel.cancel, "Look after runs"),
     (replay.replay, "Look after runs"),
     (doctor.doctor, "Set up"),
+    (simulator.simulator, "Set up"),
 ):
     app.command(help=help_of(command), rich_help_panel=panel)(command)
 for name, command in (("stop-writes", stop_writes.stop_writes), ("allow-writes", stop_writes.allow_writes)):

@@ -27,6 +27,27 @@ results = {'read': runtime.read_channel('CURRENT')}"""
         assert bench.results(code, control=session) == {"read": 2.5}
         assert (session.declared, session.lines) == ({"CURRENT": (0.0, 5.0)}, [3])
 
+    def test_history_arrives_as_columns(self, bench: Bench) -> None:
+        code = """
+from datetime import datetime, timedelta, timezone
+from osprey_executor import runtime
+start = datetime(2026, 1, 31, 8, tzinfo=timezone(timedelta(hours=1)))
+seen = runtime.read_history("CURRENT", start, "2026-01-31T08:00:00Z", bin=timedelta(minutes=1))["CURRENT"]
+refused = []
+for naive in (datetime(2026, 1, 31), "2026-01-31T08:00:00"):
+    try: runtime.read_history(["CURRENT"], naive, 1e9)
+    except ValueError as error: refused.append("time zone" in str(error))
+results = {"time": seen["time"].astype("M8[s]").astype(int).tolist(), "value": seen["value"].tolist(),
+           "severity": seen["severity"].tolist(), "columns": sorted(seen), "refused": refused}
+"""
+        assert bench.results(code, control=Session()) == {
+            "time": [1769842800, 1769846400],
+            "value": [1.5, 60.0],
+            "severity": [0, 1],
+            "columns": ["severity", "time", "value"],
+            "refused": [True, True],
+        }
+
     def test_an_uncaught_refusal_is_a_refused_run(self, bench: Bench) -> None:
         code = "from osprey_executor import runtime\nruntime.write_channel('GO', 2)"
         outcome = bench.run(code, control=Session())

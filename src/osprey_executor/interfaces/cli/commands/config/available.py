@@ -20,6 +20,7 @@ def examined(config: Path | None) -> CheckReport:
         available=Available(
             service.available_generators(),
             service.available_connectors(),
+            service.available_archivers(),
             service.engine_problem,
             service.analysis_problem,
             service.limits_problem,

@@ -238,3 +238,66 @@ def _parent(process: str) -> int:
         return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
     except OSError:
         return 0
+
+
+SOCKET_OF_THE_HOST = """
+import fcntl, os, socket
+tried = {}
+def attempt(name, work):
+    try: tried[name] = repr(work())
+    except OSError as error: tried[name] = error.strerror
+for name in (b'\\0osprey-test-name', '/tmp/osprey-test-name'):
+    attempt(f'bind {name!r}', lambda: socket.socket(fileno=os.dup(3)).bind(name))
+for request in (0x8910, 0x8912, 0x8913, 0x8915, 0x8921, 0x8927, 0x8933):
+    attempt(f'ioctl {request:#x}', lambda: fcntl.ioctl(3, request, bytes(40)))
+for option in (25, 62):
+    attempt(f'set {option}', lambda: socket.socket(fileno=os.dup(3)).setsockopt(socket.SOL_SOCKET, option, b'eth0'))
+attempt('peer', lambda: socket.socket(fileno=os.dup(3)).getsockopt(socket.SOL_SOCKET, 77))
+results = tried
+"""
+
+
+async def test_the_socket_to_the_service_is_no_way_into_the_network_of_the_host(engine: Engine) -> None:
+    """It is the one socket in the jail that belongs to it."""
+    outcome = await engine.run(Program(code=SOCKET_OF_THE_HOST))
+    assert outcome.error is None, (outcome.error, outcome.stderr)
+    refused = {"Invalid argument", "Operation not permitted"}
+    assert {name: why for name, why in outcome.results.items() if why not in refused} == {}
+    assert "osprey-test-name" not in Path("/proc/net/unix").read_text()
+
+
+async def test_nothing_watches_or_holds_files_that_the_host_uses_too(engine: Engine, tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("x")
+    code = """
+import ctypes, errno, fcntl, os
+libc = ctypes.CDLL(None, use_errno=True)
+tried = {}
+for name, call in {'watch': lambda: libc.inotify_init1(0), 'old watch': lambda: libc.inotify_init()}.items():
+    tried[name] = errno.errorcode.get(ctypes.get_errno()) if call() < 0 else 'done'
+given = os.open('inputs/data', os.O_RDONLY)
+for name, command, value in (('lease', 1024, fcntl.F_RDLCK), ('notify', 1026, 1)):
+    try: fcntl.fcntl(given, command, value); tried[name] = 'done'
+    except OSError as error: tried[name] = errno.errorcode[error.errno]
+results = tried
+"""
+    outcome = await engine.run(Program(code=code, inputs={"data": tmp_path / "data"}))
+    assert outcome.results == {"watch": "ENOSYS", "old watch": "ENOSYS", "lease": "EPERM", "notify": "EPERM"}
+
+
+async def test_signals_are_as_python_has_them(engine: Engine) -> None:
+    code = """
+import os, signal
+reading, writing = os.pipe()
+os.close(reading)
+told = []
+try: os.write(writing, b'x')
+except BrokenPipeError: told.append('broken pipe')
+try:
+    os.kill(os.getpid(), signal.SIGINT)
+    signal.pause()
+except KeyboardInterrupt: told.append('interrupt')
+results = {'told': told}
+"""
+    outcome = await engine.run(Program(code=code, limits=Limits(timeout=20)))
+    assert outcome.error is None, outcome.error
+    assert outcome.results == {"told": ["broken pipe", "interrupt"]}

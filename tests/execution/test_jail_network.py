@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,8 @@ left = [row for row in rows('unix') if 'left-by' in row]
 counted = [int(word) for row in rows('dev')[2:] for word in row.split(':')[1].split()]
 names = [name for name in rows('snmp') if name.startswith(('Udp:', 'Icmp:'))]
 cookie = socket.socket().getsockopt(socket.SOL_SOCKET, 71, 8)  # SO_NETNS_COOKIE: never given twice
-results = {'network': cookie.hex(), 'counted': sum(counted), 'left': left,
+used = rows('sockstat')[0]
+results = {'network': cookie.hex(), 'used': used, 'counted': sum(counted), 'left': left,
            'datagrams': [word for row in names[1::2] for word in row.split()[1:] if word != '0'],
            'labels': len(rows('ip6_flowlabel')) if os.path.exists('/proc/self/net/ip6_flowlabel') else 1}
 """
@@ -43,6 +45,13 @@ if child == 0:
     os._exit(0)
 os.waitpid(child, 0)
 """
+GROUP = """
+for option in (35, 39, 42, 46):
+    line, group = socket.socket(type=socket.SOCK_DGRAM), bytes([239, 1, 2, 3, 127, 0, 0, 1])
+    try: line.setsockopt(socket.IPPROTO_IP, option, group)
+    except PermissionError: continue
+    raise AssertionError('joined')
+"""
 LABEL = """
 import struct
 line = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
@@ -57,7 +66,7 @@ async def look(engine: LocalEngine, and_then: str = "") -> dict[str, object]:
     return outcome.results
 
 
-TRACES = [TALK, DATAGRAM, KEPT, *([LABEL] if Path("/proc/self/net/ip6_flowlabel").exists() else [])]
+TRACES = [TALK, DATAGRAM, KEPT, GROUP, *([LABEL] if Path("/proc/self/net/ip6_flowlabel").exists() else [])]
 
 
 @pytest.mark.parametrize("trace", TRACES)
@@ -67,6 +76,7 @@ async def test_a_run_finds_nothing_of_the_networks_of_others(trace: str) -> None
         assert await engine.pool.ready(), engine.pool.problem
         seen = [await look(engine, trace if number % 2 else "") for number in range(16)]
     assert {(one["counted"], one["labels"]) for one in seen} == {(0, 1)}
+    assert len({one["used"] for one in seen}) == 1
     assert [one for one in seen if one["left"] or one["datagrams"]] == []
     networks = [one["network"] for one in seen]
     if trace in (TALK, DATAGRAM, LABEL):  # a circle of sockets the kernel may have cleared away in time
@@ -79,3 +89,22 @@ async def test_networks_that_nobody_used_serve_again() -> None:
         assert await engine.pool.ready(), engine.pool.problem
         seen = [(await look(engine))["network"] for _ in range(16)]
     assert len(set(seen)) < len(seen)
+
+
+async def test_sockets_on_their_way_out_of_a_run_are_in_nobodys_way() -> None:
+    """A run hands them over to the service, where they stay until it looks, and ends."""
+    code = """
+import os, socket
+listening = socket.create_server(('127.0.0.1', 5555))
+bound = socket.socket(); bound.bind(('127.0.0.1', 5556))
+socket.send_fds(socket.socket(fileno=os.dup(3)), [b'x'], [listening.fileno(), bound.fileno()])
+os._exit(0)
+"""
+    async with open_local(ExecutionConfig()) as engine:
+        assert engine.pool is not None
+        assert await engine.pool.ready(), engine.pool.problem
+        clean = (await look(engine))["used"]
+        for _ in range(8):
+            gone, after = await asyncio.gather(engine.run(Program(code=code)), look(engine))
+            assert gone.error is not None
+            assert after["used"] == (await look(engine))["used"] == clean

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -224,3 +225,20 @@ async def test_a_damaged_row_is_one_sentence(tmp_path: Path) -> None:
     async with RunStore.open(tmp_path) as store:
         with pytest.raises(StorageError, match="configuration stored with run r1 is damaged"):
             await store.config("r1")
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_a_transaction_that_is_cancelled_leaves_none_open(tmp_path: Path, turns: int) -> None:
+    async with RunStore.open(tmp_path) as store, RunStore.open(tmp_path) as other:
+        await add(store)
+        for number in range(20):
+            adding = asyncio.create_task(store.add_card(card(digest=f"{number:064d}")))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            adding.cancel()
+            with suppress(asyncio.CancelledError):  # unless it was done before
+                await adding
+        await add(store, "r2")
+        await asyncio.wait_for(add(other, "r3"), 5)
+    async with RunStore.open(tmp_path) as again:
+        assert [await again.has(run_id) for run_id in ("r1", "r2", "r3")] == [True] * 3

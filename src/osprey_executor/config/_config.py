@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from copy import deepcopy
@@ -32,8 +31,6 @@ class Config(Sections):
     _references: dict[KeyPath, tuple[str, Any]] = PrivateAttr(default_factory=dict[KeyPath, tuple[str, Any]])
     """What was written with `${...}`, and the value that it had after loading."""
     _unset: dict[KeyPath, str] = PrivateAttr(default_factory=dict[KeyPath, str])
-    _recorded: tuple[tuple[Any, ...], str] | None = PrivateAttr(default=None)
-    """The last record, and of what it is one: every run asks for it."""
 
     @classmethod
     def of(cls, built: Built, source: Path | None) -> Config:
@@ -66,13 +63,6 @@ class Config(Sections):
         Where a secret may stand (models, generators, connectors, container), what was written as `${NAME}` stays so.
         Elsewhere the value counts, so that the environment of another process cannot change the rules of a run.
         """
-        parts = (*(getattr(self, name) for name in Sections.model_fields), self.source, self.warnings)
-        # A copy with other settings still holds the record of the first.
-        if self._recorded is None or any(part is not then for part, then in zip(parts, self._recorded[0], strict=True)):
-            self._recorded = parts, json.dumps(self._record())
-        return json.loads(self._recorded[1])
-
-    def _record(self) -> dict[str, Any]:
         sections: dict[str, Any] = {name: getattr(self, name) for name in Sections.model_fields}
         settings: dict[str, Any] = plain(sections, None)
         for path, value in list(leaves(settings)):

@@ -84,6 +84,8 @@ class Executor:
         self._stack = stack
         self._key = key
         self._opened: Driver | None = None
+        self._recorded: tuple[Config, dict[str, Any]] | None = None
+        """The last configuration, which is nearly always the next one, too, and its record."""
         self._opening = asyncio.Lock()
 
     @classmethod
@@ -144,7 +146,9 @@ class Executor:
         if request.code is None and generator is None:
             generator = create_code_generator(config)
         label = "user" if generator is None or request.code is not None else generator_label(config, generator)
-        record = config.to_record()
+        if self._recorded is None or self._recorded[0] is not config:
+            self._recorded = config, config.to_record()
+        record = self._recorded[1]
         equipment = await self.equipment.of(config, record)
         driver = await self._driver()
         folder, lock = await self._reserve(run_id)

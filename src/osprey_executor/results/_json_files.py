@@ -22,8 +22,8 @@ def write(path: Path, document: Any, *, mode: int = 0o600) -> _files.Kept:
     Raises:
         StorageError: it cannot be written.
     """
-    if _is_small(document):
-        return _files.write(path, _small_json(document).encode("ascii"), mode=mode)
+    if isinstance(document, dict) and _is_small(cast("dict[Any, Any]", document)):
+        return _files.write(path, _small_json(cast("dict[str, Any]", document)).encode("ascii"), mode=mode)
     with _files.fresh(path, mode) as descriptor:
         # In pieces: as one text a large document would be in memory two or three times.
         raw = _Hashing(descriptor)
@@ -45,8 +45,10 @@ def read(path: Path, *, most_bytes: int) -> Any:
         raise _files.damaged(path, f"it is not JSON ({one_line(str(error))})") from error
 
 
-def _is_small(document: Any) -> bool:
-    left, waiting = _SMALL, [document]
+def _is_small(document: dict[Any, Any]) -> bool:
+    if not all(isinstance(name, str) for name in document):
+        return False
+    left, waiting = _SMALL, list[Any]([document])
     while waiting and left > 0:
         value = waiting.pop()
         left -= 1
@@ -60,21 +62,19 @@ def _is_small(document: Any) -> bool:
     return left > 0
 
 
-def _small_json(document: Any) -> str:
+def _small_json(document: dict[str, Any]) -> str:
     """Return JSON with a line for each value of the document, and for each item of a list that is such a value.
 
     Python's own layout of lines takes several times as long as all else about a small file.
     """
     encode = json.JSONEncoder(allow_nan=False).encode
-    if not isinstance(document, dict):
-        return encode(document) + "\n"
 
     def lines(value: Any) -> str:
         if not isinstance(value, list) or not value:
             return encode(value)
         return "[\n  " + ",\n  ".join(map(encode, cast("list[Any]", value))) + "\n ]"
 
-    items = cast("dict[str, Any]", document).items()
+    items = document.items()
     return "{\n " + ",\n ".join(f"{encode(name)}: {lines(value)}" for name, value in items) + "\n}\n"
 
 

@@ -25,6 +25,7 @@ from osprey_executor.models import (
     decision_to_wire,
     parse_decision,
 )
+from osprey_executor.patience import uninterrupted
 from osprey_executor.storage._lock import is_driven
 from osprey_executor.storage._schema import connect, storage_error
 from osprey_executor.text import one_line
@@ -326,13 +327,14 @@ class RunStore:
     @asynccontextmanager
     async def _transaction(self, *, durable: bool) -> AsyncGenerator[None]:
         async with self._writing(durable):
-            await self._db.execute("BEGIN IMMEDIATE")
             try:
+                await self._whole("BEGIN IMMEDIATE")
                 yield
+                await self._whole("COMMIT")
             except BaseException:
-                await self._db.execute("ROLLBACK")
+                if self._db.in_transaction:
+                    await self._whole("ROLLBACK")
                 raise
-            await self._db.execute("COMMIT")
 
     @asynccontextmanager
     async def _writing(self, durable: bool) -> AsyncGenerator[None]:
@@ -342,10 +344,18 @@ class RunStore:
             try:
                 try:
                     if durable:
-                        await self._db.execute("PRAGMA synchronous = FULL")
+                        await self._whole("PRAGMA synchronous = FULL")
                     yield
                 finally:
                     if durable:
-                        await self._db.execute("PRAGMA synchronous = NORMAL")
+                        await self._whole("PRAGMA synchronous = NORMAL")
             except sqlite3.Error as error:
                 raise storage_error(self.home, error) from error
+
+    async def _whole(self, sql: str) -> None:
+        """Execute what decides on other statements; it is done, or has failed, when this returns or is cancelled."""
+
+        async def work() -> None:
+            await self._db.execute(sql)
+
+        await uninterrupted(work())

@@ -47,7 +47,9 @@ class RunGroup:
         self.most = most
         self.alarm = -1
         self.leave: Callable[[], None] = self.remove
-        """Called when no process of the run is left."""
+        """Called when no process of the run is left, and nobody listens to the alarm any more."""
+        self.taken = False
+        """Whether a run has it: then the alarm is its to listen to, and stays open."""
         self.held: dict[str, str] = {}
         """Which limits it keeps, and what it is called."""
         self._rung = False
@@ -104,6 +106,11 @@ class RunGroup:
         """Remove it; who is left in it is ended."""
         for folder in self._folders:
             remove_group(folder)
+        if not self.taken:
+            self.close_alarm()
+
+    def close_alarm(self) -> None:
+        """Let go of the alarm, to which nobody listens."""
         if self.alarm >= 0:
             os.close(self.alarm)
             self.alarm = -1

@@ -41,6 +41,7 @@ class ControlGroups:
         for group in tuple(self._free):
             if group.most == most:
                 self._free.remove(group)
+                group.taken = True
                 return group
         if not self._rooms:
             return None
@@ -51,6 +52,7 @@ class ControlGroups:
             return None
         group.leave = lambda: self._leave(group)
         self._made.add(group)
+        group.taken = True
         return group
 
     def close(self) -> None:
@@ -62,8 +64,11 @@ class ControlGroups:
             remove_group(room)
 
     def _leave(self, group: RunGroup) -> None:
-        with contextlib.suppress(RuntimeError):  # closed: it is removed already
+        group.taken = False
+        try:
             self._thread.submit(self._give_back, group)
+        except RuntimeError:  # closed: it is removed already
+            group.close_alarm()
 
     def _give_back(self, group: RunGroup) -> None:
         """Keep it for another run once it is clean: to make one costs more than all else about it."""

@@ -17,13 +17,13 @@ from osprey_executor.execution.local._facts import Facts, ask
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._limit_probes import LimitProber
 from osprey_executor.execution.local._modules import modules_of
-from osprey_executor.execution.local._patience import uninterrupted
 from osprey_executor.execution.local._pool import Pool
 from osprey_executor.execution.local._probes import Prober
 from osprey_executor.execution.local._run import Run
 from osprey_executor.execution.local._sandbox import LaunchError, Sandbox
 from osprey_executor.execution.local._staging import Staged, stage_program
 from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Probe, Program
+from osprey_executor.patience import uninterrupted
 
 _OPENED = "keep programs from every network"
 _NOTHING_CONTAINS = Probe(

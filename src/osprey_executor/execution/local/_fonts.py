@@ -20,11 +20,11 @@ from platformdirs import user_cache_path
 from osprey_executor.errors import PythonExecutorException
 from osprey_executor.execution.local._collect import collect
 from osprey_executor.execution.local._interpreter import Interpreter
-from osprey_executor.execution.local._patience import uninterrupted
 from osprey_executor.execution.local._sandbox import Job, LaunchError, Sandbox
 from osprey_executor.execution.local._script import let_go
 from osprey_executor.execution.local._staging import stage_program
 from osprey_executor.models import Limits, Program
+from osprey_executor.patience import uninterrupted
 
 _MIB = 1 << 20
 _LIMITS = Limits(timeout=60.0, folder=4 * _MIB, files=16)

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from osprey_executor.execution.local._patience import uninterrupted
+from osprey_executor.patience import uninterrupted
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,9 @@ class JailLine(ABC):
             """Control line, standard output, standard error, and where linked the runtime socket."""
             if linked:
                 self._runtime, far_runtime = (undo.enter_context(end) for end in socket.socketpair())
+                # It belongs to this network, not to that of the jail. With a name already, from the kernel and of no
+                # use to anyone, it can take no other here.
+                far_runtime.bind(b"")
                 self.far.enter_context(far_runtime)
                 self.far_ends.append(far_runtime.fileno())
             self._kept = undo.pop_all()

@@ -23,6 +23,14 @@ REFUSED_REQUESTS = (
 REFUSED_BLOCKS = ((0xFFFFFFF0, 0x8990), (0xFFFFFFE0, 0x89A0), (0xFFFFFFE0, 0x89E0))
 """(mask, value): of bonds; of bridges and time stamps; private to a protocol or device, as those of tunnels."""
 
+INTERFACES = (0xFFFFFFC0, 0x8900)
+"""(mask, value): what tells of interfaces, SIOCGIF...: the socket to the service belongs to the host's network."""
+DEVICE_OPTIONS = (25, 62, 77)
+"""SO_BINDTODEVICE, SO_BINDTOIFINDEX, SO_PEERPIDFD: they tell of the host through that socket, too."""
+GROUPS = (35, 39, *range(42, 49))
+GROUPS_IPV6 = (20, *range(42, 49))
+"""Options that join multicast groups: the kernel goes on sending for them when the run has ended."""
+
 NETFILTER = 64
 """Options of IPv4 sockets from here on are netfilter's and its kin's, to read and to set (linux/netfilter_ipv4/)."""
 NETFILTER_IPV6 = (64, 65, 68, 69)

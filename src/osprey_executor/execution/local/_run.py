@@ -18,11 +18,11 @@ from osprey_executor.execution.local._collect import Collected, collect, is_unto
 from osprey_executor.execution.local._enforcement import enforced
 from osprey_executor.execution.local._outcome import Case, Cut, judge
 from osprey_executor.execution.local._output import Capture
-from osprey_executor.execution.local._patience import uninterrupted
 from osprey_executor.execution.local._sandbox import Ending, Job, LaunchError, NeverBegan, Running, Sandbox
 from osprey_executor.execution.local._script import let_go
 from osprey_executor.execution.local._staging import Staged, source_of
 from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Program, Usage
+from osprey_executor.patience import uninterrupted
 from osprey_executor.text import one_line
 
 _DRAIN = 5.0

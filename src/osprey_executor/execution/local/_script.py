@@ -14,10 +14,10 @@ from pathlib import Path
 from osprey_executor.execution.guest_link import GuestLink
 from osprey_executor.execution.local._environment import CODE
 from osprey_executor.execution.local._output import Capture
-from osprey_executor.execution.local._patience import uninterrupted
 from osprey_executor.execution.local._sandbox import Ending, Job, LaunchError, Running, Sandbox
 from osprey_executor.execution.local._staging import Staged, stage_program
 from osprey_executor.models import Limits, Program
+from osprey_executor.patience import uninterrupted
 
 _DRAIN = 5.0
 

@@ -38,6 +38,8 @@ _MONITOR = 1
 _FIRST_ARGUMENT_IS_PROCESS = ("prlimit64", "sched_setaffinity", "sched_setattr", "sched_setparam", "sched_setscheduler")
 
 
+_LEASES = (1024, 1026)
+"""F_SETLEASE, F_NOTIFY: of read-only files that the host uses, too, they hold up or tell what it does."""
 _TCGETS2 = 0x802C542A
 _REQUESTS = (
     *(termios.TCGETS, termios.TIOCGWINSZ, termios.FIONREAD, termios.FIONBIO, termios.FIOCLEX, termios.FIONCLEX),
@@ -147,6 +149,9 @@ def _guards(seccomp: Any) -> bytes:
         rules.add_rule(
             seccomp.ERRNO(errno.EAFNOSUPPORT), "socket", seccomp.Arg(0, seccomp.MASKED_EQ, _LOW_32, int(family))
         )
+    for command in _LEASES:
+        for name in ("fcntl", "fcntl64"):
+            _rule(seccomp, rules, refused, name, seccomp.Arg(1, seccomp.MASKED_EQ, _LOW_32, command))
     _guard_network(seccomp, rules)
     return _export(rules)
 
@@ -159,12 +164,19 @@ def _guard_network(seccomp: Any, rules: Any) -> None:
         for kind in network.REFUSED_TYPES:
             what = seccomp.Arg(1, seccomp.MASKED_EQ, network.TYPE_MASK, int(kind))
             _rule(seccomp, rules, unknown, "socket", seccomp.Arg(0, seccomp.MASKED_EQ, _LOW_32, int(family)), what)
-    for mask, request in (*((_LOW_32, request) for request in network.REFUSED_REQUESTS), *network.REFUSED_BLOCKS):
+    requests = ((_LOW_32, request) for request in network.REFUSED_REQUESTS)
+    for mask, request in (*requests, *network.REFUSED_BLOCKS, network.INTERFACES):
         _rule(seccomp, rules, refused, "ioctl", seccomp.Arg(1, seccomp.MASKED_EQ, mask, request))
     options: list[tuple[int, Any]] = [
         (socket.IPPROTO_IP, seccomp.Arg(2, seccomp.GE, network.NETFILTER)),
         (socket.IPPROTO_IPV6, seccomp.Arg(2, seccomp.GE, network.NETFILTER_IPV6_REST)),
     ]
+    for level, names in (
+        (socket.SOL_SOCKET, network.DEVICE_OPTIONS),
+        (socket.IPPROTO_IP, network.GROUPS),
+        (socket.IPPROTO_IPV6, network.GROUPS_IPV6),
+    ):
+        options += [(level, seccomp.Arg(2, seccomp.MASKED_EQ, _LOW_32, name)) for name in names]
     exact = (seccomp.Arg(2, seccomp.MASKED_EQ, _LOW_32, option) for option in network.NETFILTER_IPV6)
     options += [(socket.IPPROTO_IPV6, option) for option in exact]
     for name in ("setsockopt", "getsockopt"):

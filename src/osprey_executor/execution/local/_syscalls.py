@@ -10,7 +10,7 @@ _FILES = """
 access chdir chmod chown close close_range copy_file_range creat dup dup2 dup3 faccessat faccessat2 fadvise64 fallocate
 fchdir fchmod fchmodat fchmodat2 fchown fchownat fcntl fcntl64 fdatasync fgetxattr flistxattr flock fremovexattr
 fsetxattr fstat fstat64 fstatat64 fstatfs fstatfs64 fsync ftruncate ftruncate64 futimesat getcwd getdents getdents64
-getxattr inotify_add_watch inotify_init inotify_init1 inotify_rm_watch ioctl lchown lgetxattr link linkat listxattr
+getxattr ioctl lchown lgetxattr link linkat listxattr
 llistxattr lremovexattr lseek lsetxattr lstat lstat64 mkdir mkdirat mknod mknodat newfstatat open openat openat2 pipe
 pipe2 pread64 preadv preadv2 pwrite64 pwritev pwritev2 read readahead readlink readlinkat readv removexattr rename
 renameat renameat2 rmdir sendfile sendfile64 setxattr splice stat stat64 statfs statfs64 statx symlink symlinkat sync
@@ -71,7 +71,7 @@ FAKED = ("chmod", "fchmod", "fchmodat", "fchmodat2", "futimesat", "utime", "utim
 file may change; but programs that copy files set them and would fail."""
 
 _NOT_OF_LANDLOCK = """
-chown fchown fchownat inotify_add_watch inotify_init inotify_init1 lchown socket
+chown fchown fchownat lchown socket
 """
 
 FORBIDDEN_OUTSIDE = tuple(_NOT_OF_LANDLOCK.split())

@@ -21,6 +21,7 @@ def become_code(spec: JailSpec, complain: int) -> None:
     try:
         os.setsid()
         complain = arrange_descriptors(spec, complain, owner=output_owner(spec))
+        kernel.default_signals()
         give_up_power(spec, [kernel.Filter(program) for program in spec["filters"]])
         os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
     except BaseException as error:
@@ -82,7 +83,6 @@ def give_up_power(spec: Power, filters: list[kernel.Filter]) -> None:
     kernel.drop_capabilities()
     os.umask(0o022)
     os.chdir(spec["folder"])
-    kernel.default_signals()
     kernel.no_new_privileges()
     for one in filters:
         one.load()

@@ -99,7 +99,7 @@ def _wait_and_watch(spec: ServerSpec, keeper: _socket.socket, gate: int, network
         os.close(descriptor)
     if not _take_program(spec):
         return
-    if spec["groups"] and not (grouped and groups.all_with_us()):
+    if spec["groups"] and not (grouped and groups.all_join_us()):
         say(spec["control"], "ungrouped")
     kernel.make_read_only(spec["job"])
     _give_up_power(spec)

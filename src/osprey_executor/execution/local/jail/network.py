@@ -16,6 +16,9 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _MOST_FREE = 8
 _TRACES, _TRACES_6 = ("dev", "snmp", "netstat", "unix"), ("snmp6", "ip6_flowlabel")
 """What tells below /proc/self/net that anybody sent, bound or left something: all packets cross `lo`, which counts."""
+_SOCKETS = "sockstat"
+"""Its first line tells how many sockets there are, also those that are bound only or on their way to another process;
+the others are of the whole machine."""
 _MOST_TOLD = 1 << 16
 
 
@@ -38,6 +41,7 @@ class Network:
         kernel.unshare(kernel.CLONE_NEWNET)
         raise_loopback()
         self._itself = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        self._sockets = os.open(f"/proc/self/net/{_SOCKETS}", os.O_RDONLY | os.O_CLOEXEC)
         there = (*_TRACES, *(name for name in _TRACES_6 if os.path.exists(f"/proc/self/net/{name}")))
         self._traces = [os.open(f"/proc/self/net/{name}", os.O_RDONLY | os.O_CLOEXEC) for name in there]
         self._new = self._told()
@@ -52,11 +56,12 @@ class Network:
 
     def close(self) -> None:
         """Let go of it."""
-        for descriptor in (self._itself, *self._traces):
+        for descriptor in (self._itself, self._sockets, *self._traces):
             os.close(descriptor)
 
     def _told(self) -> list[bytes]:
-        return [os.pread(trace, _MOST_TOLD, 0) for trace in self._traces]
+        sockets = os.pread(self._sockets, _MOST_TOLD, 0).partition(b"\n")[0]
+        return [sockets, *(os.pread(trace, _MOST_TOLD, 0) for trace in self._traces)]
 
 
 class Networks:

@@ -301,3 +301,13 @@ results = {'told': told}
     outcome = await engine.run(Program(code=code, limits=Limits(timeout=20)))
     assert outcome.error is None, outcome.error
     assert outcome.results == {"told": ["broken pipe", "interrupt"]}
+
+
+async def test_what_the_kernel_tells_of_the_host_is_empty(engine: Engine) -> None:
+    code = """
+results = {}
+for name in ("keys", "key-users", "kallsyms"):
+    try: results[name] = len(open("/proc/" + name).read(100))
+    except FileNotFoundError: results[name] = 0
+"""
+    assert (await engine.run(Program(code=code))).results == {"keys": 0, "key-users": 0, "kallsyms": 0}

@@ -72,6 +72,7 @@ def _run(spec: JailSpec) -> None:
     kernel.unshare(spec["namespaces"] | kernel.CLONE_NEWNS)
     _settle_namespaces(spec)
     root.build_root(spec)
+    root.empty_proc()
     kernel.make_read_only("/")
     _hand_over_folder(spec)
     code = _start(spec)
@@ -133,6 +134,7 @@ def _furnish(spec: ServerSpec) -> None:
     for covered_tree, target in trees:
         root.attach(covered_tree, target)
     root.mount_proc("")
+    root.empty_proc()
     root.mount_job(spec["job"])
     root.make_copies(spec)
 

@@ -23,6 +23,8 @@ _DEVICE_LINKS = (
     ("/dev/stdout", "/proc/self/fd/1"),
     ("/dev/stderr", "/proc/self/fd/2"),
 )
+_OF_THE_HOST = ("keys", "key-users", "kallsyms", "timer_list")
+"""Files of /proc that no process namespace hides: names of the user's keys, addresses of the kernel, its timers."""
 
 
 def build_root(spec: JailSpec) -> None:
@@ -93,6 +95,13 @@ def mount_proc(base: str) -> None:
         kernel.mount("proc", base + "/proc", _QUIET | kernel.MS_NOEXEC | kernel.MS_RDONLY)
     except OSError as error:
         raise OSError(error.errno, error.strerror, "mount /proc") from None
+
+
+def empty_proc() -> None:
+    """Cover what tells of the host in /proc. Below a /proc with covers, no namespace within can mount its own."""
+    for name in _OF_THE_HOST:
+        if os.path.lexists(f"/proc/{name}"):
+            kernel.attach_tree(kernel.clone_tree("/dev/null", 0), f"/proc/{name}")
 
 
 def mount_job(path: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from osprey_executor import Approve, PythonExecutorService, Reject, RunStatus
-from osprey_executor.errors import ErrorCategory, ServiceBusyError
+from osprey_executor.errors import ErrorCategory, ExecutionCancelledError, ServiceBusyError
 from osprey_executor.models import ApprovalCard, MachineEffects
 from osprey_executor.models.events import Event, Finished, Output, Queued
 from osprey_executor.storage import RunStore
@@ -186,3 +186,26 @@ async def test_an_approval_is_redeemed_at_its_turn_and_not_before(one: PythonExe
 async def _told(log: Path, what: str) -> None:
     while what not in await asyncio.to_thread(log.read_text):
         await asyncio.sleep(0.05)
+
+
+async def test_a_service_that_is_closed_ends_its_runs_and_says_so(open_service: OpenService, home: Path) -> None:
+    """One executes, one waits for its turn, one for a person; one is cancelled by its own caller at the same time."""
+    asked, undecided = asyncio.Event(), asyncio.Event()
+
+    async def decide(card: ApprovalCard) -> Approve:
+        asked.set()
+        await undecided.wait()
+        return Approve(card.digest)
+
+    async with open_service(execution__max_concurrent_runs=1, execution__max_queued_runs=5) as service:
+        waiting = asyncio.create_task(service.run(own(WRITE), decide=decide))
+        await asyncio.wait_for(asked.wait(), 20)
+        executing, queued, given_up = (asyncio.create_task(service.run(own(HOLD))) for _ in range(3))
+        await asyncio.sleep(0.7)  # by then one of them executes
+        given_up.cancel()
+    tasks = (waiting, executing, queued, given_up)
+    ended = await asyncio.wait_for(asyncio.gather(*tasks, return_exceptions=True), 10)
+    assert [type(error) for error in ended] == [ExecutionCancelledError] * 3 + [asyncio.CancelledError]
+    assert "the service was closed" in str(ended[0])
+    async with RunStore.open(home) as store:
+        assert {run.state for run in await store.summaries()} == {RunStatus.CANCELLED}

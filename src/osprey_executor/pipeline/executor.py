@@ -104,7 +104,10 @@ class Executor:
             executor = cls(store, EquipmentPool(inner, home), inner, key, Turns(config), in_thread)
             with suppress(StorageError):  # a full disk must not keep anyone from looking
                 await executor.recover()
-            yield executor
+            try:
+                yield executor
+            finally:
+                await executor.turns.end_all()
 
     async def _driver(self) -> Driver:
         # At its first use: who lists or shows runs needs neither the graph nor the time that importing it takes.

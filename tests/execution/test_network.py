@@ -431,5 +431,6 @@ def test_the_filter_refuses_even_who_has_the_power(as_user: Callable[..., str]) 
         **dict.fromkeys(("raw", "raw6", "old packet"), no_type),
         "packet": f"{no_family} by protocol",
         **dict.fromkeys(("interface", "bridge", "private", "netfilter", "netfilter6", "read netfilter"), no),
-        **dict.fromkeys(("ask for interface", "traffic class", "time to live")),
+        "ask for interface": no,
+        **dict.fromkeys(("traffic class", "time to live")),
     }

@@ -73,7 +73,7 @@ async def test_where_database_and_machine_disagree(records: Broker, ioc: Any, tm
 
 async def test_where_nobody_answers_the_file_alone_is_checked(tmp_path: Path) -> None:
     found = await check_limits(config(tmp_path / "limits.yml", 9, GOOD), timeouts=Timeouts(read=0.5))
-    assert "no control system answers" in found.live
+    assert "none of its channels answers" in found.live
     assert (found.looked_at, found.findings) == (0, ())
 
 

@@ -22,10 +22,7 @@ async def probe(home: Path, equipment: EquipmentPool, config: Config) -> list[Pr
         seen += await parts.engine.probe()
     except PythonExecutorException as error:
         return [*seen, Probe(name=f"{config.execution.execution_method} engine", outcome="failed", detail=str(error))]
-    if (stopped := await parts.broker.stopped()) is not None:
-        seen.append(Probe(name="kill switch", outcome="failed", detail=f"nothing is written: {stopped}"))
-    else:
-        seen.append(Probe(name="kill switch", outcome="ok", detail="off, and it can be looked at"))
+    seen.append(_switch(await parts.broker.stopped()))
     if (limits := parts.broker.limits()) is not None:
         seen.append(_limits(limits.report))
     with tempfile.TemporaryDirectory() as folder:
@@ -40,6 +37,14 @@ async def probe(home: Path, equipment: EquipmentPool, config: Config) -> list[Pr
         else:
             seen.append(Probe(name=name, outcome="failed", detail="the broker let it through"))
     return seen
+
+
+def _switch(stopped: str | None) -> Probe:
+    name = "kill switch"
+    if stopped is None:
+        return Probe(name=name, outcome="ok", detail="off, and it can be looked at")
+    remedy = "`osprey-executor allow-writes` takes that of the state folder back"
+    return Probe(name=name, outcome="failed", detail=f"it is on, so nothing is written: {stopped}; {remedy}")
 
 
 def _limits(report: LimitsReport) -> Probe:

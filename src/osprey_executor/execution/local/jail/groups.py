@@ -28,10 +28,11 @@ def enter(doors: list[int]) -> bool:
 
 
 def all_join_us() -> bool:
-    """Whether every process that can be seen is in the groups of this one, or is there within a moment."""
+    """Whether another process is there and all are in the groups of this one, or are so in a moment."""
     ours = _groups("self")
     for _ in range(_LOOKS):
-        if all(_groups(name) in (ours, b"") for name in os.listdir("/proc") if name.isdigit()):
+        seen = [_groups(name) for name in os.listdir("/proc") if name.isdigit()]
+        if len(seen) > 1 and all(groups in (ours, b"") for groups in seen):
             return True
         time.sleep(_PAUSE)
     return False

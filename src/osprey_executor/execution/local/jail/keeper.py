@@ -273,10 +273,10 @@ class _Keeper:
         self._off(run.monitor_fd)
         os.close(run.monitor_fd)
         run.monitor_fd = -1
-        self._take_back_network(run)
         _send(run.line, f"gone {run.cpu + usage.ru_utime + usage.ru_stime:.6f} {run.memory}")
         os.close(run.line)
         run.close_ends()
+        self._take_back_network(run)
 
 
 def _send(line: int, message: str) -> None:

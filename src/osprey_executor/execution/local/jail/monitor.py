@@ -98,10 +98,11 @@ def _wait_and_watch(spec: ServerSpec, keeper: _socket.socket, gate: int, network
     keeper.close()
     for descriptor in namespaces:
         os.close(descriptor)
-    if not _take_program(spec):
-        return
+    # Before the program comes, as nobody waits now; the process for its code is being forked meanwhile.
     if spec["groups"] and not (grouped and groups.all_join_us()):
         say(spec["control"], "ungrouped")
+    if not _take_program(spec):
+        return
     kernel.make_read_only(spec["job"])
     _give_up_power(spec)
     say(spec["control"], "started")

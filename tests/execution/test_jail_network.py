@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
+import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -91,20 +92,22 @@ async def test_networks_that_nobody_used_serve_again() -> None:
     assert len(set(seen)) < len(seen)
 
 
-async def test_sockets_on_their_way_out_of_a_run_are_in_nobodys_way() -> None:
-    """A run hands them over to the service, where they stay until it looks, and ends."""
-    code = """
-import os, socket
-listening = socket.create_server(('127.0.0.1', 5555))
-bound = socket.socket(); bound.bind(('127.0.0.1', 5556))
-socket.send_fds(socket.socket(fileno=os.dup(3)), [b'x'], [listening.fileno(), bound.fileno()])
-os._exit(0)
+BOUND = """
+import json, socket
+from osprey_executor.execution.local.jail import kernel
+from osprey_executor.execution.local.jail.network import Networks
+kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET)
+networks = Networks()
+network = networks.enter()
+held = socket.socket()
+held.bind(("127.0.0.1", 5555))
+networks.leave()
+told = [network.is_new()]
+held.close()
+print(json.dumps([*told, network.is_new()]))
 """
-    async with open_local(ExecutionConfig()) as engine:
-        assert engine.pool is not None
-        assert await engine.pool.ready(), engine.pool.problem
-        clean = (await look(engine))["used"]
-        for _ in range(8):
-            gone, after = await asyncio.gather(engine.run(Program(code=code)), look(engine))
-            assert gone.error is not None
-            assert after["used"] == (await look(engine))["used"] == clean
+
+
+def test_a_network_in_which_a_socket_is_left_is_not_new(as_user: Callable[..., str]) -> None:
+    """A run may send its sockets to the service; one that is only bound shows in no list of the kernel."""
+    assert json.loads(as_user(BOUND).splitlines()[-1]) == [False, True]

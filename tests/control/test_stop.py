@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from osprey_executor.control import Broker, Confirmation, EpicsConnector, MockConnector, StopSwitch, Timeouts
-from osprey_executor.errors import StorageError, WriteRefused
+from osprey_executor.errors import ControlSystemError, StorageError, WriteRefused
 from osprey_executor.models import ControlSystemReport, MachineEffects
 
 REAL = ControlSystemReport(type="epics", real=True, writes_enabled=True)
@@ -153,6 +153,17 @@ async def test_a_channel_of_the_machine_stops_writes_and_so_does_its_silence(
         finally:
             started.go_on()
             await connector.close()
+
+
+async def test_a_write_to_a_channel_that_is_away_is_not_sent_when_it_comes_back(ioc: Any) -> None:
+    """By then, writes may have been stopped: so it does not wait for it, however patient reads are."""
+    connector = EpicsConnector([f"127.0.0.1:{ioc.port}"], timeouts=Timeouts(read=600.0, write=600.0))
+    await connector.connect()
+    try:
+        with pytest.raises(ControlSystemError, match="not sent"):
+            await asyncio.wait_for(connector.write("T:AWAY", 1.0), 60)
+    finally:
+        await connector.close()
 
 
 def test_the_commands(tmp_path: Path) -> None:

@@ -15,6 +15,9 @@ from typing import Any
 from osprey_executor.control.connectors._pva_values import answered, described, fill, question
 from osprey_executor.control.connectors._worker import Answer, Bulk, Requests, bounded, run, told
 
+_AWAY = 0.08
+"""Seconds that a write waits for its channel, see `_ca_worker`."""
+
 
 class Worker:
     """Reads, monitors, writes and calls; nothing waits but the network."""
@@ -93,7 +96,7 @@ class Worker:
         request = "field()record[wait=true]"
         write.keep(self._context.put(message["channel"], done, builder=build, request=request, get=True))
         connect, most = message["connect"], message["connect"] + message["timeout"]
-        self._requests.later(connect, write.expire_connection)
+        self._requests.later(_AWAY, write.expire_connection)
         self._requests.later(most, write.expire)
         self._requests.later(most + connect, lambda: write.confirm({"sample": {"error": "no answer"}}))
 
@@ -189,8 +192,7 @@ class _Change:
             if self._sent or self._told:
                 return
             self._told = True
-        seconds = self._message["connect"]
-        self._reply({"state": "failed", "message": f"not sent: no answer within {seconds:g} s"})
+        self._reply({"state": "failed", "message": f"not sent: the channel did not answer within {_AWAY:g} s"})
         for operation in self._kept:
             operation.close()
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from osprey_executor.control.connectors._addresses import UNANSWERED, checked
+from osprey_executor.control.connectors._by_process import ByProcess
 from osprey_executor.control.connectors._lacking import NoArchive, NoCommands
 from osprey_executor.control.connectors._process import Protocol, WorkerProcess
-from osprey_executor.control.connectors._protocol import Confirmation, Sample, Timeouts
+from osprey_executor.control.connectors._protocol import Timeouts
 
 
-class EpicsConnector(NoCommands, NoArchive):
+class EpicsConnector(ByProcess, NoCommands, NoArchive):
     """Speaks Channel Access to the servers of an address list, and to no others.
 
     Enum channels are read as their labels and written as label or number. `timestamp` is the server's.
@@ -39,42 +39,4 @@ class EpicsConnector(NoCommands, NoArchive):
             "EPICS_CA_MAX_SEARCH_PERIOD": "60",
         }
         protocol = Protocol("Channel Access", "osprey_executor.control.connectors._ca_worker", extra)
-        self._process = WorkerProcess(protocol, environment, timeouts)
-
-    async def connect(self) -> None:
-        """Start the Channel Access process.
-
-        Raises:
-            MissingExtraError: the extra `epics` is not installed.
-            ControlSystemError: it does not start.
-        """
-        await self._process.start()
-
-    async def close(self) -> None:
-        """End the Channel Access process."""
-        await self._process.stop()
-
-    async def read(self, channels: Sequence[str]) -> Mapping[str, Sample]:
-        """Return one sample a channel, all asked for at once.
-
-        Raises:
-            ChannelDisconnectedError: a channel is unknown or disconnected.
-        """
-        return await self._process.read(channels)
-
-    def monitor(self, channels: Sequence[str]) -> AsyncGenerator[Sample]:
-        """Yield the present sample of each channel, then each change of value or alarm.
-
-        Raises:
-            ChannelDisconnectedError: a channel is unknown, or was disconnected.
-        """
-        return self._process.monitor(channels)
-
-    async def write(self, channel: str, value: Any) -> Confirmation:
-        """Put with completion (a put-callback), then read back.
-
-        Raises:
-            ControlSystemError: it certainly was not written.
-            OutcomeUnknownError: no confirmation came.
-        """
-        return await self._process.write(channel, value)
+        super().__init__(WorkerProcess(protocol, environment, timeouts))

@@ -25,7 +25,8 @@ PythonExecutorException
 │   ├── ExecutionCancelledError
 │   ├── PolicyDeniedError             the site's policy forbids this code
 │   ├── WriteRefused                  a write outside what was approved
-│   │   └── ChannelLimitsViolationError
+│   │   ├── ChannelLimitsViolationError
+│   │   └── WriteConflictError        somebody else wrote the channel
 │   ├── OutcomeUnknownError           nobody can say whether a write arrived
 │   ├── MaxAttemptsExceededError
 │   ├── AwaitingApprovalError         `raise_for_status()` on a run that waits for a person
@@ -167,6 +168,10 @@ class WriteRefused(PythonExecutorException):
 
 class ChannelLimitsViolationError(WriteRefused):
     """A write outside the limits of its channel; it was not sent."""
+
+
+class WriteConflictError(WriteRefused):
+    """Somebody else has written a channel since it was approved, or since this run wrote it; the run was stopped."""
 
 
 class OutcomeUnknownError(PythonExecutorException):

@@ -10,15 +10,31 @@ from osprey_executor.analysis import analyze
 from osprey_executor.approval import build_card
 from osprey_executor.models import (
     ApprovalCard,
+    ChannelStart,
     ControlSystemReport,
     IsolationReport,
     Limits,
+    Plan,
+    PlannedWrite,
     PythonExecutionRequest,
 )
 
 NOW = datetime(2026, 11, 23, 15, 12, tzinfo=UTC)
 CODE = "import epics\nepics.caput('VA:HCM:01:SP', 0.2)\n"
 MakeCard = Callable[..., ApprovalCard]
+
+
+def planned(*writes: tuple[str, float], **changes: Any) -> Plan:
+    """A plan that writes 0.0 over to these values, one after the other."""
+    made = tuple(
+        PlannedWrite(index=index, channel=channel, now="0.0", value=value, shown=str(value), delta=value, line=2)
+        for index, (channel, value) in enumerate(writes, 1)
+    )
+    start = {channel: ChannelStart(value=0.0, shown="0.0", units="A", low=-5.0, high=5.0) for channel, _ in writes}
+    return Plan(**({"writes": made, "start": start, "at": NOW} | changes))
+
+
+PLAN = planned(("VA:HCM:01:SP", 0.2))
 
 
 @pytest.fixture

@@ -5,17 +5,22 @@ from typing import Any
 import pytest
 
 from osprey_executor.analysis import analyze
-from osprey_executor.approval import granted_channels, kinds_of
+from osprey_executor.approval import kinds_of, named_channels
 from osprey_executor.interfaces.cli.card import card_text
 from osprey_executor.models import (
     AnalysisReport,
+    ChannelStart,
     ControlSystemReport,
     IsolationReport,
     Limits,
     LimitsReport,
+    Plan,
     PythonExecutionRequest,
+    RunStatus,
     WriteTarget,
 )
+
+from .conftest import PLAN, planned
 
 REAL = ControlSystemReport(type="epics", real=True, writes_enabled=True)
 
@@ -43,7 +48,7 @@ def targets(*channels: str | None) -> AnalysisReport:
     ],
 )
 def test_what_an_approval_would_allow(channels: tuple[str | None, ...], granted: tuple[str, ...]):
-    assert granted_channels(targets(*channels)) == granted
+    assert named_channels(targets(*channels)) == granted
 
 
 def test_kinds_of_channels():
@@ -86,9 +91,8 @@ def test_the_headline(make_card: Any, code: str, control: ControlSystemReport | 
 
 def test_unknown_channels_stand_first_among_the_unknowns(make_card: Any):
     card = make_card("import epics\nepics.caput(input(), 1)\n")
-    assert "ANY channel" in card.unknowns[0]
-    assert "line 2" in card.unknowns[0]
-    assert granted_channels(card) == ("*",)
+    assert card.unknowns[0] == "Which channels are written (line 2) is only known when the program runs."
+    assert named_channels(card) == ("*",)
 
 
 def test_missing_proof_is_among_the_unknowns(make_card: Any):
@@ -190,6 +194,74 @@ def test_the_limits_of_each_channel_are_shown_and_channels_of_other_limits_apart
 
 def test_on_a_real_machine_missing_limits_are_among_the_unknowns(make_card: Any):
     told = "Values are not bounded: control_system.limits_database is not set."
-    assert told in make_card(control=REAL).unknowns
-    assert told not in make_card(control=REAL.model_copy(update={"limits": limited().limits})).unknowns
-    assert told not in make_card().unknowns
+    assert told in make_card(control=REAL, plan=PLAN).unknowns
+    assert told not in make_card(control=REAL.model_copy(update={"limits": limited().limits}), plan=PLAN).unknowns
+    assert told not in make_card(plan=PLAN).unknowns
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"feedback_dependent": True, "feedback_dependent_from": 7}, "From line 7 on the program reads what"),
+        ({"feedback_dependent": True}, "After its writes the program reads what"),
+        ({"simulated": True}, "A simulator answered in place of the machine"),
+        ({"ended": RunStatus.TIMED_OUT, "error": "too long"}, "did not come to its end (timed out: too long)"),
+        ({"too_many": True}, "The plan ends after 1 writes"),
+        ({}, None),
+    ],
+)
+def test_what_a_rehearsal_leaves_open(make_card: Any, changes: dict[str, Any], words: str | None):
+    unknowns = make_card(plan=PLAN.model_copy(update=changes)).unknowns
+    assert [words in told for told in unknowns] == [True] if words else unknowns == ()
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        planned(("VA:HCM:01:SP", 0.3)),
+        planned(("VA:HCM:02:SP", 0.2)),
+        planned(("VA:HCM:01:SP", 0.2), ("VA:HCM:01:SP", 0.2)),
+        PLAN.model_copy(update={"start": {"VA:HCM:01:SP": ChannelStart(value=0.1)}}),
+        PLAN.model_copy(update={"declared": {"VA:HCM:01:SP": (0.0, 1.0)}}),
+        None,
+    ],
+)
+def test_the_digest_binds_the_plan(make_card: Any, plan: Plan | None):
+    assert make_card(plan=plan).digest != make_card(plan=PLAN).digest
+
+
+def test_how_long_a_rehearsal_took_is_not_bound(make_card: Any):
+    slower = PLAN.model_copy(update={"seconds": 9.0, "at": None})
+    assert make_card(plan=slower, output="x").digest == make_card(plan=PLAN).digest
+
+
+def test_the_headline_of_a_plan(make_card: Any):
+    assert make_card(plan=PLAN).headline == "Writes to VA:HCM:01:SP on the simulator"
+    twice = planned(*[(f"VA:HCM:{number:02d}:SP", 0.1) for number in (1, 2, 1, 2)])
+    assert make_card(plan=twice, control=REAL).headline == (
+        "Writes to 2 channels (VA:HCM:*:SP) in 4 writes on a REAL machine (epics)"
+    )
+
+
+def test_an_envelope_stands_beside_a_plan_that_depends_on_the_machine_alone(make_card: Any):
+    assert make_card(plan=PLAN).envelope is None
+    loop = PLAN.model_copy(update={"feedback_dependent": True})
+    card = make_card(plan=loop)
+    [channel] = card.envelope.channels
+    assert (channel.channel, channel.low, channel.high, channel.writes) == ("VA:HCM:01:SP", -5.0, 5.0, 100)
+    assert card.envelope.seconds == Limits().timeout
+    assert card.envelope.digest not in (card.digest, make_card(plan=loop, limits=Limits(timeout=9)).envelope.digest)
+    declared = make_card(plan=PLAN.model_copy(update={"declared": {"VA:HCM:01:SP": (0.0, 9.0)}}))
+    assert (declared.envelope.channels[0].low, declared.envelope.channels[0].high) == (0.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"start": {}, "feedback_dependent": True},
+        {"declared": {"VA:HCM:01:SP": (6.0, 9.0)}},
+        {"declared": {"OTHER": (0.0, 1.0)}, "start": {}},
+    ],
+)
+def test_no_envelope_where_a_channel_has_no_range(make_card: Any, changes: dict[str, Any]):
+    assert make_card(plan=PLAN.model_copy(update=changes)).envelope is None

@@ -7,23 +7,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from osprey_executor.approval import approval_key, grant_allows, issue_grant, verify_grant
+from osprey_executor.approval import approval_key, issue_grant, plan_digest, verify_grant
 from osprey_executor.errors import StorageError, WriteRefused
+
+from .conftest import PLAN
 
 KEY = b"k" * 32
 
 
 @pytest.fixture
 def card(make_card: Any) -> Any:
-    return make_card()
+    return make_card(plan=PLAN)
 
 
 @pytest.fixture
 def grant(card: Any) -> Any:
-    return issue_grant(card, approver="grace", key=KEY, now=card.created_at)
+    return issue_grant(card, chosen=card.digest, approver="grace", key=KEY, now=card.created_at)
 
 
 def verify(grant: Any, card: Any, **changes: Any) -> None:
@@ -33,7 +33,7 @@ def verify(grant: Any, card: Any, **changes: Any) -> None:
 
 def test_a_grant_is_valid_for_its_card(grant: Any, card: Any):
     verify(grant, card)
-    assert (grant.channels, grant.approver) == (("VA:HCM:01:SP",), "grace")
+    assert (grant.plan, grant.envelope, grant.approver) == (plan_digest(PLAN), None, "grace")
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_canary_any_other_use_is_refused(grant: Any, card: Any, changes: dict[st
 @pytest.mark.parametrize(
     "changes",
     [
-        {"channels": ("*",)},
+        {"plan": "0" * 64},
         {"run_id": "another"},
         {"digest": "0" * 64},
         {"approver": "mallory"},
@@ -82,63 +82,32 @@ def test_a_grant_survives_json(grant: Any, card: Any):
 
 def test_no_grant_for_an_expired_card(card: Any):
     with pytest.raises(WriteRefused, match="expired"):
-        issue_grant(card, approver="grace", key=KEY, now=card.expires_at)
+        issue_grant(card, chosen=card.digest, approver="grace", key=KEY, now=card.expires_at)
 
 
-@pytest.mark.parametrize(
-    ("channels", "name", "allowed"),
-    [
-        (("A",), "A", True),
-        (("A",), "A.VAL", True),
-        (("A.VAL",), "A", True),
-        (("A",), "B", False),
-        (("A",), "AB", False),
-        (("A",), "a", False),
-        (("A",), "A.DRVH", False),
-        (("A.DRVH",), "A.DRVH", True),
-        (("A.DRVH",), "A", False),
-        (("*",), "anything", True),
-        (("*",), "A.DRVH", False),
-        (("*.DRVH",), "A.DRVH", True),
-        (("A.*",), "A.DRVH", False),
-        (("VA:HCM:*:SP",), "VA:HCM:03:SP", True),
-        (("VA:HCM:*:SP",), "VA:HCM:03:SP.VAL", True),
-        (("VA:HCM:*:SP",), "VA:HCM:03:SP.DRVH", False),
-        (("VA:HCM:*:SP",), "VA:VCM:03:SP", False),
-        (("VA:HCM:*:SP",), "VA:HCM:SP", False),
-        (("A*A",), "A", False),
-        (("A?",), "AB", False),
-        (("[AB]",), "A", False),
-        (("A|B",), "B", False),
-        (("*",), "A\0B", False),
-        (("*",), "A\nB", False),
-        (("A\n",), "A\n", False),
-        (("*",), "", False),
-        ((), "A", False),
-        (("*",), "A" * 2000, False),
-        (("A",), "A.{}", False),
-        (("B", "A"), "A", True),
-    ],
-)
-def test_what_a_grant_allows(channels: tuple[str, ...], name: str, allowed: bool):
-    assert grant_allows(channels, name) is allowed
+def test_a_card_without_a_plan_grants_no_write(make_card: Any):
+    card = make_card()
+    with pytest.raises(WriteRefused, match="no plan"):
+        issue_grant(card, chosen=card.digest, approver="grace", key=KEY, now=card.created_at)
 
 
-@given(st.lists(st.sampled_from(["a", "b", "*"]), max_size=12), st.text("ab", max_size=12))
-def test_wildcards_mean_any_text_and_nothing_more(pattern: list[str], name: str):
-    def matches(left: str, text: str) -> bool:
-        if not left:
-            return not text
-        if left[0] == "*":
-            return matches(left[1:], text) or (bool(text) and matches(left, text[1:]))
-        return bool(text) and left[0] == text[0] and matches(left[1:], text[1:])
-
-    wanted = bool(name) and matches("".join(pattern), name)
-    assert grant_allows(["".join(pattern)], name) is wanted
+def test_any_other_digest_is_no_choice(card: Any):
+    with pytest.raises(WriteRefused, match="another digest"):
+        issue_grant(card, chosen="0" * 64, approver="grace", key=KEY, now=card.created_at)
 
 
-def test_a_pattern_of_many_stars_takes_no_time():
-    assert grant_allows(["*a" * 400 + "b"], "a" * 900) is False
+def test_the_envelope_is_a_choice_of_its_own(make_card: Any):
+    card = make_card(plan=PLAN.model_copy(update={"feedback_dependent": True}))
+    given = {"approver": "grace", "key": KEY, "now": card.created_at}
+    assert issue_grant(card, chosen=card.digest, **given).envelope is None
+    grant = issue_grant(card, chosen=card.envelope.digest, **given)
+    assert grant.envelope == card.envelope
+    verify(grant, card)
+    wider = card.envelope.model_copy(update={"seconds": 1e6})
+    with pytest.raises(WriteRefused, match="signature"):
+        verify(grant.model_copy(update={"envelope": wider}), card)
+    with pytest.raises(WriteRefused, match="changed since"):
+        issue_grant(card.model_copy(update={"envelope": wider}), chosen=wider.digest, **given)
 
 
 _MAKE = """

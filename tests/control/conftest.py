@@ -22,7 +22,7 @@ from osprey_executor.config import config_from
 from osprey_executor.control import Broker, EpicsConnector, PvaConnector, Timeouts, open_control
 from osprey_executor.control.connectors._child import Child
 from osprey_executor.errors import WriteRefused
-from osprey_executor.models import ControlSession, ControlSystemReport
+from osprey_executor.models import ChannelStart, ControlSession, ControlSystemReport
 
 RECORDS = Path(__file__).parent / "ioc"
 
@@ -34,8 +34,18 @@ class Permit:
     channels: frozenset[str] | None = None
     spent: bool = False
     asked: list[str] = field(default_factory=list)
+    written: list[tuple[str, Any]] = field(default_factory=list)
 
-    def check(self, channel: str) -> None:
+    start: Mapping[str, ChannelStart] | None = None
+    left: str | None = None
+
+    def allows(self, channel: str) -> None:
+        self.check(channel, None)
+
+    def wrote(self, channel: str, value: Any) -> None:
+        self.written.append((channel, value))
+
+    def check(self, channel: str, value: Any, ahead: int = 0) -> None:
         self.asked.append(channel)
         if self.spent:
             raise WriteRefused("the approval has expired")
@@ -71,6 +81,7 @@ class Guest:
             read_channels=read_channels,
             write_channel=lambda name, value: write_channels({name: value}),
             write_channels=write_channels,
+            declare_writes=lambda ranges: wait(self.session.declare_writes(ranges)),
             progress=lambda fraction, message="": self.progress.append((fraction, message)),
         )
 

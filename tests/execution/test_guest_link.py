@@ -374,7 +374,7 @@ async def test_cancelling_the_link_cancels_its_calls(guest):
     started = asyncio.Event()
 
     class Endless:
-        async def read(self, channels):
+        async def read(self, channels, line=None):
             started.set()
             try:
                 await asyncio.Event().wait()
@@ -394,7 +394,7 @@ async def test_cancelling_the_link_cancels_its_calls(guest):
 
 async def test_what_a_call_raises_by_accident_is_not_told_to_the_guest(guest):
     class Broken:
-        async def read(self, channels):
+        async def read(self, channels, line=None):
             raise RuntimeError("a secret of the host")
 
     one = guest(control=Broken())

@@ -30,7 +30,7 @@ class Session:
         self.writes: Sequence[Write] = ()
         self.reads: Sequence[Reading] = ()
 
-    async def read(self, channels: Sequence[str]) -> Mapping[str, Reading]:
+    async def read(self, channels: Sequence[str], line: int | None = None) -> Mapping[str, Reading]:
         return {name: Reading(channel=name, value=1.0) for name in channels}
 
     async def write(self, values: Mapping[str, Any], line: int | None = None) -> None:

@@ -24,7 +24,7 @@ class Session:
         self.declared = {}
         self.at_once = self.most_at_once = 0
 
-    async def read(self, channels):
+    async def read(self, channels, line=None):
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.delay)

@@ -36,7 +36,10 @@ async def main():
                 return Approve(card.digest)
             await asyncio.Event().wait()
         async for event in service.stream(PythonExecutionRequest(user_query="t", code=code), decide=decide):
-            if event.kind == "output":
+            if event.kind == "stage":
+                print(event.stage, flush=True)
+                stage = event.stage
+            if event.kind == "output" and stage == sys.argv[5]:
                 print(event.text, flush=True)
 
 asyncio.run(main())
@@ -51,10 +54,15 @@ SLOW_WRITE = textwrap.dedent("""
 """)
 
 
-def killed_after(line: str, home: Path, code: str, *, approve: bool) -> None:
-    """Run a service in a process of its own and kill it when it has printed `line`."""
+BRIEF = settings(approval__rehearsal_timeout=0.2)
+"""A rehearsal of a program that goes on after its write is soon over."""
+
+
+def killed_after(line: str, home: Path, code: str, *, approve: bool, stage: str = "execution") -> None:
+    """Run a service in a process of its own and kill it when it has printed `line` in that stage."""
+    decides = "approve" if approve else "wait"
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(home), json.dumps(settings()), code, "approve" if approve else "wait"],
+        [sys.executable, "-c", CHILD, str(home), json.dumps(BRIEF), code, decides, stage],
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -100,7 +108,7 @@ async def test_killed_while_it_writes_is_unknown_and_not_executed_again(home: Pa
 
 async def test_killed_while_it_only_reads_is_failed_without_effects(home: Path, open_service: OpenService) -> None:
     code = "import time\nprint('reading', flush=True)\ntime.sleep(120)"
-    await asyncio.to_thread(killed_after, "reading", home, code, approve=True)
+    await asyncio.to_thread(killed_after, "reading", home, code, approve=True, stage="rehearsal")
     async with open_service() as service:
         [row] = await service.runs()
         result = await service.result(row.run_id)
@@ -126,12 +134,16 @@ from osprey_executor.storage import RunStore
 
 def dying(point):
     when, _, name = point.rpartition(" ")
-    original = getattr(RunStore, name)
+    name, _, times = name.partition("#")
+    original, left = getattr(RunStore, name), int(times or 1)
 
     async def method(self, *args, **kwargs):
-        if when != "before":
+        nonlocal left
+        left -= 1
+        if left or when != "before":
             await original(self, *args, **kwargs)
-        os.kill(os.getpid(), signal.SIGKILL)
+        if not left:
+            os.kill(os.getpid(), signal.SIGKILL)
 
     setattr(RunStore, name, method)
 
@@ -140,14 +152,17 @@ dying(sys.argv.pop())
 
 
 def killed_at(method: str, home: Path, code: str) -> None:
-    """Run a service that approves everything, and kill it right after (or "before ...") a method of its store."""
-    arguments = [str(home), json.dumps(settings()), code, "approve", method]
+    """Run a service that approves everything, and kill it right after (or "before ...") a method of its store.
+
+    `end_execution#2` is the second call: the first one ends the rehearsal.
+    """
+    arguments = [str(home), json.dumps(settings()), code, "approve", "", method]
     child = subprocess.run([sys.executable, "-c", KILL + CHILD, *arguments], capture_output=True, timeout=60)
     assert child.returncode == -signal.SIGKILL, child.stderr
 
 
 async def test_killed_between_the_end_of_a_write_and_its_checkpoint(home: Path, open_service: OpenService) -> None:
-    await asyncio.to_thread(killed_at, "end_execution", home, WRITE)
+    await asyncio.to_thread(killed_at, "end_execution#2", home, WRITE)
     async with open_service() as service:
         [row] = await service.runs()
         result = await service.result(row.run_id)
@@ -156,15 +171,27 @@ async def test_killed_between_the_end_of_a_write_and_its_checkpoint(home: Path, 
     assert result.results == {"value": 1.5}
 
 
+@pytest.mark.parametrize("method", ["begin_execution", "end_execution", "before add_card"])
+async def test_killed_in_its_rehearsal_it_wrote_nothing(home: Path, open_service: OpenService, method: str) -> None:
+    await asyncio.to_thread(killed_at, method, home, WRITE)
+    async with open_service() as service:
+        [row] = await service.runs()
+        result = await service.result(row.run_id)
+        assert await service.pending() == []
+    assert (row.state, result.effects, result.writes) == ("failed", MachineEffects.NONE, ())
+    assert result.error is not None
+    assert "wrote nothing" in result.error.message
+
+
 async def test_killed_after_the_start_was_recorded(home: Path, open_service: OpenService) -> None:
-    await asyncio.to_thread(killed_at, "begin_execution", home, WRITE)
+    await asyncio.to_thread(killed_at, "begin_execution#2", home, WRITE)
     async with open_service() as service:
         [row] = await service.runs()
         result = await service.result(row.run_id)
     assert (row.state, result.effects) == ("outcome_unknown", MachineEffects.NONE)
 
 
-@pytest.mark.parametrize("method", ["decide", "add_card", "before begin_execution"])
+@pytest.mark.parametrize("method", ["decide", "add_card", "before begin_execution#2"])
 async def test_an_approval_around_a_crash_is_not_lost(home: Path, open_service: OpenService, method: str) -> None:
     await asyncio.to_thread(killed_at, method, home, WRITE)
     async with open_service() as service:
@@ -196,7 +223,7 @@ async def test_cancelling_a_run_whose_driver_died_tells_what_it_did(home: Path, 
     assert [write.channel for write in result.writes] == ["MAG:1:SP"]
 
 
-@pytest.mark.parametrize("method", ["add_card", "decide", "before begin_execution"])
+@pytest.mark.parametrize("method", ["add_card", "decide", "before begin_execution#2"])
 @pytest.mark.parametrize("answer", [Reject("no"), Edit("results = {'edited': True}")])
 async def test_other_decisions_around_a_crash_count(
     home: Path, open_service: OpenService, method: str, answer: Reject | Edit
@@ -214,7 +241,7 @@ async def test_other_decisions_around_a_crash_count(
 
 async def test_a_damaged_run_keeps_nobody_from_being_set_right(home: Path, open_service: OpenService) -> None:
     for _ in range(3):
-        await asyncio.to_thread(killed_at, "begin_execution", home, WRITE)
+        await asyncio.to_thread(killed_at, "begin_execution#2", home, WRITE)
     with sqlite3.connect(home / "index.sqlite") as db:  # each child has set right what the one before it left
         db.execute("UPDATE runs SET state = 'running', finished_at = NULL")
         db.execute("UPDATE executions SET finished_at = NULL")
@@ -245,7 +272,7 @@ async def test_damaged_checkpoints_do_not_keep_the_service_shut(home: Path, open
 
 async def test_recovery_judges_results_as_collecting_does(home: Path, open_service: OpenService) -> None:
     code = CHILD.replace("code=code)", "code=code, expected_results={'value': 'float'})")
-    arguments = [str(home), json.dumps(settings()), "results = {}", "approve", "end_execution"]
+    arguments = [str(home), json.dumps(settings()), "results = {}", "approve", "", "end_execution"]
     child = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", KILL + code, *arguments], capture_output=True, timeout=60
     )

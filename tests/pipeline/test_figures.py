@@ -74,7 +74,7 @@ async def test_a_failed_attempt_leaves_no_figure_to_the_next_one(open_service: O
 
 async def test_what_a_killed_service_had_shown_is_kept(home: Path, open_service: OpenService) -> None:
     code = SLOW.replace('print("plotted", flush=True)', "time.sleep(2)\nprint('plotted', flush=True)")
-    await asyncio.to_thread(killed_after, "plotted", home, code, approve=True)
+    await asyncio.to_thread(killed_after, "plotted", home, code, approve=True, stage="rehearsal")
     async with open_service() as service:
         [row] = await service.runs()
         result = await service.result(row.run_id)

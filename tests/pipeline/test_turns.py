@@ -139,7 +139,8 @@ async def test_a_wait_for_a_person_takes_no_place(one: PythonExecutorService) ->
         await answer.wait()
         return Approve(card.digest)
 
-    waiting = [asyncio.create_task(one.run(own(WRITE), decide=decide)) for _ in range(2)]
+    programs = [WRITE, WRITE.replace("MAG:1:SP", "MAG:2:SP")]
+    waiting = [asyncio.create_task(one.run(own(code), decide=decide)) for code in programs]
     await asked.wait()
     left = await one.run(own(WRITE))
     assert (await one.run(own("pass"))).status is RunStatus.SUCCEEDED

@@ -1,10 +1,10 @@
 """Approval: who must be asked, what they see, and what exactly their yes allows."""
 
-from osprey_executor.approval.card import build_card, granted_channels, kinds_of
+from osprey_executor.approval.card import build_card, kinds_of, named_channels
 from osprey_executor.approval.digest import digest_of
-from osprey_executor.approval.grant import grant_allows, issue_grant, verify_grant
+from osprey_executor.approval.grant import issue_grant, plan_digest, verify_grant
 from osprey_executor.approval.key import approval_key
-from osprey_executor.approval.policy import POLICY_VERSION, Asking, must_ask
+from osprey_executor.approval.policy import POLICY_VERSION, Asking, must_ask, rehearses
 
 __all__ = [
     "POLICY_VERSION",
@@ -12,10 +12,11 @@ __all__ = [
     "approval_key",
     "build_card",
     "digest_of",
-    "grant_allows",
-    "granted_channels",
     "issue_grant",
     "kinds_of",
     "must_ask",
+    "named_channels",
+    "plan_digest",
+    "rehearses",
     "verify_grant",
 ]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from osprey_executor.approval.digest import digest_of
+from osprey_executor.approval.envelope import proposed_envelope
+from osprey_executor.approval.grant import bound_by_plan
 from osprey_executor.approval.policy import POLICY_VERSION
 from osprey_executor.models import (
     AnalysisReport,
@@ -16,18 +19,21 @@ from osprey_executor.models import (
     Effect,
     IsolationReport,
     Limits,
+    Plan,
     PythonExecutionRequest,
+    RunStatus,
 )
 from osprey_executor.text import one_line
 
 _MOST_KINDS = 3
+_MOST_OUTPUT = 4000
 _DIGITS = re.compile(r"\d+")
 _STARS = re.compile(r"\*+")
 ANY_CHANNEL = ("*",)
 
 
-def granted_channels(report: AnalysisReport | ApprovalCard) -> tuple[str, ...]:
-    """Return what an approval would allow to write: names and patterns, `*` alone where a target is unknown."""
+def named_channels(report: AnalysisReport | ApprovalCard) -> tuple[str, ...]:
+    """Return what the analysis says is written: names and patterns, `*` alone where a target is unknown."""
     names: dict[str, None] = {}
     for target in report.writes:
         if not target.known:
@@ -62,8 +68,11 @@ def build_card(
     attempt: int = 1,
     bound: Mapping[str, Any] | None = None,
     channel_limits: Mapping[str, str] | None = None,
+    plan: Plan | None = None,
+    output: str = "",
+    figures: tuple[Path, ...] = (),
 ) -> ApprovalCard:
-    """Return the card of a program.
+    """Return the card of a program: before it starts, or with the plan of its rehearsal.
 
     Args:
         run_id: the run that waits.
@@ -82,14 +91,16 @@ def build_card(
         attempt: number of the program within the run.
         bound: further parts that the digest binds, such as the SHA-256 of the context.
         channel_limits: what the limits database says, in words, of the channels that are written.
+        plan: what the rehearsal would have written; None: nothing ran yet.
+        output: what the rehearsal printed; its end is kept.
+        figures: of the rehearsal.
 
     Raises:
         TypeError: a part has no canonical form.
     """
-    channels = granted_channels(report)
     digest = digest_of(
         {
-            "digest_version": 2,
+            "digest_version": 3,
             "policy_version": POLICY_VERSION,
             "code": code,
             "inputs": dict(inputs),
@@ -105,14 +116,15 @@ def build_card(
                 "writes_enabled": control.writes_enabled,
                 "limits": _bound_limits(control),
             },
-            "channels": channels,
+            "channels": named_channels(report),
+            "plan": bound_by_plan(plan) if plan else None,
             "bound": dict(bound or {}),
         }
     )
     return ApprovalCard(
         run_id=run_id,
         digest=digest,
-        headline=headline(report, control),
+        headline=planned_headline(plan, control) if plan else headline(report, control),
         requester=request.requester,
         task=request.task_objective or request.user_query,
         generator=generator,
@@ -125,7 +137,11 @@ def build_card(
         limits=dict(channel_limits or {}),
         isolation=isolation,
         control_system=control,
-        unknowns=unknowns(report, isolation, control),
+        unknowns=(*containment_unknowns(isolation), *(of_plan(plan, control) if plan else unknowns(report))),
+        plan=plan,
+        envelope=proposed_envelope(plan, digest, limits.timeout) if plan else None,
+        output=output[-_MOST_OUTPUT:],
+        figures=figures,
         inputs=dict(inputs),
         attempt=attempt,
         created_at=now,
@@ -151,7 +167,7 @@ def headline(report: AnalysisReport, control: ControlSystemReport) -> str:
     if any(not target.known for target in report.writes):
         said = f"May write to channels that nobody can name before the run, on {machine}"
     elif report.writes:
-        said = f"Writes to {_counted(granted_channels(report))} on {machine}"
+        said = f"Writes to {_counted(named_channels(report))} on {machine}"
     elif Effect.OPAQUE in report.effects or Effect.CONTROL_WRITE in report.effects:
         return f"Does something that the analysis cannot see through, next to {machine}"
     elif Effect.CONTROL_READ in report.effects:
@@ -177,40 +193,67 @@ def _counted(names: tuple[str, ...]) -> str:
     return f"{len(names)} channels{of} ({shown}{more})"
 
 
-def unknowns(report: AnalysisReport, isolation: IsolationReport, control: ControlSystemReport) -> tuple[str, ...]:
-    """Return what nobody can tell before the run, the heaviest first."""
+def planned_headline(plan: Plan, control: ControlSystemReport) -> str:
+    """Return what an approval of the plan would do, in one sentence."""
+    names = tuple(dict.fromkeys(write.channel for write in plan.writes))
+    times = f" in {len(plan.writes)} writes" if len(plan.writes) > len(names) else ""
+    said = f"Writes to {_counted(names)}{times} on {machine_of(control)}"
+    return said if control.writes_enabled else f"{said}: writes are switched off, each would be refused"
+
+
+def containment_unknowns(isolation: IsolationReport) -> tuple[str, ...]:
+    """Return what the isolation leaves open."""
+    if isolation.network:
+        opened = ", ".join(one_line(endpoint, 80) for endpoint in isolation.network)
+        return (f"Containment is not proven: the code may reach {opened} past the broker, and change what is there.",)
+    if not isolation.proven:
+        return ("Containment is not proven: the code may reach the machine and this computer by ways of its own.",)
+    return ()
+
+
+def unknowns(report: AnalysisReport) -> tuple[str, ...]:
+    """Return what nobody can tell before a program has run at all, the heaviest first."""
     told: list[str] = []
     lines = sorted({target.line for target in report.writes if not target.known})
     if lines:
-        told.append(
-            f"Which channels are written ({_lines(lines)}) is only known when the program runs. "
-            "An approval allows it to write ANY channel."
-        )
-    if isolation.network:
-        opened = ", ".join(one_line(endpoint, 80) for endpoint in isolation.network)
-        told.append(
-            f"Containment is not proven: the code may reach {opened} past the broker, and change what is there."
-        )
-    elif not isolation.proven:
-        told.append("Containment is not proven: the code may reach the machine and this computer by ways of its own.")
+        told.append(f"Which channels are written ({_lines(lines)}) is only known when the program runs.")
     opaque = sorted({one.line for one in report.findings if one.effect is Effect.OPAQUE})
     if opaque:
-        beyond = "" if lines else " Writes to channels other than those shown are refused."
-        told.append(f"The analysis cannot see through {_lines(opaque)}.{beyond}")
+        told.append(f"The analysis cannot see through {_lines(opaque)}.")
     dynamic = sorted({one.line for one in report.findings if one.rule == "dynamic/unknown-code"})
     if dynamic:
         told.append(f"Code that is only known when the program runs is executed ({_lines(dynamic)}).")
-    patterns = [name for name in granted_channels(report) if "*" in name and name != "*"]
+    patterns = [name for name in named_channels(report) if "*" in name and name != "*"]
     if patterns:
         told.append(f"Which of {', '.join(one_line(name, 60) for name in patterns[:3])} is written is computed.")
     if any(target.value for target in report.writes) and any(one.unseen for one in report.findings):
         told.append("The values shown may be others, as parts of the program cannot be seen through.")
     if report.writes and any(not _is_number(target.value) for target in report.writes):
         told.append("Values that are no plain numbers are computed when the program runs.")
-    if control.real and report.writes and control.limits is None:
+    return tuple(told)
+
+
+def of_plan(plan: Plan, control: ControlSystemReport) -> tuple[str, ...]:
+    """Return what a rehearsal leaves open, the heaviest first."""
+    told: list[str] = []
+    if plan.ended is not RunStatus.SUCCEEDED or plan.error:
+        why = f": {one_line(plan.error, 300)}" if plan.error else ""
+        told.append(
+            f"The rehearsal did not come to its end ({plan.ended.replace('_', ' ')}{why}). "
+            "The plan holds what it wrote until then; a run that goes on to write more is stopped."
+        )
+    if plan.too_many:
+        told.append(f"The plan ends after {len(plan.writes)} writes, and the program wants more.")
+    if plan.feedback_dependent:
+        place = f" From line {plan.feedback_dependent_from} on" if plan.feedback_dependent_from else " After its writes"
+        told.append(
+            f"{place.strip()} the program reads what the rehearsal could not move: what it writes then may be other "
+            "than shown. Within the plan, anything else than shown is refused and ends the run's writing."
+        )
+    elif plan.simulated:
+        told.append("A simulator answered in place of the machine, which may answer otherwise.")
+    if control.real and control.limits is None:
         told.append("Values are not bounded: control_system.limits_database is not set.")
-    if control.real and report.writes:
-        told.append("Nothing was rehearsed: the first write happens on the real machine.")
     return tuple(told)
 
 

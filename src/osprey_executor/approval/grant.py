@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from osprey_executor.approval.card import granted_channels
-from osprey_executor.approval.digest import canonical
+from osprey_executor.approval.digest import canonical, digest_of
+from osprey_executor.approval.envelope import envelope_digest
 from osprey_executor.errors import WriteRefused
-from osprey_executor.models import ApprovalCard, Grant
+from osprey_executor.models import ApprovalCard, Grant, Plan
 from osprey_executor.text import one_line
 
-_FORBIDDEN = re.compile("[\x00-\x1f\x7f-\x9f]")
-_MOST_NAME = 1000
 
-
-def issue_grant(card: ApprovalCard, *, approver: str, key: bytes, now: datetime) -> Grant:
+def issue_grant(card: ApprovalCard, *, chosen: str, approver: str, key: bytes, now: datetime) -> Grant:
     """Return the signed grant that an approval of `card` gives.
 
+    Args:
+        card: what the person saw.
+        chosen: the digest that they approved: of the card, and so of its plan, or of the envelope on it.
+        approver: who that was.
+        key: signs the grant.
+        now: when it is given.
+
     Raises:
-        WriteRefused: the card has expired.
+        WriteRefused: the card has expired, shows no plan, or the digest is neither of the two.
     """
     if now >= card.expires_at:
         raise WriteRefused(f"the card of run {card.run_id} expired at {_when(card.expires_at)}: ask again")
+    if card.plan is None:
+        raise WriteRefused(
+            f"the card of run {card.run_id} shows no plan: it lets the program start, and grants no write"
+        )
+    envelope = card.envelope if card.envelope is not None and chosen == card.envelope.digest else None
+    if envelope is None and chosen != card.digest:
+        raise WriteRefused(f"run {card.run_id} was approved with another digest than its card's")
+    if envelope is not None and envelope_digest(envelope, card.digest) != chosen:
+        raise WriteRefused(f"the envelope on the card of run {card.run_id} was changed since it was drawn up")
     grant = Grant(
         run_id=card.run_id,
         digest=card.digest,
-        channels=granted_channels(card),
+        plan=plan_digest(card.plan),
+        envelope=envelope,
         approver=approver,
         issued_at=now,
         expires_at=card.expires_at,
@@ -54,48 +66,26 @@ def verify_grant(grant: Grant, *, key: bytes, run_id: str, digest: str, now: dat
         raise WriteRefused(f"the grant expired at {_when(grant.expires_at)}: ask again")
 
 
-def grant_allows(channels: Iterable[str], name: str) -> bool:
-    """Return whether one of `channels`, names or patterns with `*`, allows a write to `name`.
-
-    `X` and `X.VAL` are one channel. A pattern never reaches another field of a record (`.DRVH`), as those change what
-    the record allows: such a field must be written out.
-    """
-    if not name or len(name) > _MOST_NAME or _FORBIDDEN.search(name):
-        return False
-    record, field = _split(name)
-    for channel in channels:
-        pattern, pattern_field = _split(channel)
-        if field != pattern_field or "*" in pattern_field:
-            continue
-        if pattern == record or ("*" in pattern and _matches(pattern, record)):
-            return True
-    return False
+def plan_digest(plan: Plan) -> str:
+    """Return the digest of what an approval of a plan binds: the writes in order, and the channels as they were."""
+    return digest_of(bound_by_plan(plan))
 
 
-def _split(name: str) -> tuple[str, str]:
-    record, _, field = name.partition(".")
-    return record, "" if field == "VAL" else field
-
-
-def _matches(pattern: str, record: str) -> bool:
-    # Piece by piece from the left; a regular expression with many stars would take exponential time.
-    first, *middle, last = pattern.split("*")
-    if len(record) < len(first) + len(last) or not record.startswith(first) or not record.endswith(last):
-        return False
-    place, end = len(first), len(record) - len(last)
-    for piece in middle:
-        found = record.find(piece, place, end)
-        if found < 0:
-            return False
-        place = found + len(piece)
-    return True
+def bound_by_plan(plan: Plan) -> dict[str, object]:
+    """Return what an approval of a plan binds."""
+    return {
+        "writes": [(write.channel, write.value, write.tolerance) for write in plan.writes],
+        "start": {name: (start.value, start.tolerance) for name, start in plan.start.items()},
+        "declared": dict(plan.declared),
+    }
 
 
 def _signature(grant: Grant, key: bytes) -> str:
     signed = {
         "run_id": grant.run_id,
         "digest": grant.digest,
-        "channels": grant.channels,
+        "plan": grant.plan,
+        "envelope": grant.envelope.model_dump() if grant.envelope else None,
         "approver": grant.approver,
         "issued_at": _when(grant.issued_at),
         "expires_at": _when(grant.expires_at),

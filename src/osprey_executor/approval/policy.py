@@ -1,4 +1,4 @@
-"""Who must be asked before a program runs: DESIGN's table, for as long as there is no rehearsal."""
+"""Who must be asked before a program starts: the design's table. Whoever starts unasked is asked before it writes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from osprey_executor.config import Config
 from osprey_executor.models import AnalysisReport, ControlSystemReport, IsolationReport, Verdict
 
-POLICY_VERSION = 1
+POLICY_VERSION = 2
 """Stands in every digest: an approval given under one table is none under another."""
 
 
@@ -23,11 +23,10 @@ class Asking:
 def must_ask(
     config: Config, report: AnalysisReport, isolation: IsolationReport, control: ControlSystemReport
 ) -> Asking:
-    """Return whether a person must be asked before the first run of a program.
+    """Return whether a person must be asked before a program starts.
 
-    Without writes enabled, the broker refuses every write; where containment is proven the broker is the only way to
-    a channel, so nothing needs asking. Where it is not proven the code may have ways of its own, and the switch in
-    the configuration says nothing about those.
+    Where containment is proven the broker is the only way to a channel, so the first run, which writes nothing, needs
+    no asking. Where it is not proven the code may have ways of its own.
     """
     if report.verdict is Verdict.DENY:
         return Asking(ask=False, denied=True, reason=report.reason or "the site's policy denies this code")
@@ -36,13 +35,18 @@ def must_ask(
         return _passes("approval is switched off (approval.mode: disabled)")
     if mode == "all_code":
         return _asks("every program is asked about (approval.mode: all_code)")
-    if not isolation.proven and control.real:
+    if isolation.proven:
+        return _passes("containment is proven: a write is asked about when it is tried")
+    if control.real:
         return _asks("containment not proven, and the control system is real")
     if report.verdict is Verdict.ALLOW:
         return _passes(report.reason or "writes no channel")
-    if isolation.proven and not control.writes_enabled:
-        return _passes("writes are switched off (control_system.writes_enabled: false): every write is refused")
     return _asks(report.reason or "the analysis advises to ask")
+
+
+def rehearses(config: Config, control: ControlSystemReport) -> bool:
+    """Return whether the first run of a program is a rehearsal: where a person could approve what it writes."""
+    return control.writes_enabled and config.approval.mode != "disabled"
 
 
 def _asks(reason: str) -> Asking:

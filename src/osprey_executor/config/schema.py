@@ -216,6 +216,8 @@ class ApprovalConfig(Section):
 
     mode: Literal["disabled", "control_writes", "all_code"] = "control_writes"
     expiry: Seconds = 86400.0
+    rehearsal_timeout: Seconds = 60.0
+    """For how long a rehearsal goes on after the first write that it kept from the machine."""
 
 
 class PatternsConfig(Section):
@@ -268,6 +270,9 @@ class ControlSystemConfig(Section):
     """Where the limits database does not say it itself."""
     on_violation: Literal["error", "skip"] | None = None
     """Where the limits database does not say it itself."""
+    rehearsal: Literal["overlay", "simulator"] = "overlay"
+    """What answers reads of a rehearsal: the machine, under a layer that keeps what was written; or the virtual
+    accelerator, for the channels that it has."""
     stop_file: Path | None = None
     """A file whose presence stops all writes, beside the switch of the state folder; its folder must exist."""
     stop_channel: Annotated[str, Field(min_length=1, max_length=200)] | None = None

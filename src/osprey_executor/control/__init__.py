@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from osprey_executor.control.broker._journal import effects_of, writes_of
     from osprey_executor.control.broker._names import channel_name
     from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
+    from osprey_executor.control.broker._rehearsal import RehearsalSession
     from osprey_executor.control.broker._session import Session
+    from osprey_executor.control.broker._start import plain, same
     from osprey_executor.control.broker._stop import StopSwitch
     from osprey_executor.control.connectors._create import available_archivers, available_connectors
     from osprey_executor.control.connectors._lacking import NoArchive, NoCommands, NoLiveValues
@@ -39,6 +41,7 @@ __all__ = [
     "NoCommands",
     "NoLiveValues",
     "PvaConnector",
+    "RehearsalSession",
     "Sample",
     "Session",
     "SimulatorConnector",
@@ -55,6 +58,8 @@ __all__ = [
     "limits_problem",
     "limits_words",
     "open_control",
+    "plain",
+    "same",
     "writes_of",
 ]
 
@@ -74,6 +79,7 @@ _HOMES = {
     "NoCommands": "connectors._lacking",
     "NoLiveValues": "connectors._lacking",
     "PvaConnector": "connectors.pva",
+    "RehearsalSession": "broker._rehearsal",
     "Sample": "connectors._protocol",
     "Session": "broker._session",
     "SimulatorConnector": "connectors.simulator",
@@ -90,6 +96,8 @@ _HOMES = {
     "limits_problem": "limits._file",
     "limits_words": "limits._words",
     "open_control": "broker._broker",
+    "plain": "broker._start",
+    "same": "broker._start",
     "writes_of": "broker._journal",
 }
 

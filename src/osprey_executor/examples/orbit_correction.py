@@ -58,6 +58,8 @@ def rms_um(orbit):
     return 1e3 * float(np.sqrt(np.mean(orbit**2)))
 
 
+setpoints = [f"VA:{plane}CM:{i:02d}:SP" for plane in "HV" for i in CORRECTORS]
+runtime.declare_writes(dict.fromkeys(setpoints, (-5.0, 5.0)))
 runtime.progress(0.0, "reading the orbit and the correctors")
 beam_current = runtime.read_channel("VA:DCCT")
 if beam_current < 1.0:

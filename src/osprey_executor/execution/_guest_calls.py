@@ -34,7 +34,7 @@ class GuestCalls:
         """
         match op:
             case "read":
-                return self._read(_names(header.get("channels")))
+                return self._read(_names(header.get("channels")), _line(header.get("line")))
             case "write":
                 return self._write(header.get("values"), blobs, _line(header.get("line")))
             case "declare_writes":
@@ -49,9 +49,9 @@ class GuestCalls:
             raise ControlSystemError(_NO_CONTROL)
         return self._control
 
-    def _read(self, names: list[str]) -> Call:
+    def _read(self, names: list[str], line: int | None) -> Call:
         async def call() -> dict[str, Any]:
-            readings = await self._session().read(names)
+            readings = await self._session().read(names, line)
             return {name: readings[name].value for name in names}
 
         return call

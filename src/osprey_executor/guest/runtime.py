@@ -67,7 +67,7 @@ def read_channels(names: Iterable[str]) -> dict[str, Any]:
     wanted = [_name(name) for name in names]
     if not wanted:
         return {}
-    answer, blobs = _channel().request({"op": "read", "channels": wanted})
+    answer, blobs = _channel().request({"op": "read", "channels": wanted, "line": _line()})
     values = decode(answer, blobs)
     return {name: values[name] for name in wanted}
 

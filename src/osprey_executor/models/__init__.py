@@ -37,6 +37,15 @@ from osprey_executor.models.execution import (
     Write,
 )
 from osprey_executor.models.limits import Limits, Size, show_size
+from osprey_executor.models.plan import (
+    AttemptedWrite,
+    ChannelStart,
+    Envelope,
+    EnvelopeChannel,
+    Plan,
+    PlannedWrite,
+    Rehearsal,
+)
 from osprey_executor.models.probe import Probe
 from osprey_executor.models.report import ErrorReport, Stage
 from osprey_executor.models.request import PythonExecutionRequest, slug, system_user
@@ -48,6 +57,8 @@ __all__ = [
     "ApprovalCard",
     "Approve",
     "Attempt",
+    "AttemptedWrite",
+    "ChannelStart",
     "Confidence",
     "ControlSession",
     "ControlSystemReport",
@@ -56,6 +67,8 @@ __all__ = [
     "Edit",
     "Effect",
     "Endpoint",
+    "Envelope",
+    "EnvelopeChannel",
     "ErrorReport",
     "Finding",
     "FindingKind",
@@ -68,11 +81,14 @@ __all__ = [
     "LimitsReport",
     "MachineEffects",
     "Outcome",
+    "Plan",
+    "PlannedWrite",
     "Probe",
     "Program",
     "PythonExecutionRequest",
     "Reading",
     "Refusal",
+    "Rehearsal",
     "Reject",
     "RunResult",
     "RunStatus",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,6 +14,7 @@ from osprey_executor.errors import InvalidDecision
 from osprey_executor.models.analysis import Effect, Finding, Verdict, WriteTarget
 from osprey_executor.models.channel_limits import LimitsReport
 from osprey_executor.models.execution import IsolationReport
+from osprey_executor.models.plan import Envelope, Plan
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 """SHA-256 over all that the approval binds, in lower-case hexadecimal."""
@@ -22,7 +24,7 @@ _DIGEST = re.compile("[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Approve:
-    """Run exactly what the card of this digest shows."""
+    """Run exactly what the card of this digest shows; with the digest of its envelope, within that envelope."""
 
     digest: str
 
@@ -132,9 +134,23 @@ class ApprovalCard(BaseModel):
     unknowns: tuple[str, ...] = ()
     """What nobody can tell before the run, in words."""
     inputs: dict[str, Digest] = Field(default_factory=dict[str, str])
+    plan: Plan | None = None
+    """What its rehearsal would have written: that is what an approval grants. None: nothing ran yet, and an approval
+    lets the program start, without the right to write."""
+    envelope: Envelope | None = None
+    """What may be approved instead of the plan."""
+    output: str = ""
+    """What the rehearsal printed, its end."""
+    figures: tuple[Path, ...] = ()
+    """Of the rehearsal."""
     attempt: int = 1
     created_at: datetime
     expires_at: datetime
+
+    @property
+    def digests(self) -> tuple[str, ...]:
+        """Everything of which an approval can hold the digest: the card, and the envelope on it."""
+        return (self.digest, self.envelope.digest) if self.envelope else (self.digest,)
 
 
 class Grant(BaseModel):
@@ -144,8 +160,11 @@ class Grant(BaseModel):
 
     run_id: str
     digest: Digest
-    channels: tuple[str, ...] = ()
-    """Channels that may be written: names, or patterns in which `*` stands for any text; `*` alone is any channel."""
+    """Of the card."""
+    plan: Digest
+    """Of the plan on the card."""
+    envelope: Envelope | None = None
+    """None: the plan is granted, write by write."""
     approver: str
     issued_at: datetime
     expires_at: datetime

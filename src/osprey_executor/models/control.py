@@ -54,8 +54,8 @@ class History:
 class ControlSession(Protocol):
     """The broker's side of one run: the only route from code to channels. Made outside the sandbox, one a run."""
 
-    async def read(self, channels: Sequence[str]) -> Mapping[str, Reading]:
-        """Return one reading a channel.
+    async def read(self, channels: Sequence[str], line: int | None = None) -> Mapping[str, Reading]:
+        """Return one reading a channel; `line` is that of the program, as it reports it.
 
         Raises:
             ControlSystemError: a channel is unknown, disconnected or invalid; the message names it.
@@ -86,6 +86,11 @@ class ControlSession(Protocol):
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Note what the program says it will write."""
+        ...
+
+    @property
+    def halted(self) -> str | None:
+        """Why nothing more is written: somebody else wrote a channel, or the run left its approval; else None."""
         ...
 
     @property

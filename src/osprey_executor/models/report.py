@@ -14,6 +14,7 @@ class Stage(StrEnum):
 
     GENERATION = "generation"
     ANALYSIS = "analysis"
+    REHEARSAL = "rehearsal"
     APPROVAL = "approval"
     EXECUTION = "execution"
     COLLECTION = "collection"

@@ -47,6 +47,7 @@ class Timings(BaseModel):
 
     generation: float = 0.0
     analysis: float = 0.0
+    rehearsal: float = 0.0
     waiting: float = 0.0
     execution: float = 0.0
     collection: float = 0.0

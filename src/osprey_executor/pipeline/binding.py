@@ -5,18 +5,30 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
+from pathlib import Path
 
 from osprey_executor.approval import build_card
 from osprey_executor.control import limits_words
-from osprey_executor.models import AnalysisReport, ApprovalCard
+from osprey_executor.errors import ErrorCategory
+from osprey_executor.models import AnalysisReport, ApprovalCard, ErrorReport, Plan, Stage
 from osprey_executor.pipeline.rooms import Rooms
+from osprey_executor.pipeline.state import State
 from osprey_executor.results import encode
 
 
 async def card_of(
-    rooms: Rooms, *, code: str, report: AnalysisReport, attempt: int, written_by: str, reason: str
+    rooms: Rooms,
+    *,
+    code: str,
+    report: AnalysisReport,
+    attempt: int,
+    written_by: str,
+    reason: str,
+    plan: Plan | None = None,
+    output: str = "",
+    figures: tuple[Path, ...] = (),
 ) -> ApprovalCard:
-    """Return the card of the program at hand.
+    """Return the card of the program at hand; after its rehearsal with the plan, the output and the figures of that.
 
     Raises:
         StorageError: an input cannot be read.
@@ -37,12 +49,48 @@ async def card_of(
         now=datetime.now(UTC),
         expiry=rooms.config.approval.expiry,
         attempt=attempt,
+        plan=plan,
+        output=output,
+        figures=figures,
         bound={
             "run_id": rooms.run_id,
             "context": _context_digest(rooms),
             "approval_mode": rooms.config.approval.mode,
         },
     )
+
+
+async def changed_since(card: ApprovalCard, rooms: Rooms, state: State) -> ErrorReport | None:
+    """Return the report of a refusal if anything that the approval of `card` binds is not as it was."""
+    report = AnalysisReport.model_validate_json(state.get("report", "{}"))
+    now = await card_of(
+        rooms,
+        code=state.get("code", ""),
+        report=report,
+        attempt=card.attempt,
+        written_by=card.generator,
+        reason=card.reason,
+        plan=card.plan,
+    )
+    if now.digest == card.digest:
+        return None
+    return ErrorReport(
+        stage=Stage.APPROVAL,
+        type="WriteRefused",
+        message=f"what was approved is not what would run: {_difference(card, now)} changed since the card was shown; "
+        "run it anew and look at the new card",
+        category=ErrorCategory.WORKFLOW,
+        code=state.get("code"),
+    )
+
+
+def _difference(before: ApprovalCard, now: ApprovalCard) -> str:
+    if before.control_system.limits != now.control_system.limits:
+        return "the limits database"
+    for name in ("inputs", "code", "isolation", "control_system", "writes"):
+        if getattr(before, name) != getattr(now, name):
+            return f"the {name.replace('_', ' ')}"
+    return "the interpreter, its packages, the limits, the context or the approval mode"
 
 
 def _limits_of(rooms: Rooms, report: AnalysisReport) -> dict[str, str]:

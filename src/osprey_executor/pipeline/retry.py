@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from osprey_executor.approval import rehearses
 from osprey_executor.errors import ErrorCategory
 from osprey_executor.models import Attempt, ErrorReport, MachineEffects, RunStatus, Stage
 from osprey_executor.models.events import AttemptFailed
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
+
+_RUNS = (Stage.REHEARSAL, Stage.EXECUTION)
 
 
 def after_failure(
@@ -42,9 +45,14 @@ def after_failure(
         return update
     if report.category is ErrorCategory.CODE_RELATED and rooms.request.code is None:
         return update | {"next": "generate", "status": ""}
-    if report.category is ErrorCategory.INFRASTRUCTURE and report.stage is Stage.EXECUTION and not approved:
-        return update | {"next": "execute", "status": ""}
+    if report.category is ErrorCategory.INFRASTRUCTURE and report.stage in _RUNS and not approved:
+        return update | {"next": first_step(rooms), "status": ""}
     return update
+
+
+def first_step(rooms: Rooms) -> str:
+    """Return the node in which a program starts that nobody has approved yet."""
+    return "rehearse" if rehearses(rooms.config, rooms.broker.report) else "execute"
 
 
 def with_attempt(state: State, error: ErrorReport | None) -> list[str]:

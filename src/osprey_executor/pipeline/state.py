@@ -30,6 +30,8 @@ class State(TypedDict, total=False):
     card: str
     """The card that waits or was approved, as JSON; empty where nobody was asked."""
     approver: str
+    chosen: str
+    """The digest that was approved: of the card, or of the envelope on it."""
     outcome_status: str
     """How the last execution ended; empty before the first."""
     effects: str

@@ -15,6 +15,7 @@ from osprey_executor.models import (
     IsolationReport,
     MachineEffects,
     Outcome,
+    Plan,
     Reading,
     Refusal,
     RunStatus,
@@ -64,6 +65,31 @@ class AttemptFolder:
     def has_outcome(self) -> bool:
         """Whether the program ran and its outcome was kept."""
         return (self.path / "outcome.json").is_file()
+
+    @property
+    def rehearsal(self) -> AttemptFolder:
+        """The folder of the rehearsal that asked for an approval."""
+        return AttemptFolder(self.path / "rehearsal")
+
+    def save_plan(self, plan: Plan) -> None:
+        """Keep what the rehearsal of this folder would have written.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        _json_files.write(self.path / "plan.json", plan.model_dump(mode="json"))
+
+    def plan(self) -> Plan:
+        """Return what the rehearsal of this folder would have written.
+
+        Raises:
+            StorageError: it cannot be read or is damaged.
+        """
+        path = self.path / "plan.json"
+        try:
+            return Plan.model_validate(_json_files.read(path, most_bytes=MOST_TEXT))
+        except ValidationError as error:
+            raise _files.damaged(path, "it is not a plan") from error
 
     def save_code(self, code: str | bytes, report: AnalysisReport | None = None) -> None:
         """Keep the program byte for byte, and what the analysis said of it.

@@ -50,6 +50,10 @@ class RunFolder:
         """Where the broker journals writes."""
         return self.path / "journal.jsonl"
 
+    def rehearsal_journal(self, number: int) -> Path:
+        """Return the journal of execution `number`, a rehearsal: what it tried to write, none of which was sent."""
+        return self.path / f"rehearsal-{number}.jsonl"
+
     def save_request(self, request: PythonExecutionRequest) -> dict[str, str]:
         """Keep the request, its context and copies of its inputs; return the SHA-256 of each input.
 

@@ -42,7 +42,7 @@ class ReplaySession:
         record = kept.record()
         return cls(kept.reads(), record.writes, record.refusals)
 
-    async def read(self, channels: Sequence[str]) -> Mapping[str, Reading]:
+    async def read(self, channels: Sequence[str], line: int | None = None) -> Mapping[str, Reading]:
         """Return the next recorded reading of each channel.
 
         Raises:
@@ -83,6 +83,8 @@ class ReplaySession:
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Take note of nothing: a replay needs no plan."""
+
+    halted = None
 
     @property
     def effects(self) -> MachineEffects:

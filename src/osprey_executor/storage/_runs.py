@@ -232,7 +232,7 @@ class RunStore:
                     f" by {one_line(card['decided_by'])} at {card['decided_at']}"
                 )
             if isinstance(decision, Approve):
-                if decision.digest != card["digest"]:
+                if decision.digest not in ApprovalCard.model_validate_json(card["card"]).digests:
                     raise InvalidDecision(
                         f"that digest is not of the card that run {run_id} waits with; look again and approve"
                         f" {card['digest'][:12]}…"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from osprey_executor.config import Config
+from osprey_executor.control.broker._model import Model, Models
+from osprey_executor.control.broker._overlay import Overlay
 from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
+from osprey_executor.control.broker._rehearsal import RehearsalSession
 from osprey_executor.control.broker._session import Session
 from osprey_executor.control.broker._stop import StopSwitch
 from osprey_executor.control.broker._stop_channel import StopChannel
 from osprey_executor.control.connectors._create import SIMULATED, addresses_of, create_archiver, create_connector
 from osprey_executor.control.connectors._protocol import Connector, Timeouts
+from osprey_executor.control.connectors.simulator import SimulatorConnector
 from osprey_executor.control.limits._file import LimitsFile, LimitsInForce
 from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.models import ControlSystemReport
@@ -29,6 +33,7 @@ class Broker:
         stop_channel: of the machine, stops them too.
         archiver: connected, where history comes from; None: from `connector`.
         stale_after: seconds after which a value is too old to be read; None: it never is.
+        models: simulators for rehearsals; None: rehearsals go without.
     """
 
     def __init__(
@@ -41,8 +46,10 @@ class Broker:
         stop_channel: str | None = None,
         archiver: Connector | None = None,
         stale_after: float | None = None,
+        models: Models | None = None,
     ) -> None:
         self._connector = connector
+        self._models = models
         self._archiver = archiver
         self._stale_after = stale_after
         self._switch = switch
@@ -99,6 +106,43 @@ class Broker:
             stale_after=self._stale_after,
         )
 
+    @asynccontextmanager
+    async def rehearsal(
+        self,
+        *,
+        run_id: str,
+        journal: Path,
+        limits: LimitsInForce | None = None,
+        on_write: Callable[[], None] = lambda: None,
+    ) -> AsyncGenerator[RehearsalSession]:
+        """Yield the session of one rehearsal: the machine is read, and what is written stays in an overlay.
+
+        Args:
+            run_id: stands on every entry of the journal.
+            journal: file to which every attempt to write is appended; its folder exists.
+            limits: the limits database, from `limits()`; None: as it is now.
+            on_write: called at the first write that is kept from the machine.
+
+        Raises:
+            ControlSystemError: the simulator that stands in for the machine cannot be started or set to it.
+        """
+        limits = limits or self.limits()
+        async with AsyncExitStack() as stack:
+            model: Model | None = None
+            if self._models is not None:
+                model = await stack.enter_async_context(self._models.one(self._connector))
+            yield RehearsalSession(
+                Overlay(self._connector, model),
+                run_id=run_id,
+                shut=limits.shut if limits else None,
+                journal=journal,
+                limits=RunLimits(limits.database) if limits and limits.database else None,
+                archiver=self._archiver or self._connector,
+                stale_after=self._stale_after,
+                simulated=model is not None,
+                on_write=on_write,
+            )
+
 
 def control_report(config: Config) -> ControlSystemReport:
     """Return which control system the configuration names, without touching it.
@@ -137,6 +181,7 @@ async def open_control(
     connector = create_connector(control, timeouts)
     archiver = create_archiver(config.archiver, control)
     switch = StopSwitch(home, control.stop_file)
+    models = Models(lambda: SimulatorConnector(timeouts=timeouts)) if control.rehearsal == "simulator" else None
     try:
         await connector.connect()
         if archiver:
@@ -149,10 +194,12 @@ async def open_control(
             stop_channel=control.stop_channel,
             archiver=archiver,
             stale_after=control.stale_after,
+            models=models,
         )
     finally:
-        try:
+        async with AsyncExitStack() as closing:
+            closing.push_async_callback(connector.close)
             if archiver:
-                await archiver.close()
-        finally:
-            await connector.close()
+                closing.push_async_callback(archiver.close)
+            if models:
+                closing.push_async_callback(models.close)

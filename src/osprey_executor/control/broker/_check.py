@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -118,12 +118,20 @@ def _broken(attempt: Attempt, breach: Breach) -> Attempt:
     return replace(attempt, problem=breach.reason, rule=breach.rule)
 
 
-def not_permitted(permit: WritePermit | None, channel: str) -> str | None:
+def not_permitted(permit: WritePermit | None, channel: str, value: Any, ahead: int = 0) -> str | None:
     """Return why the permit does not allow a write now, None if it does. A permit that breaks allows nothing."""
+    return _refusal(permit, lambda given: given.check(channel, value, ahead))
+
+
+def _not_allowed(permit: WritePermit | None, channel: str) -> str | None:
+    return _refusal(permit, lambda given: given.allows(channel))
+
+
+def _refusal(permit: WritePermit | None, ask: Callable[[WritePermit], None]) -> str | None:
     if permit is None:
         return "this run has no approval to write"
     try:
-        permit.check(channel)
+        ask(permit)
     except WriteRefused as error:
         return str(error)
     except Exception as error:
@@ -171,4 +179,4 @@ def _checked_name(asked: Any, permit: WritePermit | None, shut: str | None, seen
         return name.canonical, "a field other than the value is written only where the approval names it exactly"
     if name.canonical in seen:
         return name.canonical, "named twice in one call"
-    return name.canonical, not_permitted(permit, name.canonical)
+    return name.canonical, _not_allowed(permit, name.canonical)

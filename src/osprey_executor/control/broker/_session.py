@@ -20,6 +20,7 @@ from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
 from osprey_executor.control.broker._reads import ReadLog
 from osprey_executor.control.broker._refusals import Refusals
+from osprey_executor.control.broker._start import Expected
 from osprey_executor.control.broker._values import shown
 from osprey_executor.control.broker._verify import disagreement
 from osprey_executor.control.connectors._protocol import Connector
@@ -30,6 +31,7 @@ from osprey_executor.errors import (
     ControlSystemError,
     OutcomeUnknownError,
     StorageError,
+    WriteConflictError,
     WriteRefused,
 )
 from osprey_executor.models import History, MachineEffects, Reading, Refusal, Write
@@ -83,6 +85,13 @@ class Session:
         self._limits = limits
         self._refusals = Refusals(self._journal)
         self._reads = ReadLog()
+        self._expected = Expected(permit.start) if permit is not None and permit.start is not None else None
+        self._halted: str | None = None
+
+    @property
+    def halted(self) -> str | None:
+        """Why the run was stopped: somebody else wrote a channel, or it left what was approved; None: it was not."""
+        return self._halted or (self._permit.left if self._permit is not None else None)
 
     @property
     def effects(self) -> MachineEffects:
@@ -110,8 +119,12 @@ class Session:
         dropped = self._reads.dropped
         return (f"{dropped} readings were too many for the record; a replay ends before them",) if dropped else ()
 
-    async def read(self, channels: Sequence[str]) -> Mapping[str, Reading]:
+    async def read(self, channels: Sequence[str], line: int | None = None) -> Mapping[str, Reading]:
         """Return one reading a channel, by the names as asked for.
+
+        Args:
+            channels: names.
+            line: of the program, as it reports it; a rehearsal wants to know it.
 
         Raises:
             ControlSystemError: a channel is no name, unknown, disconnected, INVALID, or not to be read by the limits
@@ -145,6 +158,7 @@ class Session:
 
         Raises:
             WriteRefused: a channel or value is outside of what was approved, or does not fit the channel.
+            WriteConflictError: somebody else has written the channel; nothing more is written.
             ChannelLimitsViolationError: it is outside the limits database.
             ControlSystemError: a write failed and certainly did not arrive, or it did and the read-back disagrees;
                 those after it were not sent.
@@ -205,7 +219,19 @@ class Session:
         except ControlSystemError as error:
             self._journal.append(*(attempt.entry("not_sent", reason=one_line(str(error))) for attempt in going))
             raise
-        return plan, skipped + self._left_out(refused, going)
+        skipped += self._left_out(refused, going)
+        self._follow_approval(plan, going)
+        return plan, skipped
+
+    def _follow_approval(self, plan: list[Planned], going: list[Attempt]) -> None:
+        """Refuse the call if one of its writes, in this order, is not what was approved."""
+        broken = [
+            replace(write.attempt, problem=problem)
+            for ahead, write in enumerate(plan)
+            if (problem := not_permitted(self._permit, write.attempt.channel, write.value, ahead))
+        ]
+        if broken:
+            self._refusals.refuse(broken, going)
 
     def _left_out(self, refused: list[Attempt], attempts: list[Attempt]) -> list[Refusal]:
         """Return the refused attempts where the limits database lets the rest of their call go on; else raise."""
@@ -217,13 +243,15 @@ class Session:
     async def _closed(self) -> str | None:
         if self._effects is MachineEffects.UNKNOWN:
             return _UNSETTLED
+        if self._halted is not None:
+            return f"this run was stopped: {self._halted}"
         if len(self._writes) >= _MOST_WRITES:
             return f"more than {_MOST_WRITES} writes in one run"
         return self._shut or await self._stopped()
 
     async def _send(self, write: Planned) -> None:
         attempt = write.attempt
-        await self._still_permitted(attempt)
+        await self._still_permitted(write)
         try:
             told = limits_told(write.limits) if write.limits else None
             intended = attempt.entry("intended", previous=write.previous, limits=told)
@@ -232,8 +260,11 @@ class Session:
             with contextlib.suppress(StorageError):
                 self._journal.append(attempt.entry("not_sent", reason="cancelled"))
             raise
-        await self._still_permitted(attempt)
+        await self._undisturbed(write)
+        await self._still_permitted(write)
         self._journal.append(attempt.entry("sent"))
+        assert self._permit is not None, "without one it is not permitted"
+        self._permit.wrote(attempt.channel, write.value)
         when = time.monotonic()
         try:
             confirmation = await self._connector.write(attempt.channel, write.value)
@@ -249,6 +280,8 @@ class Session:
         self._effects = MachineEffects.WRITTEN
         self._keep(write, confirmed=True)
         seen = confirmation.read_back
+        if self._expected is not None:
+            self._expected.wrote(attempt.channel, write.value, seen, write.limits)
         self._journal.append(attempt.entry("confirmed", read_back=None if seen is None else shown(seen.value)))
         if self._limits is not None and write.limits is not None:
             self._limits.wrote(attempt.channel, write.value, when)
@@ -263,11 +296,29 @@ class Session:
         if wrong:
             raise ControlSystemError(f"{one_line(attempt.channel)}: {wrong}")
 
-    async def _still_permitted(self, attempt: Attempt) -> None:
+    async def _undisturbed(self, write: Planned) -> None:
+        """Look at the channel in the last moment: it must be as the card showed it, or as this run has left it."""
+        if self._expected is None:
+            return
+        attempt = write.attempt
+        try:
+            sample = (await self._connector.read([attempt.channel]))[attempt.channel]
+        except ControlSystemError as error:
+            self._journal.append(attempt.entry("not_sent", reason=one_line(str(error))))
+            raise
+        if (found := self._expected.conflict(attempt.channel, sample)) is None:
+            return
+        self._halted = f"conflict: {one_line(attempt.channel)}: {found}"
+        conflict = f"{found}; nothing more is written by this run"
+        with contextlib.suppress(WriteRefused):
+            self._refusals.refuse([replace(attempt, problem=conflict, rule="conflict")], [])
+        raise WriteConflictError(f"{one_line(attempt.channel)}: conflict: {conflict}")
+
+    async def _still_permitted(self, write: Planned) -> None:
         """Ask again: an approval may have expired since the call began, or somebody has stopped all writes."""
         stopped = await self._stopped()
-        if problem := stopped or not_permitted(self._permit, attempt.channel):
-            self._refusals.refuse([replace(attempt, problem=problem)], [])
+        if problem := stopped or not_permitted(self._permit, write.attempt.channel, write.value):
+            self._refusals.refuse([replace(write.attempt, problem=problem)], [])
 
     def _leave_unknown(self, write: Planned, reason: str) -> None:
         self._effects = MachineEffects.UNKNOWN

@@ -54,6 +54,11 @@ class RunLimits:
             if problem := self._unreadable[channel]:
                 raise ControlSystemError(f"{one_line(channel)}: cannot be read: {problem}")
 
+    def of(self, channel: str) -> ChannelLimits | None:
+        """Return what the database says of a channel; None where that is that it is not to be written."""
+        limits = self._of(channel)
+        return None if isinstance(limits, Breach) else limits
+
     def _of(self, channel: str) -> ChannelLimits | Breach:
         if channel not in self._found:
             self._found[channel] = self._database.of(channel_name(channel))

@@ -5,9 +5,7 @@ All text of code, models and channels is made visible and set as plain `Text`; n
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
-from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from rich import box
@@ -18,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from osprey_executor.interfaces.cli.card_code import code_listing
+from osprey_executor.interfaces.cli.card_plan import plan_section
+from osprey_executor.interfaces.cli.names import run_of_names, without_numbers
 from osprey_executor.models import Verdict
 from osprey_executor.text import one_line
 
@@ -29,11 +29,10 @@ if TYPE_CHECKING:
 _LEAST_WIDTH: Final = 40
 _WIDE_ENOUGH: Final = 70
 _MOST_ROWS: Final = 24
-_MOST_NAMES: Final = 12
 _MOST_UNKNOWNS: Final = 8
 _MOST_REPEATED: Final = 3
 _MOST_INPUTS: Final = 8
-_NUMBER: Final = re.compile(r"\d+")
+_HEAVY: Final = ("Containment is not proven", "Which channels are written", "The rehearsal did not", "The plan ends")
 
 
 def render_card(card: ApprovalCard, *, width: int, commands: bool = True) -> RenderableType:
@@ -42,7 +41,9 @@ def render_card(card: ApprovalCard, *, width: int, commands: bool = True) -> Ren
     parts: list[RenderableType] = [_top(card, width)]
     if card.unknowns:
         parts.append(_unknowns(card))
-    if card.writes:
+    if card.plan:
+        parts.append(plan_section(card, card.plan))
+    elif card.writes:
         parts.append(_writes(card, width))
     parts += [_facts(card), code_listing(card.code, card.findings, width), _bottom(card, width, commands=commands)]
     return Group(*parts)
@@ -58,10 +59,12 @@ def card_text(card: ApprovalCard, *, width: int = 100) -> str:
 
 
 def _alarm(card: ApprovalCard) -> str:
-    unknown = any(not target.known for target in card.writes)
-    if card.control_system.real and (card.writes or card.verdict is not Verdict.ALLOW or not card.isolation.proven):
+    unknown = not card.plan and any(not target.known for target in card.writes)
+    if card.control_system.real and (
+        card.plan or card.writes or card.verdict is not Verdict.ALLOW or not card.isolation.proven
+    ):
         return "red"
-    return "yellow" if unknown or card.verdict is not Verdict.ALLOW else "green"
+    return "yellow" if unknown or card.plan or card.verdict is not Verdict.ALLOW else "green"
 
 
 def _top(card: ApprovalCard, width: int) -> RenderableType:
@@ -83,7 +86,9 @@ def _unknowns(card: ApprovalCard) -> RenderableType:
     rows = Table.grid(padding=(0, 1))
     rows.add_column(width=1)
     rows.add_column(overflow="fold")
-    rows.add_row("", Text("What nobody can tell before the run", style="bold"))
+    rows.add_row(
+        "", Text("What a rehearsal cannot tell" if card.plan else "What nobody can tell before the run", style="bold")
+    )
     for told in card.unknowns[:_MOST_UNKNOWNS]:
         heavy = _heavy(told)
         rows.add_row(
@@ -96,7 +101,7 @@ def _unknowns(card: ApprovalCard) -> RenderableType:
 
 
 def _heavy(told: str) -> bool:
-    return "ANY channel" in told
+    return told.startswith(_HEAVY)
 
 
 def _writes(card: ApprovalCard, width: int) -> RenderableType:
@@ -125,7 +130,7 @@ def _rows(writes: tuple[WriteTarget, ...], limits: dict[str, str]) -> list[tuple
     for (value, line), channels in places.items():
         kinds: dict[tuple[str, str], list[str | None]] = {}
         for channel in channels:
-            kind = _NUMBER.sub("0", channel or ""), limits.get(channel or "", "")
+            kind = without_numbers(channel or ""), limits.get(channel or "", "")
             kinds.setdefault(kind, []).append(channel)
         for members in kinds.values():
             rows_of.setdefault(tuple(members), []).append((value, line))
@@ -150,22 +155,8 @@ def _count(channels: tuple[str | None, ...]) -> str:
 
 
 def _name(channels: tuple[str | None, ...]) -> Text:
-    """Return the names, a run of consecutive numbers by its ends."""
-    names = [one_line(channel, 120) for channel in channels if channel is not None]
-    if not names:
-        return Text("ANY channel: not known before the run", style="bold red")
-    if len(names) > 2 and _consecutive(names):
-        return Text(f"{names[0]} … {names[-1]}", style="bold")
-    shown = ", ".join(names[:_MOST_NAMES]) + (
-        f", and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
-    )
-    return Text(shown, style="bold")
-
-
-def _consecutive(names: list[str]) -> bool:
-    numbers = [[int(digits) for digits in _NUMBER.findall(name)[:20] if len(digits) < 10] for name in names]
-    steps = {tuple(new - old for old, new in zip(one, two, strict=False)) for one, two in pairwise(numbers)}
-    return len(steps) == 1 and sum(step != 0 for step in next(iter(steps))) == 1 and sum(next(iter(steps))) == 1
+    names = [channel for channel in channels if channel is not None]
+    return run_of_names(names) if names else Text("ANY channel: not known before the run", style="bold red")
 
 
 def _facts(card: ApprovalCard) -> RenderableType:
@@ -228,8 +219,11 @@ def _bottom(card: ApprovalCard, width: int, *, commands: bool) -> RenderableType
     rows = Table.grid(padding=(0, 2))
     rows.add_column(overflow="fold", no_wrap=width >= _WIDE_ENOUGH)
     rows.add_column(style="dim", overflow="fold")
+    exactly = "write exactly this plan" if card.plan else "let it start; a write is asked about again"
+    within = [(f"osprey-executor approve {run} --envelope", "write within the envelope")] if card.envelope else []
     for command, means in (
-        (f"osprey-executor approve {run}", "run exactly this"),
+        (f"osprey-executor approve {run}", exactly),
+        *within,
         (f"osprey-executor edit {run}", "change the code; it is asked again"),
         (f"osprey-executor reject {run}", "do not run it"),
     ):

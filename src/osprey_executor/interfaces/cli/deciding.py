@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from osprey_executor.models import ApprovalCard, Decision
 
 _YES = ("approve", "yes")
-_CHOICES = "approve, reject, edit, later"
+_CHOICES = "reject, edit, later"
+_WHICH = (
+    "Two things can be approved: the plan, exactly the writes shown, which a closed loop usually leaves and is stopped "
+    "then; or the envelope, any value in its ranges. Type plan or envelope."
+)
 
 
 def show_card(screen: Screen, card: ApprovalCard) -> None:
@@ -58,11 +62,14 @@ class Person:
         return decision
 
     async def _ask(self, card: ApprovalCard) -> Decision | None:
+        choices = f"{'plan, envelope' if card.envelope else 'approve'}, {_CHOICES}"
         while True:
-            answer = await ask_line(self._screen, Text(f"Decide ({_CHOICES}): ", style="bold"))
+            answer = await ask_line(self._screen, Text(f"Decide ({choices}): ", style="bold"))
             match answer.lower() if answer is not None else None:
+                case word if word is not None and (digest := chosen_digest(card, word)):
+                    return Approve(digest)
                 case word if word in _YES:
-                    return Approve(card.digest)
+                    self._screen.tell(_WHICH)
                 case "reject" | "no":
                     return await self._reject(card)
                 case "edit":
@@ -73,7 +80,7 @@ class Person:
                 case "":
                     self._screen.tell("Nothing is decided yet.")
                 case _:
-                    self._screen.tell(f"Not understood. Type one whole word: {_CHOICES}.")
+                    self._screen.tell(f"Not understood. Type one whole word: {choices}.")
 
     async def _reject(self, card: ApprovalCard) -> Decision | None:
         reason = await ask_line(self._screen, Text("Why (for the record): ", style="bold"))
@@ -95,8 +102,19 @@ class Person:
         return Edit(code)
 
 
-async def confirm(screen: Screen, interrupts: Interrupts) -> bool:
-    """Ask whether exactly what the card shows may run; only the whole word `approve`, or `yes`, does."""
+def chosen_digest(card: ApprovalCard, word: str) -> str | None:
+    """Return the digest that a whole word approves; where there are two, `approve` alone does not say which."""
+    if card.envelope is None:
+        return card.digest if word in _YES else None
+    return {"plan": card.digest, "envelope": card.envelope.digest}.get(word)
+
+
+async def confirm(screen: Screen, interrupts: Interrupts, card: ApprovalCard) -> str | None:
+    """Ask what of the card is approved; return its digest, None where nothing is. Only a whole word approves."""
+    question = "Type approve to run exactly this: "
+    if card.envelope is not None:
+        screen.tell(_WHICH)
+        question = "Type plan or envelope: "
     with interrupts.ignoring(signal.SIGHUP):
-        answer = await ask_line(screen, Text("Type approve to run exactly this: ", style="bold"))
-    return (answer or "").lower() in _YES
+        answer = await ask_line(screen, Text(question, style="bold"))
+    return chosen_digest(card, (answer or "").lower())

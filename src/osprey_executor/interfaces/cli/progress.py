@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _WORDS: Final = {
     Stage.GENERATION: "generating code",
     Stage.ANALYSIS: "analysing the code",
+    Stage.REHEARSAL: "running in the sandbox; writes are kept from the machine",
     Stage.APPROVAL: "waiting for approval",
     Stage.EXECUTION: "running in the sandbox",
     Stage.COLLECTION: "collecting the results",

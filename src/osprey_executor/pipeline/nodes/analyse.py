@@ -13,7 +13,7 @@ from osprey_executor.execution import KnowsModules
 from osprey_executor.models import AnalysisReport, ErrorReport, RunStatus, Severity, Stage, Verdict
 from osprey_executor.models.events import Analysed, ApprovalRequested, StageStarted
 from osprey_executor.pipeline.binding import card_of
-from osprey_executor.pipeline.retry import after_failure
+from osprey_executor.pipeline.retry import after_failure, first_step
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.timing import timed
@@ -34,6 +34,7 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
             "control": rooms.control.model_dump_json(),
             "card": "",
             "approver": "",
+            "chosen": "",
             "outcome_status": "",
             "timings": timings(),
         }
@@ -52,7 +53,7 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
             )
             return after_failure(state, rooms, denied, status=RunStatus.REFUSED) | analysed
         if not asking.ask:
-            return analysed | {"next": "execute"}
+            return analysed | {"next": first_step(rooms)}
         written_by = state.get("written_by", "")
         card = await card_of(
             rooms, code=code, report=report, attempt=attempt, written_by=written_by, reason=asking.reason

@@ -10,7 +10,7 @@ from langgraph.types import interrupt
 
 from osprey_executor.errors import ErrorCategory, InvalidDecision
 from osprey_executor.models import ApprovalCard, Approve, Edit, ErrorReport, RunStatus, Stage
-from osprey_executor.pipeline.retry import after_failure
+from osprey_executor.pipeline.retry import after_failure, first_step
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 
@@ -31,9 +31,9 @@ async def approve(state: State, runtime: Runtime[Rooms]) -> State:
     }
     decision = decided.decision
     if isinstance(decision, Approve):
-        if decision.digest != card.digest:
+        if decision.digest not in card.digests:
             raise InvalidDecision(f"run {rooms.run_id} was approved with another digest than its card's")
-        return told | {"next": "execute"}
+        return told | {"chosen": decision.digest, "next": "execute" if card.plan else first_step(rooms)}
     if isinstance(decision, Edit):
         return told | {
             "code": decision.code,

@@ -7,26 +7,14 @@ from datetime import UTC, datetime
 from langgraph.runtime import Runtime
 
 from osprey_executor.approval import issue_grant
-from osprey_executor.errors import EngineError, EngineUnavailableError, ErrorCategory
-from osprey_executor.execution import EngineEvent, FigureDrawn, OutputChunk
-from osprey_executor.models import (
-    AnalysisReport,
-    ApprovalCard,
-    ControlSession,
-    ErrorReport,
-    MachineEffects,
-    Outcome,
-    Program,
-    RunStatus,
-    Stage,
-)
-from osprey_executor.models.events import Output, Progress, Queued, StageStarted
-from osprey_executor.pipeline.binding import card_of
-from osprey_executor.pipeline.figures import LiveFigures, live_figures
+from osprey_executor.errors import ErrorCategory
+from osprey_executor.models import ApprovalCard, ControlSession, ErrorReport, Outcome, RunStatus, Stage
+from osprey_executor.models.events import Queued, StageStarted
+from osprey_executor.pipeline.binding import changed_since
 from osprey_executor.pipeline.permit import permit_for
-from osprey_executor.pipeline.record import with_notes
 from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
+from osprey_executor.pipeline.running import program_of, run_program
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.timing import timed, with_time
 
@@ -44,12 +32,13 @@ async def _execute(state: State, rooms: Rooms) -> State:
     shown = state.get("card")
     card = ApprovalCard.model_validate_json(shown) if shown else None
     await rooms.look_at_limits()
-    if card and (changed := await _changed_since(card, rooms, state)):
+    if card and (changed := await changed_since(card, rooms, state)):
         return after_failure(state, rooms, changed, status=RunStatus.REFUSED)
-    grant = (
-        issue_grant(card, approver=state.get("approver", ""), key=rooms.key, now=datetime.now(UTC)) if card else None
-    )
-    permit = permit_for(rooms.config, rooms.broker.report, grant, rooms.key)
+    grant = None
+    if card and card.plan:
+        approved = {"chosen": state.get("chosen", ""), "approver": state.get("approver", "")}
+        grant = issue_grant(card, **approved, key=rooms.key, now=datetime.now(UTC))
+    permit = permit_for(rooms.config, rooms.broker.report, grant, card, rooms.key)
     number = state.get("execution", 0) + 1
     digest = card.digest if card else None
     await rooms.store.begin_execution(rooms.run_id, number, may_write=permit is not None, digest=digest)
@@ -57,16 +46,9 @@ async def _execute(state: State, rooms: Rooms) -> State:
     rooms.session = session = rooms.broker.session(
         run_id=rooms.run_id, permit=permit, journal=rooms.folder.journal, limits=rooms.limits
     )
-    program = await rooms.in_thread(_program, rooms, code, number)
+    program = await rooms.in_thread(program_of, rooms, code, number)
     with timed(state, "execution") as timings:
-        try:
-            async with live_figures(rooms) as figures:
-                outcome = await rooms.engine.run(
-                    program, control=session, on_event=lambda event: _tell(event, rooms, figures)
-                )
-        except (EngineError, EngineUnavailableError) as error:
-            outcome = _broken(error, session, rooms, code)
-        outcome = with_notes(outcome, session)
+        outcome = _halted(await run_program(rooms, program, session), session, code)
         await rooms.in_thread(
             rooms.folder.attempt(attempt).save_outcome,
             outcome,
@@ -87,64 +69,17 @@ async def _execute(state: State, rooms: Rooms) -> State:
     }
 
 
-def _program(rooms: Rooms, code: str, number: int) -> Program:
-    return Program(
-        code=code,
-        inputs=dict(rooms.folder.inputs()),
-        context=rooms.request.capability_context_data,
-        folder=rooms.folder.execution_folder(number),
-    )
-
-
-def _broken(error: EngineError | EngineUnavailableError, session: ControlSession, rooms: Rooms, code: str) -> Outcome:
-    """Return the outcome of a run whose engine broke: infrastructure, and no word about the code."""
-    unknown = session.effects is MachineEffects.UNKNOWN
-    return Outcome(
-        status=RunStatus.OUTCOME_UNKNOWN if unknown else RunStatus.FAILED,
-        error=ErrorReport(
-            stage=Stage.EXECUTION, type=type(error).__name__, message=str(error), category=error.category, code=code
-        ),
-        partial=True,
-        isolation=rooms.engine.isolation,
-    )
-
-
-async def _changed_since(card: ApprovalCard, rooms: Rooms, state: State) -> ErrorReport | None:
-    """Return the report of a refusal if anything that the approval binds is not as it was."""
-    report = AnalysisReport.model_validate_json(state.get("report", "{}"))
-    now = await card_of(
-        rooms,
-        code=state.get("code", ""),
-        report=report,
-        attempt=card.attempt,
-        written_by=card.generator,
-        reason=card.reason,
-    )
-    if now.digest == card.digest:
-        return None
-    return ErrorReport(
-        stage=Stage.APPROVAL,
-        type="WriteRefused",
-        message=f"what was approved is not what would run: {_difference(card, now)} changed since the card was shown; "
-        "run it anew and look at the new card",
+def _halted(outcome: Outcome, session: ControlSession, code: str) -> Outcome:
+    """Return the outcome of a run that was stopped as what it is, whatever the program made of the refusal."""
+    if session.halted is None or outcome.status not in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.REFUSED):
+        return outcome
+    line = next((one.line for one in reversed(session.refusals) if one.line), None)
+    error = ErrorReport(
+        stage=Stage.EXECUTION,
+        type="WriteConflictError" if session.halted.startswith("conflict: ") else "WriteRefused",
+        message=f"the run was stopped: {session.halted}",
         category=ErrorCategory.WORKFLOW,
-        code=state.get("code"),
+        line=line,
+        code=code,
     )
-
-
-def _difference(before: ApprovalCard, now: ApprovalCard) -> str:
-    if before.control_system.limits != now.control_system.limits:
-        return "the limits database"
-    for name in ("inputs", "code", "isolation", "control_system", "writes"):
-        if getattr(before, name) != getattr(now, name):
-            return f"the {name.replace('_', ' ')}"
-    return "the interpreter, its packages, the limits, the context or the approval mode"
-
-
-def _tell(event: EngineEvent, rooms: Rooms, figures: LiveFigures) -> None:
-    if isinstance(event, FigureDrawn):
-        figures.take(event)
-    elif isinstance(event, OutputChunk):
-        rooms.emit(Output(run_id=rooms.run_id, stream=event.stream, text=event.text))
-    else:
-        rooms.emit(Progress(run_id=rooms.run_id, fraction=event.fraction, message=event.message))
+    return outcome.model_copy(update={"status": RunStatus.REFUSED, "error": error, "partial": True})

@@ -27,8 +27,9 @@ class Session:
         self.refusals: list[Refusal] = []
         self.reads: list[Reading] = []
         self.notes: Sequence[str] = ()
+        self.halted: str | None = None
 
-    async def read(self, channels: Sequence[str]) -> Mapping[str, Reading]:
+    async def read(self, channels: Sequence[str], line: int | None = None) -> Mapping[str, Reading]:
         """Return one reading a channel."""
         for name in channels:
             if name not in self.values:

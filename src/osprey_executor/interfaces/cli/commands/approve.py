@@ -16,9 +16,15 @@ def approve(
         str | None,
         typer.Option(help="Digest of the card that was read; without a terminal it is required.", show_default=False),
     ] = None,
+    envelope: Annotated[
+        bool, typer.Option("--envelope", help="Approve the envelope on the card, and not its plan.")
+    ] = False,
     as_json: Json = False,
 ) -> int:
     """Approve a run that waits: exactly what its card shows.
+
+    A card with a plan grants exactly its writes, in their order. With --envelope it is the envelope on the card that
+    is granted: any order, any value in its ranges, which a closed loop needs.
 
     The run goes on in the process that waits for it, else here; its result and its exit code are shown here.
     """
@@ -34,17 +40,27 @@ def approve(
 
     async def body(work: Work) -> int:
         card = await work.service.card(run)
+        if envelope and card.envelope is None:
+            raise InvalidDecision(
+                f"the card of run {card.run_id} has no envelope: approve its plan, without --envelope"
+            )
+        wanted = card.envelope.digest if envelope and card.envelope else card.digest
+        if given is not None and envelope and given.digest != wanted:
+            raise InvalidDecision(f"that digest is not of the envelope on the card of run {card.run_id}: {wanted}")
         if given is None and not screen.interactive:
             raise InvalidDecision(
                 f"there is no terminal to ask at: read the card (osprey-executor show {card.run_id}), then "
-                f"osprey-executor approve {card.run_id} --digest {card.digest}"
+                f"osprey-executor approve {card.run_id} --digest {wanted}"
             )
-        if given is None or given.digest == card.digest:
+        if given is None or given.digest in card.digests:
             show_card(screen, card)
-        if given is None and not await confirm(screen, work.interrupts):
+        if given is not None:
+            return await decide_and_finish(work, card, given)
+        digest = await confirm(screen, work.interrupts, card)
+        if digest is None or (envelope and digest != wanted):
             screen.tell("Nothing is decided; the run still waits.")
             return finish(screen, await work.service.result(run))
-        return await decide_and_finish(work, card, given or Approve(card.digest))
+        return await decide_and_finish(work, card, Approve(digest))
 
     return with_service(body, screen)
 

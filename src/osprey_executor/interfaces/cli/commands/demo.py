@@ -17,7 +17,7 @@ CONFIG: dict[str, Any] = {
         "execution_method": "local",
         "generators": {"mock": {"example": "orbit_correction"}},
     },
-    "control_system": {"type": "simulator", "writes_enabled": True},
+    "control_system": {"type": "simulator", "writes_enabled": True, "rehearsal": "simulator"},
 }
 
 
@@ -74,4 +74,5 @@ class _AsDemo:
             "No terminal to ask at: approved by this command as `demo`, as the machine is its own simulator.",
             style="yellow",
         )
-        return Approve(card.digest)
+        # It measures and corrects in a closed loop: what it writes depends on what the machine answers.
+        return Approve(card.envelope.digest if card.envelope else card.digest)

@@ -1,0 +1,55 @@
+"""A program in the engine, for a rehearsal as for an approved run: what it is given, what it tells on the way."""
+
+from __future__ import annotations
+
+from osprey_executor.errors import EngineError, EngineUnavailableError
+from osprey_executor.execution import EngineEvent, FigureDrawn, OutputChunk
+from osprey_executor.models import ControlSession, ErrorReport, MachineEffects, Outcome, Program, RunStatus, Stage
+from osprey_executor.models.events import Output, Progress
+from osprey_executor.pipeline.figures import LiveFigures, live_figures
+from osprey_executor.pipeline.record import with_notes
+from osprey_executor.pipeline.rooms import Rooms
+
+
+def program_of(rooms: Rooms, code: str, number: int) -> Program:
+    """Return the program of execution `number` with all that it finds in its world. Blocks while it makes a folder."""
+    return Program(
+        code=code,
+        inputs=dict(rooms.folder.inputs()),
+        context=rooms.request.capability_context_data,
+        folder=rooms.folder.execution_folder(number),
+    )
+
+
+async def run_program(rooms: Rooms, program: Program, session: ControlSession) -> Outcome:
+    """Run the program to its end. An engine that breaks is in the outcome, too."""
+    try:
+        async with live_figures(rooms) as figures:
+            outcome = await rooms.engine.run(
+                program, control=session, on_event=lambda event: _tell(event, rooms, figures)
+            )
+    except (EngineError, EngineUnavailableError) as error:
+        outcome = _broken(error, session, rooms, str(program.code))
+    return with_notes(outcome, session)
+
+
+def _broken(error: EngineError | EngineUnavailableError, session: ControlSession, rooms: Rooms, code: str) -> Outcome:
+    """Return the outcome of a run whose engine broke: infrastructure, and no word about the code."""
+    unknown = session.effects is MachineEffects.UNKNOWN
+    return Outcome(
+        status=RunStatus.OUTCOME_UNKNOWN if unknown else RunStatus.FAILED,
+        error=ErrorReport(
+            stage=Stage.EXECUTION, type=type(error).__name__, message=str(error), category=error.category, code=code
+        ),
+        partial=True,
+        isolation=rooms.engine.isolation,
+    )
+
+
+def _tell(event: EngineEvent, rooms: Rooms, figures: LiveFigures) -> None:
+    if isinstance(event, FigureDrawn):
+        figures.take(event)
+    elif isinstance(event, OutputChunk):
+        rooms.emit(Output(run_id=rooms.run_id, stream=event.stream, text=event.text))
+    else:
+        rooms.emit(Progress(run_id=rooms.run_id, fraction=event.fraction, message=event.message))

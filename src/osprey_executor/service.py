@@ -20,6 +20,7 @@ from osprey_executor.models import (
     Outcome,
     Probe,
     PythonExecutionRequest,
+    Rehearsal,
     RunResult,
     RunSummary,
     parse_decision,
@@ -321,6 +322,21 @@ class PythonExecutorService:
             InvalidRequestError: it has executed nothing that could be replayed.
         """
         return await self._executor.replay(run_id)
+
+    async def rehearse(self, request: PythonExecutionRequest) -> Rehearsal:
+        """Run a program with live reads and with writes that are kept from the machine, and return its plan.
+
+        Nobody is asked, no model is called, and it is no run: its output lies in a folder of its own.
+
+        Args:
+            request: with `code`.
+
+        Raises:
+            InvalidRequestError: it brings no code.
+            PolicyDeniedError: the site's policy denies the code.
+            EngineUnavailableError: the containment is not proven next to a real machine, or there is no engine.
+        """
+        return await self._executor.rehearse(request, self.config)
 
     async def doctor(self) -> list[Probe]:
         """Try what must be refused and what is needed, and return what was seen."""

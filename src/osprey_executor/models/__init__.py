@@ -44,12 +44,11 @@ from osprey_executor.models.plan import (
     EnvelopeChannel,
     Plan,
     PlannedWrite,
-    Rehearsal,
 )
 from osprey_executor.models.probe import Probe
 from osprey_executor.models.report import ErrorReport, Stage
 from osprey_executor.models.request import PythonExecutionRequest, slug, system_user
-from osprey_executor.models.result import Attempt, RunResult, RunSummary, Timings
+from osprey_executor.models.result import Attempt, Rehearsal, RunResult, RunSummary, Timings
 
 __all__ = [
     "AlarmSeverity",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -24,8 +23,8 @@ class PlannedWrite(_Frozen):
     index: int
     """Counted from 1, in order."""
     channel: str
-    now: str | None = None
-    """What the channel holds before this write, for people; None where it has no valid value."""
+    now: float | str | None = None
+    """What the channel holds before this write: a number, or words; None where it has no valid value."""
     value: PlainValue
     shown: str
     """The value for people: of an enum its label."""
@@ -61,7 +60,8 @@ class AttemptedWrite(_Frozen):
     """A write that a program tried, whatever became of it."""
 
     channel: str
-    value: str
+    value: PlainValue
+    """As the program gave it; what is no number, text or row of numbers, in words."""
     line: int | None = None
 
 
@@ -118,16 +118,3 @@ class Envelope(_Frozen):
     channels: tuple[EnvelopeChannel, ...]
     seconds: float
     """From the start of the run; after them nothing more is written."""
-
-
-class Rehearsal(_Frozen):
-    """What `rehearse` gives back. The machine was not moved."""
-
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
-
-    plan: Plan
-    stdout: str = ""
-    stderr: str = ""
-    results: dict[str, Any] = Field(default_factory=dict[str, Any])
-    """Claims of the code; after a write they may mean nothing."""
-    notes: tuple[str, ...] = ()

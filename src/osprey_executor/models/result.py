@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from osprey_executor import errors
 from osprey_executor.models.analysis import AnalysisReport
 from osprey_executor.models.approval import ControlSystemReport
-from osprey_executor.models.execution import IsolationReport, MachineEffects, Refusal, RunStatus, Usage, Write
+from osprey_executor.models.execution import IsolationReport, MachineEffects, Outcome, Refusal, RunStatus, Usage, Write
+from osprey_executor.models.plan import Plan
 from osprey_executor.models.report import ErrorReport
 from osprey_executor.text import visible
 
@@ -135,3 +136,17 @@ class RunResult(BaseModel):
             lines.append(f"notebook: {self.notebook_path}")
         text = "\n".join(lines)
         return {"text/plain": text, "text/html": f"<pre>{escape(text)}</pre>"}
+
+
+class Rehearsal(BaseModel):
+    """What rehearsing a program by itself gives: its plan, and the outcome of a run that moved nothing."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    plan: Plan
+    outcome: Outcome | None = None
+    """Claims of the code, which mean little after a write; None: its time limit ended it."""
+    folder: Path
+    """Where its output and figures are."""
+    control_system: ControlSystemReport
+    isolation: IsolationReport

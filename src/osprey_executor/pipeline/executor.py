@@ -26,6 +26,7 @@ from osprey_executor.models import (
     Probe,
     Program,
     PythonExecutionRequest,
+    Rehearsal,
     RunResult,
     RunStatus,
 )
@@ -35,6 +36,7 @@ from osprey_executor.pipeline.equipment import Equipment, EquipmentPool
 from osprey_executor.pipeline.probe import probe
 from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover, settle
+from osprey_executor.pipeline.rehearsing import rehearse_alone
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.threads import InThread, few_threads
 from osprey_executor.pipeline.turns import Turns
@@ -322,6 +324,19 @@ class Executor:
         program = Program(code=result.code, inputs=inputs, context=request.capability_context_data)
         async with self.turns.turn(lambda: None):
             return with_notes(await equipment.engine.run(program, control=session), session)
+
+    @_admitted
+    async def rehearse(self, request: PythonExecutionRequest, config: Config) -> Rehearsal:
+        """Run a program of one's own with its writes kept from the machine; nobody is asked, no run is made.
+
+        Raises:
+            PolicyDeniedError: the site's policy denies the code.
+            EngineUnavailableError: its containment is not proven next to a real machine.
+            ControlSystemError: the simulator that stands in for the machine cannot be had.
+        """
+        equipment = await self.equipment.of(config)
+        async with self.turns.turn(lambda: None):
+            return await rehearse_alone(self.store.home, equipment, config, request, self._in_thread)
 
     async def probe(self, config: Config) -> list[Probe]:
         """Try, with the engine and the broker of `config`, what must be refused and what is needed."""

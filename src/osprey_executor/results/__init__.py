@@ -4,7 +4,7 @@ from osprey_executor.results.banner import Shown
 from osprey_executor.results.decoder import decode
 from osprey_executor.results.encoder import encode
 from osprey_executor.results.expected import check_expected
-from osprey_executor.results.folder import RunFolder
+from osprey_executor.results.folder import RunFolder, rehearsal_folder
 from osprey_executor.results.jsonable import to_json
 from osprey_executor.results.manifest import FileEntry, Manifest
 from osprey_executor.results.notebook import write_notebook
@@ -22,6 +22,7 @@ __all__ = [
     "decode",
     "encode",
     "load_reads",
+    "rehearsal_folder",
     "result_to_json",
     "save_reads",
     "to_json",

@@ -15,8 +15,8 @@ from osprey_executor.control.broker._overlay import Overlay
 from osprey_executor.control.broker._permit import RehearsalPermit
 from osprey_executor.control.broker._session import MOST_CHANNELS, Session
 from osprey_executor.control.broker._start import allowed_difference, plain, start_of
-from osprey_executor.control.broker._values import shown
-from osprey_executor.control.connectors._protocol import Connector, Sample
+from osprey_executor.control.broker._values import plain_value, shown
+from osprey_executor.control.connectors._protocol import ChannelKind, Connector, Sample
 from osprey_executor.control.limits._check import present_value
 from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.control.limits._words import limits_told
@@ -31,6 +31,7 @@ from osprey_executor.models import (
     Refusal,
     RunStatus,
 )
+from osprey_executor.models.plan import PlainValue
 from osprey_executor.text import one_line
 
 MOST_PLANNED = 10_000
@@ -116,7 +117,7 @@ class RehearsalSession(Session):
         """
         if isinstance(values, Mapping) and len(values) <= MOST_CHANNELS:  # pyright: ignore[reportUnnecessaryIsInstance]
             room = MOST_PLANNED - len(self._attempted)
-            told = [(_name(name), shown(value)) for name, value in list(values.items())[:room]]
+            told = [(_name(name), _tried(value)) for name, value in list(values.items())[:room]]
             self._attempted += [AttemptedWrite(channel=name, value=value, line=line) for name, value in told]
         return await super().write(values, line)
 
@@ -180,7 +181,7 @@ class RehearsalSession(Session):
             PlannedWrite(
                 index=len(self._planned) + 1,
                 channel=attempt.channel,
-                now=write.previous,
+                now=present_value(before) if before.kind is ChannelKind.NUMBER else write.previous,
                 value=plain(write.value),
                 shown=_shown(confirmation.read_back, write.value),
                 delta=_delta(before, write.value),
@@ -218,6 +219,13 @@ def _name(asked: object) -> str:
         return channel_name(asked).canonical
     except (ValueError, TypeError):
         return shown(asked)
+
+
+def _tried(value: Any) -> PlainValue:
+    try:
+        return plain(plain_value(value))
+    except (ValueError, TypeError):
+        return shown(value)
 
 
 def _delta(before: Sample, value: Any) -> float | None:

@@ -42,7 +42,8 @@ def render_card(card: ApprovalCard, *, width: int, commands: bool = True) -> Ren
     if card.unknowns:
         parts.append(_unknowns(card))
     if card.plan:
-        parts.append(plan_section(card, card.plan))
+        told = plan_section(card.plan, envelope=card.envelope, output=card.output, figures=card.figures)
+        parts.append(told)
     elif card.writes:
         parts.append(_writes(card, width))
     parts += [_facts(card), code_listing(card.code, card.findings, width), _bottom(card, width, commands=commands)]

@@ -15,10 +15,11 @@ from osprey_executor.text import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from rich.console import RenderableType
 
-    from osprey_executor.models import ApprovalCard, Envelope, EnvelopeChannel, Plan, PlannedWrite
+    from osprey_executor.models import Envelope, EnvelopeChannel, Plan, PlannedWrite
 
 _MOST_ROWS: Final = 48
 _MOST_SINGLE: Final = 12
@@ -27,15 +28,19 @@ _MOST_LINES: Final = 4
 _MOST_OUTPUT: Final = 8
 
 
-def plan_section(card: ApprovalCard, plan: Plan) -> RenderableType:
+def plan_section(
+    plan: Plan, *, envelope: Envelope | None = None, output: str = "", figures: Sequence[Path] = ()
+) -> RenderableType:
     """Return what would be written, what would be refused, the envelope, and what the rehearsal printed."""
     many = len(plan.writes) > _MOST_SINGLE
-    parts: list[RenderableType] = [_by_channel(plan) if many else _one_by_one(plan)]
+    parts: list[RenderableType] = []
+    if plan.writes:
+        parts.append(_by_channel(plan) if many else _one_by_one(plan))
     if plan.refused:
         parts.append(_refused(plan))
-    if card.envelope:
-        parts.append(_envelope(card.envelope))
-    parts.append(_rehearsal(card, plan))
+    if envelope:
+        parts.append(_envelope(envelope))
+    parts.append(_rehearsal(plan, output, figures))
     return Padding(Group(*parts), (1, 1, 0, 1))
 
 
@@ -130,23 +135,23 @@ def _envelope(envelope: Envelope) -> RenderableType:
     return Group(head, table, digest)
 
 
-def _rehearsal(card: ApprovalCard, plan: Plan) -> RenderableType:
+def _rehearsal(plan: Plan, output: str, figures: Sequence[Path]) -> RenderableType:
     where = "a simulator answered" if plan.simulated else "the machine was read"
     told = Text(f"\nRehearsal, machine not moved ({where}, {plan.seconds:.1f} s)", style="bold")
-    lines = card.output.splitlines()
+    lines = output.splitlines()
     if len(lines) > _MOST_OUTPUT:
         told.append(f"\n│ {len(lines) - _MOST_OUTPUT} lines before these", style="dim not bold")
     for line in lines[-_MOST_OUTPUT:]:
         told.append(f"\n│ {one_line(line, 200)}", style="default not bold")
-    for figure in card.figures[:_MOST_LINES]:
+    for figure in figures[:_MOST_LINES]:
         told.append(f"\nfigure (rehearsal): {one_line(str(figure), 400)}", style="default not bold")
     return told
 
 
-def _value(shown: str | None, units: str) -> Text:
-    if not shown:
+def _value(shown: float | str | None, units: str) -> Text:
+    if shown is None or shown == "":
         return Text("no valid value", style="yellow")
-    return Text(f"{_short(shown)} {one_line(units, 12)}".rstrip())
+    return Text(f"{_short(str(shown))} {one_line(units, 12)}".rstrip())
 
 
 def _short(shown: str) -> str:

@@ -1,0 +1,215 @@
+"""A rehearsal reads the machine and never writes it: what it would have written is its plan."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from osprey_executor.config import config_from
+from osprey_executor.control import Broker, LimitsFile, MockConnector, RehearsalSession, open_control
+from osprey_executor.errors import ChannelLimitsViolationError, ControlSystemError, WriteRefused
+from osprey_executor.models import ControlSystemReport, MachineEffects, RunStatus
+
+REAL = ControlSystemReport(type="epics", real=True, writes_enabled=True)
+
+
+class Machine(MockConnector):
+    """A mock that must not be written."""
+
+    def __init__(self) -> None:
+        super().__init__({"A": 1.0, "A:RB": 1.0, "B": 2.0, "NAME": "x", "ROW": [1.0, 2.0]})
+
+    async def write(self, channel: str, value: Any) -> Any:
+        raise AssertionError(f"{channel} was written")
+
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture
+def opened(journal: Path, tmp_path: Path) -> Open:
+    @asynccontextmanager
+    async def rehearsal(limits: str = "", **changes: Any) -> AsyncIterator[RehearsalSession]:
+        file = None
+        if limits:
+            path = tmp_path / "limits.yml"
+            path.write_text(limits)
+            config = config_from({"control_system": {"limits_database": str(path)}})
+            file = LimitsFile.of(config.control_system)
+        broker = Broker(Machine(), REAL, limits=file)
+        async with broker.rehearsal(run_id="r1", journal=journal, **changes) as session:
+            yield session
+
+    return rehearsal
+
+
+async def value_of(session: RehearsalSession, channel: str, line: int | None = None) -> Any:
+    return (await session.read([channel], line))[channel].value
+
+
+async def test_what_it_writes_stays_in_the_overlay_and_becomes_the_plan(opened: Open, entries: Any) -> None:
+    async with opened() as session:
+        await session.write({"A.VAL": 3}, line=5)
+        await session.write({"A": 4.5, "NAME": "y"}, line=6)
+        assert await value_of(session, "A", 7) == 4.5
+        assert await value_of(session, "A.VAL", 7) == 4.5
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert [(one.index, one.channel, one.now, one.value, one.delta, one.line) for one in plan.writes] == [
+        (1, "A", 1.0, 3.0, 2.0, 5),
+        (2, "A", 3.0, 4.5, 1.5, 6),
+        (3, "NAME", "'x'", "y", None, 6),
+    ]
+    assert [(one.channel, one.value, one.line) for one in plan.attempted] == [
+        ("A", 3, 5),
+        ("A", 4.5, 6),
+        ("NAME", "y", 6),
+    ]
+    assert plan.start["A"].value == 1.0
+    assert (session.effects, session.writes, session.refusals) == (MachineEffects.NONE, (), ())
+    assert not plan.feedback_dependent
+    assert plan.conclusive
+    assert [entry["event"] for entry in entries()] == ["attempt", "rehearsed", "attempt", "attempt", *["rehearsed"] * 2]
+
+
+async def test_a_read_outside_the_overlay_after_a_write_makes_it_depend_on_the_machine(opened: Open) -> None:
+    async with opened() as session:
+        await value_of(session, "B", 2)
+        assert not session.plan(RunStatus.SUCCEEDED).feedback_dependent
+        await session.write({"A": 3.0}, line=3)
+        await value_of(session, "A", 4)
+        assert not session.plan(RunStatus.SUCCEEDED).feedback_dependent
+        await value_of(session, "A:RB", 5)
+        await value_of(session, "B", 6)
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert (plan.feedback_dependent, plan.feedback_dependent_from, plan.conclusive) == (True, 5, False)
+
+
+async def test_a_line_that_nobody_knows_is_none_and_still_a_dependence(opened: Open) -> None:
+    async with opened() as session:
+        await session.write({"A": 3.0})
+        await value_of(session, "B")
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert (plan.feedback_dependent, plan.feedback_dependent_from) == (True, None)
+
+
+async def test_the_past_does_not_depend_on_what_was_written(opened: Open) -> None:
+    async with opened() as session:
+        await session.write({"A": 3.0})
+        now = datetime.now(UTC)
+        await session.history(["A"], now - timedelta(hours=2), now - timedelta(hours=1))
+        assert not session.plan(RunStatus.SUCCEEDED).feedback_dependent
+        await session.history(["A"], now - timedelta(hours=2), now + timedelta(hours=1))
+        assert session.plan(RunStatus.SUCCEEDED).feedback_dependent
+
+
+async def test_the_read_back_of_the_limits_database_shows_it(opened: Open) -> None:
+    read_back = "{level: readback, read_back: 'A:RB'}"
+    limits = f"A:\n  max_value: 5\n  max_step: 3\n  verification: {read_back}\nA:RB: {{writable: false}}\n"
+    async with opened(limits) as session:
+        await session.write({"A": 3.0}, line=1)
+        assert await value_of(session, "A:RB", 2) == 3.0
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert not plan.feedback_dependent
+    assert plan.writes[0].limits == "at most 5, step 3, read back from A:RB"
+    assert (plan.start["A"].high, plan.start["A"].max_step) == (5.0, 3.0)
+
+
+async def test_limits_hold_in_it_and_a_refused_write_is_no_part_of_the_plan(opened: Open) -> None:
+    async with opened("A: {max_value: 5}\n") as session:
+        with pytest.raises(ChannelLimitsViolationError, match="max_value"):
+            await session.write({"A": 6.0}, line=1)
+        with pytest.raises(ChannelLimitsViolationError, match="not in the limits database"):
+            await session.write({"B": 6.0}, line=2)
+        with pytest.raises(WriteRefused, match="finite"):
+            await session.write({"A": float("nan")}, line=3)
+        plan = session.plan(RunStatus.REFUSED)
+    assert plan.writes == ()
+    assert [refusal.channel for refusal in plan.refused] == ["A", "B", "A"]
+    assert [(one.channel, one.value) for one in plan.attempted] == [("A", 6.0), ("B", 6.0), ("A", "nan")]
+
+
+async def test_declared_ranges_and_how_their_channels_are(opened: Open) -> None:
+    async with opened() as session:
+        await session.declare_writes({"A.VAL": (0, 5), "B": (1, 2)})
+        await session.look_at_declared()
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert plan.declared == {"A": (0.0, 5.0), "B": (1.0, 2.0)}
+    assert {name: start.value for name, start in plan.start.items()} == {"A": 1.0, "B": 2.0}
+
+
+async def test_the_first_write_is_told_once(opened: Open) -> None:
+    told: list[int] = []
+    async with opened(on_write=lambda: told.append(1)) as session:
+        await value_of(session, "A")
+        assert told == []
+        await session.write({"A": 2.0, "B": 1.0})
+        await session.write({"A": 3.0})
+    assert told == [1]
+
+
+async def test_a_command_is_refused_in_it(opened: Open) -> None:
+    async with opened() as session:
+        with pytest.raises(WriteRefused, match="command"):
+            await session.call("A", {"x": 1})
+
+
+async def test_a_plan_has_an_end(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("osprey_executor.control.broker._rehearsal.MOST_PLANNED", 3)
+    async with opened() as session:
+        for _ in range(3):
+            await session.write({"A": 2.0})
+        with pytest.raises(WriteRefused, match="3 writes"):
+            await session.write({"A": 2.0})
+        plan = session.plan(RunStatus.REFUSED)
+    assert (len(plan.writes), plan.too_many, plan.conclusive) == (3, True, False)
+
+
+async def test_a_monitor_of_the_overlay_sees_what_was_written(opened: Open) -> None:
+    async with opened() as session:
+        samples = session._overlay.monitor(["A"])
+        assert (await anext(samples)).value == 1.0
+        waiting = asyncio.ensure_future(anext(samples))
+        await asyncio.sleep(0)
+        await session.write({"A": 7.0})
+        while (seen := (await waiting).value) != 7.0:
+            assert seen == 1.0
+            waiting = asyncio.ensure_future(anext(samples))
+        await samples.aclose()
+
+
+async def test_a_simulator_stands_in_and_is_set_to_the_machine_first(tmp_path: Path) -> None:
+    config = config_from({"control_system": {"type": "simulator", "writes_enabled": True, "rehearsal": "simulator"}})
+    async with open_control(config) as broker:
+        await broker.connector.write("VA:HCM:03:SP", 0.5)
+        for name in ("one", "two"):  # the second one finds the model that the first one has moved
+            async with broker.rehearsal(run_id=name, journal=tmp_path / name) as session:
+                assert await value_of(session, "VA:HCM:03:SP") == 0.5
+                assert await value_of(session, "VA:HCM:01:SP") == 0.0
+                before = await value_of(session, "VA:BPM:01:X")
+                await session.write({"VA:HCM:01:SP": 1.0}, line=4)
+                after = await value_of(session, "VA:BPM:01:X", 5)
+                assert abs(after - before) > 0.01
+                assert await value_of(session, "VA:HCM:01:RB", 6) == 1.0
+                plan = session.plan(RunStatus.SUCCEEDED)
+            assert (plan.simulated, plan.feedback_dependent) == (True, False)
+            assert (plan.start["VA:HCM:01:SP"].low, plan.start["VA:HCM:01:SP"].high) == (-5.0, 5.0)
+        assert (await broker.connector.read(["VA:HCM:01:SP"]))["VA:HCM:01:SP"].value == 0.0
+
+
+async def test_where_the_machine_is_not_the_models_the_rehearsal_does_not_begin(journal: Path) -> None:
+    class Elsewhere(Machine):
+        async def read(self, channels: Any) -> Any:
+            raise ControlSystemError("VA:HCM:01:SP: nobody answers")
+
+    config = config_from({"control_system": {"type": "simulator", "rehearsal": "simulator"}})
+    async with open_control(config) as broker:
+        models = broker._models
+        with pytest.raises(ControlSystemError, match="nobody answers"):
+            async with Broker(Elsewhere(), REAL, models=models).rehearsal(run_id="r", journal=journal):
+                pytest.fail("it began")

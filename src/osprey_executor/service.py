@@ -21,6 +21,7 @@ from osprey_executor.models import (
     Probe,
     PythonExecutionRequest,
     Rehearsal,
+    Restoring,
     RunResult,
     RunSummary,
     parse_decision,
@@ -322,6 +323,53 @@ class PythonExecutorService:
             InvalidRequestError: it has executed nothing that could be replayed.
         """
         return await self._executor.replay(run_id)
+
+    async def restoring(self, run_id: str) -> Restoring:
+        """Look at what a restore of a run would bring back now, and what would be left, each with its reason.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidRequestError: it is going on.
+        """
+        return await self._executor.restoring(run_id)
+
+    async def restore(
+        self, restoring: Restoring, *, decide: Decide | None = None, approver: str | None = None
+    ) -> RunResult:
+        """Bring back what `restoring` shows, by a run of its own: rehearsed, asked about, and recorded like any other.
+
+        Args:
+            restoring: from `restoring()`; what has changed since is a conflict.
+            decide: is shown its card; None: the run is left waiting.
+            approver: in whose name `decide` decides; default: the user of the system.
+
+        Raises:
+            InvalidRequestError: there is nothing to bring back.
+            WriteRefused: writes are stopped.
+        """
+        return await self._executor.restore(
+            restoring, requester=system_user(), decide=decide, approver=approver or system_user()
+        )
+
+    def restore_stream(
+        self, restoring: Restoring, *, decide: Decide | None = None, approver: str | None = None
+    ) -> AsyncGenerator[Event]:
+        """Do as `restore` does and yield what happens; the last event is `Finished`.
+
+        Raises:
+            PythonExecutorException: as `restore`.
+        """
+
+        def begin(listener: Callable[[Event], None]) -> Any:
+            return self._executor.restore(
+                restoring,
+                requester=system_user(),
+                decide=decide,
+                approver=approver or system_user(),
+                listener=listener,
+            )
+
+        return _stream(begin)
 
     async def rehearse(self, request: PythonExecutionRequest) -> Rehearsal:
         """Run a program with live reads and with writes that are kept from the machine, and return its plan.

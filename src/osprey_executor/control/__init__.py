@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.broker._names import channel_name
     from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
     from osprey_executor.control.broker._rehearsal import RehearsalSession
+    from osprey_executor.control.broker._restore import restoring_of
     from osprey_executor.control.broker._session import Session
     from osprey_executor.control.broker._start import plain, same
     from osprey_executor.control.broker._stop import StopSwitch
@@ -59,6 +60,7 @@ __all__ = [
     "limits_words",
     "open_control",
     "plain",
+    "restoring_of",
     "same",
     "writes_of",
 ]
@@ -97,6 +99,7 @@ _HOMES = {
     "limits_words": "limits._words",
     "open_control": "broker._broker",
     "plain": "broker._start",
+    "restoring_of": "broker._restore",
     "same": "broker._start",
     "writes_of": "broker._journal",
 }

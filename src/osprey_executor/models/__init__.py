@@ -48,6 +48,7 @@ from osprey_executor.models.plan import (
 from osprey_executor.models.probe import Probe
 from osprey_executor.models.report import ErrorReport, Stage
 from osprey_executor.models.request import PythonExecutionRequest, slug, system_user
+from osprey_executor.models.restoring import LeftChannel, RestoredChannel, Restoring
 from osprey_executor.models.result import Attempt, Rehearsal, RunResult, RunSummary, Timings
 
 __all__ = [
@@ -74,6 +75,7 @@ __all__ = [
     "Grant",
     "History",
     "IsolationReport",
+    "LeftChannel",
     "Limits",
     "LimitsCheck",
     "LimitsFinding",
@@ -89,6 +91,8 @@ __all__ = [
     "Refusal",
     "Rehearsal",
     "Reject",
+    "RestoredChannel",
+    "Restoring",
     "RunResult",
     "RunStatus",
     "RunSummary",

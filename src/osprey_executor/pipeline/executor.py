@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from osprey_executor.approval import approval_key
 from osprey_executor.config import Config, ExecutionConfig
-from osprey_executor.errors import InvalidDecision, InvalidRequestError, StorageError
+from osprey_executor.control import restoring_of
+from osprey_executor.errors import InvalidDecision, InvalidRequestError, StorageError, WriteRefused
 from osprey_executor.generation import CodeGenerator, create_code_generator, generator_label
 from osprey_executor.models import (
     ApprovalCard,
@@ -27,6 +28,7 @@ from osprey_executor.models import (
     Program,
     PythonExecutionRequest,
     Rehearsal,
+    Restoring,
     RunResult,
     RunStatus,
 )
@@ -37,6 +39,7 @@ from osprey_executor.pipeline.probe import probe
 from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover, settle
 from osprey_executor.pipeline.rehearsing import rehearse_alone
+from osprey_executor.pipeline.restoring import restore_request
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.threads import InThread, few_threads
 from osprey_executor.pipeline.turns import Turns
@@ -324,6 +327,46 @@ class Executor:
         program = Program(code=result.code, inputs=inputs, context=request.capability_context_data)
         async with self.turns.turn(lambda: None):
             return with_notes(await equipment.engine.run(program, control=session), session)
+
+    async def restoring(self, prefix: str) -> Restoring:
+        """Look at what a restore of a run would bring back now.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidRequestError: it is going on.
+        """
+        run_id = await self.store.find(prefix)
+        if (await self.store.summary(run_id)).finished_at is None:
+            raise InvalidRequestError(f"run {run_id} has not ended: there is nothing to restore yet")
+        config = Config.from_record(await self.store.config(run_id))
+        broker = (await self.equipment.of(config)).broker
+        limits = await asyncio.to_thread(broker.limits)
+        return await restoring_of(run_id, self._folder(run_id).journal, broker.connector, broker.report, limits)
+
+    async def restore(
+        self,
+        restoring: Restoring,
+        *,
+        requester: str,
+        decide: Decide | None = None,
+        approver: str,
+        listener: Listener | None = None,
+    ) -> RunResult:
+        """Begin the run that brings back what `restoring` shows, on the machine and by the configuration of its run.
+
+        Raises:
+            InvalidRequestError: there is nothing to bring back, or not what `restoring` shows any more.
+            WriteRefused: writes are stopped.
+        """
+        if restoring.channels and (await self.restoring(restoring.run_id)).channels != restoring.channels:
+            raise InvalidRequestError(f"the channels of run {restoring.run_id} have changed since: look again")
+        if not restoring.channels:
+            raise InvalidRequestError(f"nothing of run {restoring.run_id} can be brought back")
+        config = Config.from_record(await self.store.config(restoring.run_id))
+        if stopped := await (await self.equipment.of(config)).broker.stopped():
+            raise WriteRefused(f"run {restoring.run_id} is not restored: {stopped}")
+        request = restore_request(restoring, requester)
+        return await self.start(request, config, decide=decide, approver=approver, listener=listener)
 
     @_admitted
     async def rehearse(self, request: PythonExecutionRequest, config: Config) -> Rehearsal:

@@ -10,6 +10,7 @@ from typing import Any
 
 from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
+from osprey_executor.control.broker._start import held
 from osprey_executor.control.broker._values import fitted, plain_value, shown
 from osprey_executor.control.connectors._protocol import Connector, Sample
 from osprey_executor.control.limits._database import Breach
@@ -17,6 +18,7 @@ from osprey_executor.control.limits._entry import ChannelLimits
 from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.errors import InvalidReadingError, StaleReadingError, WriteRefused
 from osprey_executor.models import AlarmSeverity
+from osprey_executor.models.plan import PlainValue
 from osprey_executor.text import one_line
 
 
@@ -47,6 +49,8 @@ class Planned:
     attempt: Attempt
     value: Any
     previous: str | None
+    before: PlainValue | None = None
+    """What `previous` says for people."""
     limits: ChannelLimits | None = None
     """What the limits database says of the channel; None: there is no database."""
 
@@ -110,7 +114,7 @@ async def planned(
         if isinstance(verdict, Breach):
             refused.append(_broken(attempt, verdict))
         else:
-            plan.append(Planned(attempt, value, previous_of(sample), verdict))
+            plan.append(Planned(attempt, value, previous_of(sample), held(sample), verdict))
     return plan, refused
 
 

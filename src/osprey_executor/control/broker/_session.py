@@ -20,7 +20,7 @@ from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
 from osprey_executor.control.broker._reads import ReadLog
 from osprey_executor.control.broker._refusals import Refusals
-from osprey_executor.control.broker._start import Expected
+from osprey_executor.control.broker._start import Expected, held, plain
 from osprey_executor.control.broker._values import shown
 from osprey_executor.control.broker._verify import disagreement
 from osprey_executor.control.connectors._protocol import Connector
@@ -254,7 +254,7 @@ class Session:
         await self._still_permitted(write)
         try:
             told = limits_told(write.limits) if write.limits else None
-            intended = attempt.entry("intended", previous=write.previous, limits=told)
+            intended = attempt.entry("intended", previous=write.previous, before=write.before, limits=told)
             await asyncio.to_thread(self._journal.append, intended, durable=True)
         except asyncio.CancelledError:
             with contextlib.suppress(StorageError):
@@ -282,7 +282,9 @@ class Session:
         seen = confirmation.read_back
         if self._expected is not None:
             self._expected.wrote(attempt.channel, write.value, seen, write.limits)
-        self._journal.append(attempt.entry("confirmed", read_back=None if seen is None else shown(seen.value)))
+        told = None if seen is None else shown(seen.value)
+        left = plain(write.value) if seen is None else held(seen)
+        self._journal.append(attempt.entry("confirmed", read_back=told, left=left))
         if self._limits is not None and write.limits is not None:
             self._limits.wrote(attempt.channel, write.value, when)
             await self._verify(write, write.limits.verification)

@@ -24,6 +24,7 @@ from osprey_executor.interfaces.cli.commands import (
     rehearse,
     reject,
     replay,
+    restore,
     run,
     runs,
     show,
@@ -61,6 +62,7 @@ for command, panel in (
     (watch.watch, "Look after runs"),
     (cancel.cancel, "Look after runs"),
     (replay.replay, "Look after runs"),
+    (restore.restore, "Look after runs"),
     (doctor.doctor, "Set up"),
     (simulator.simulator, "Set up"),
 ):

@@ -26,7 +26,8 @@ PythonExecutorException
 │   ├── PolicyDeniedError             the site's policy forbids this code
 │   ├── WriteRefused                  a write outside what was approved
 │   │   ├── ChannelLimitsViolationError
-│   │   └── WriteConflictError        somebody else wrote the channel
+│   │   ├── WriteConflictError        somebody else wrote the channel
+│   │   └── MachineBusyError          another run writes to this machine; nothing was executed
 │   ├── OutcomeUnknownError           nobody can say whether a write arrived
 │   ├── MaxAttemptsExceededError
 │   ├── AwaitingApprovalError         `raise_for_status()` on a run that waits for a person
@@ -172,6 +173,10 @@ class ChannelLimitsViolationError(WriteRefused):
 
 class WriteConflictError(WriteRefused):
     """Somebody else has written a channel since it was approved, or since this run wrote it; the run was stopped."""
+
+
+class MachineBusyError(WriteRefused):
+    """Another run holds the machine, or one of the channels, for writing."""
 
 
 class OutcomeUnknownError(PythonExecutorException):

@@ -24,6 +24,7 @@ from osprey_executor.models import (
     Restoring,
     RunResult,
     RunSummary,
+    Settlement,
     parse_decision,
     system_user,
 )
@@ -385,6 +386,32 @@ class PythonExecutorService:
             EngineUnavailableError: the containment is not proven next to a real machine, or there is no engine.
         """
         return await self._executor.rehearse(request, self.config)
+
+    async def unsettled(self, run_id: str) -> Settlement:
+        """Look at the channels that a run left without anyone knowing what became of its write.
+
+        Returns:
+            With the value of each as it is now; without writes where nothing is to be settled.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidRequestError: it is going on.
+        """
+        return await self._executor.unsettled(run_id)
+
+    async def settle(self, seen: Settlement, *, by: str | None = None) -> Settlement:
+        """Let the channels of a run be written again, because somebody has looked at the machine.
+
+        Args:
+            seen: what `unsettled` has shown to them.
+            by: who looked; default: the user of the system.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidDecision: somebody was first.
+            StorageError: it cannot be recorded; the channels stay closed.
+        """
+        return await self._executor.settle(seen, by=by or system_user())
 
     async def doctor(self) -> list[Probe]:
         """Try what must be refused and what is needed, and return what was seen."""

@@ -34,9 +34,12 @@ from osprey_executor.models import (
     RunResult,
     RunStatus,
     RunSummary,
+    Settled,
+    Settlement,
     Severity,
     Stage,
     Timings,
+    Unsettled,
     Usage,
     Verdict,
     Write,
@@ -233,6 +236,35 @@ class FakeService:
             usage=Usage(wall_seconds=1.5),
             isolation=ISOLATION,
         )
+
+    async def unsettled(self, run_id: str) -> Settlement:
+        if not RUN.startswith(run_id):
+            return Settlement(run_id=run_id, effects=MachineEffects.WRITTEN)
+        lost = Unsettled(
+            number=1,
+            run_id=RUN,
+            machine="epics 127.0.0.1",
+            channel="SR:HCM:01:SP",
+            previous="0.1",
+            value="0.2",
+            since=datetime.now(UTC) - timedelta(minutes=50),
+            present="0.2",
+            outcome=Settled.WRITTEN,
+        )
+        away = {
+            "number": 2,
+            "channel": "SR:\x1b[2J:SP",
+            "present": None,
+            "unreadable": "no\x1b[1m answer",
+            "previous": None,
+        }
+        gone = lost.model_copy(update={**away, "outcome": Settled.UNKNOWN})
+        return Settlement(run_id=RUN, writes=(lost, gone))
+
+    async def settle(self, seen: Settlement) -> Settlement:
+        if self.log:
+            self.log.write_text("settled")
+        return seen.model_copy(update={"by": "operator", "at": datetime.now(UTC), "effects": MachineEffects.WRITTEN})
 
     async def watch(self, run_id: str) -> AsyncGenerator[Event]:
         if not RUN.startswith(run_id):

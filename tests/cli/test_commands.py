@@ -12,7 +12,7 @@ from .conftest import Cli
 from .fake_service import DIGEST, RUN, FakeService, success
 
 COMMANDS = (
-    *("run", "approve", "edit", "reject", "pending", "runs", "show", "watch", "cancel", "replay", "analyze"),
+    *("run", "approve", "edit", "reject", "pending", "runs", "show", "watch", "cancel", "replay", "analyze", "settle"),
     *("doctor", "config", "demo", "simulator"),
 )
 

@@ -279,6 +279,8 @@ class ControlSystemConfig(Section):
     """A channel that stops all writes, unless it is 0 and can be read."""
     stale_after: Seconds | None = None
     """A value with an older time stamp is not read but refused; None: however old."""
+    concurrent_writers: Switch = False
+    """Whether runs write at the same time where their channels differ; else one run at a time writes to a machine."""
     epics: EpicsConfig = EpicsConfig()
     pva: PvaConfig = PvaConfig()
     connectors: dict[str, Sealed] = Field(default_factory=dict[str, dict[str, Any]])

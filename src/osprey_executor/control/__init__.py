@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.broker._rehearsal import RehearsalSession
     from osprey_executor.control.broker._restore import restoring_of
     from osprey_executor.control.broker._session import Session
+    from osprey_executor.control.broker._settled import journal_settlement, looked_at, unsettled_of
     from osprey_executor.control.broker._start import plain, same
     from osprey_executor.control.broker._stop import StopSwitch
     from osprey_executor.control.connectors._create import available_archivers, available_connectors
@@ -56,12 +57,15 @@ __all__ = [
     "check_limits",
     "control_report",
     "effects_of",
+    "journal_settlement",
     "limits_problem",
     "limits_words",
+    "looked_at",
     "open_control",
     "plain",
     "restoring_of",
     "same",
+    "unsettled_of",
     "writes_of",
 ]
 
@@ -95,12 +99,15 @@ _HOMES = {
     "check_limits": "limits._live",
     "control_report": "broker._broker",
     "effects_of": "broker._journal",
+    "journal_settlement": "broker._settled",
     "limits_problem": "limits._file",
     "limits_words": "limits._words",
+    "looked_at": "broker._settled",
     "open_control": "broker._broker",
     "plain": "broker._start",
     "restoring_of": "broker._restore",
     "same": "broker._start",
+    "unsettled_of": "broker._settled",
     "writes_of": "broker._journal",
 }
 

@@ -33,10 +33,12 @@ from osprey_executor.models.execution import (
     Program,
     Refusal,
     RunStatus,
+    Settled,
     Usage,
     Write,
 )
 from osprey_executor.models.limits import Limits, Size, show_size
+from osprey_executor.models.machine import WHOLE_MACHINE, common_channel, machine_of, same_machine
 from osprey_executor.models.plan import (
     AttemptedWrite,
     ChannelStart,
@@ -50,8 +52,10 @@ from osprey_executor.models.report import ErrorReport, Stage
 from osprey_executor.models.request import PythonExecutionRequest, slug, system_user
 from osprey_executor.models.restoring import LeftChannel, RestoredChannel, Restoring
 from osprey_executor.models.result import Attempt, Rehearsal, RunResult, RunSummary, Timings
+from osprey_executor.models.settlement import Settlement, Unsettled
 
 __all__ = [
+    "WHOLE_MACHINE",
     "AlarmSeverity",
     "AnalysisReport",
     "ApprovalCard",
@@ -96,17 +100,23 @@ __all__ = [
     "RunResult",
     "RunStatus",
     "RunSummary",
+    "Settled",
+    "Settlement",
     "Severity",
     "Size",
     "Stage",
     "Step",
     "Timings",
+    "Unsettled",
     "Usage",
     "Verdict",
     "Write",
     "WriteTarget",
+    "common_channel",
     "decision_to_wire",
+    "machine_of",
     "parse_decision",
+    "same_machine",
     "show_size",
     "slug",
     "system_user",

@@ -34,6 +34,17 @@ class MachineEffects(StrEnum):
     UNKNOWN = "unknown"
 
 
+class Settled(StrEnum):
+    """What a later look at the channel says of a write that was never confirmed."""
+
+    WRITTEN = "written"
+    """It has the value that was written, and had another one before."""
+    NOT_WRITTEN = "not_written"
+    """It has the value that it had before, and another one was written."""
+    UNKNOWN = "unknown"
+    """Anything else: nobody can say."""
+
+
 class IsolationReport(BaseModel):
     """What contained the code. It stands on every card and result."""
 
@@ -112,6 +123,8 @@ class Write(BaseModel):
     confirmed: bool
     """False: sent, but no confirmation came back; the outcome is unknown."""
     line: int | None = None
+    settled: Settled | None = None
+    """What a person saw who settled a write without a confirmation; None: confirmed, or not settled yet."""
 
 
 class Outcome(BaseModel):

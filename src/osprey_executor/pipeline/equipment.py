@@ -58,6 +58,10 @@ class EquipmentPool:
                 self._opened[name] = Equipment(engine, broker, site)
             return self._opened[name]
 
+    def broker_of(self, machine: str) -> Broker | None:
+        """Return the open broker of exactly this machine, None where there is none in this process."""
+        return next((each.broker for each in self._opened.values() if each.broker.machine == machine), None)
+
     async def _engine(self, section: ExecutionConfig) -> Engine:
         wanted = section.model_copy(update={"code_generator": None, "generators": {}})
         for told, engine in self._engines:

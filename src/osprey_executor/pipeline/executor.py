@@ -31,6 +31,7 @@ from osprey_executor.models import (
     Restoring,
     RunResult,
     RunStatus,
+    Settlement,
 )
 from osprey_executor.models.events import Event, Finished
 from osprey_executor.pipeline.decide import Decide
@@ -41,6 +42,7 @@ from osprey_executor.pipeline.recovery import end_undriven, recover, settle
 from osprey_executor.pipeline.rehearsing import rehearse_alone
 from osprey_executor.pipeline.restoring import restore_request
 from osprey_executor.pipeline.rooms import Rooms
+from osprey_executor.pipeline.settling import lift, look
 from osprey_executor.pipeline.threads import InThread, few_threads
 from osprey_executor.pipeline.turns import Turns
 from osprey_executor.results import ReplaySession, RunFolder
@@ -381,6 +383,26 @@ class Executor:
         async with self.turns.turn(lambda: None):
             return await rehearse_alone(self.store.home, equipment, config, request, self._in_thread)
 
+    async def unsettled(self, prefix: str) -> Settlement:
+        """Look at the channels that a run left in quarantine.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidRequestError: it is going on.
+        """
+        await self.recover()
+        return await look(self.store, self.equipment, await self.store.find(prefix))
+
+    async def settle(self, seen: Settlement, *, by: str) -> Settlement:
+        """Let the channels of a run be written again: `by` has looked at the machine, and at `seen`.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidDecision: somebody settled it meanwhile.
+            StorageError: it cannot be recorded, and the channels stay closed.
+        """
+        return await lift(self.store, seen, by)
+
     async def probe(self, config: Config) -> list[Probe]:
         """Try, with the engine and the broker of `config`, what must be refused and what is needed."""
         return await probe(self.store.home, self.equipment, config)
@@ -466,6 +488,7 @@ class Executor:
             flush=log.flush,
             turns=self.turns,
             in_thread=self._in_thread,
+            recover=self.recover,
         )
 
     def _folder(self, run_id: str) -> RunFolder:

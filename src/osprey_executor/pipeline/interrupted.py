@@ -17,6 +17,7 @@ from osprey_executor.models import (
     Usage,
     Write,
 )
+from osprey_executor.pipeline.holding import unsettled_writes
 from osprey_executor.pipeline.state import State
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RunStore, last_output
@@ -62,4 +63,5 @@ async def keep_interrupted(
     await asyncio.to_thread(
         attempt.save_outcome, outcome, reads=reads, writes=writes, refusals=refusals, effects=effects
     )
-    await store.end_execution(folder.run_id, left.number, effects)
+    unsettled = unsettled_writes(effects, writes, await store.card(folder.run_id))
+    await store.end_execution(folder.run_id, left.number, effects, unsettled)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from osprey_executor.control import effects_of, writes_of
+from osprey_executor.control import effects_of, unsettled_of, writes_of
 from osprey_executor.errors import ErrorCategory, StorageError
 from osprey_executor.models import ErrorReport, MachineEffects, RunStatus, Stage
+from osprey_executor.pipeline.holding import any_write
 from osprey_executor.pipeline.interrupted import keep_interrupted
 from osprey_executor.pipeline.judge import unmet_results
 from osprey_executor.pipeline.record import record_end
 from osprey_executor.results import RunFolder
-from osprey_executor.storage import RUNNING, RunLock, RunStore
+from osprey_executor.storage import RUNNING, RunLock, RunStore, UnfinishedExecution
 
 if TYPE_CHECKING:
     from osprey_executor.pipeline.driver import Driver
@@ -58,6 +59,7 @@ async def _settle_or_mark(store: RunStore, driver: DriverOf, run_id: str) -> Non
         except Exception:  # noqa: S110 - whatever is damaged there, the index can still tell the worst that may be
             pass
     left = await store.unfinished_execution(run_id)
+    await _give_back(store, folder, left)
     may_have = left is not None and left.may_write
     if folder.path.exists():
         effects = effects_of(folder.journal)
@@ -91,6 +93,7 @@ async def settle(store: RunStore, driver: DriverOf, run_id: str) -> None:
     folder = RunFolder(store.home, run_id)
     effects = effects_of(folder.journal)
     left = await store.unfinished_execution(run_id)
+    await _give_back(store, folder, left)
     attempt = folder.attempt((await (await driver()).state(run_id)).get("attempt", 1))
     if left is None and attempt.has_outcome:  # it ended, but was not collected
         kept = attempt.record()
@@ -102,6 +105,19 @@ async def settle(store: RunStore, driver: DriverOf, run_id: str) -> None:
         await _end_killed(store, driver, folder, RunStatus.OUTCOME_UNKNOWN, effects, _died(_DIED[effects]))
     else:
         await _end_killed(store, driver, folder, RunStatus.FAILED, effects, _died(_LOST))
+
+
+async def _give_back(store: RunStore, folder: RunFolder, left: UnfinishedExecution | None) -> None:
+    """Give back the lease of an execution that was killed; what it may have written without a known end is closed."""
+    if left is None:
+        return
+    unsettled = unsettled_of(folder.journal) if folder.path.exists() else None
+    if unsettled is None:
+        try:
+            unsettled = any_write(await store.card(folder.run_id))
+        except ValidationError:  # a damaged card allowed nobody knows what
+            unsettled = any_write(None)
+    await store.release_lease(folder.run_id, unsettled)
 
 
 async def _end_killed(

@@ -42,6 +42,8 @@ class Rooms:
     turns: Turns
     in_thread: InThread
     """Where files are written and code is analysed."""
+    recover: Callable[[], Awaitable[None]]
+    """Sets right the runs whose driver died."""
     limits: LimitsInForce | None = None
     """The limits database as it was last looked at: the card shows it, the approval binds it, the session obeys it."""
     session: ControlSession | None = None

@@ -105,7 +105,8 @@ def _rows(shown: Shown) -> str:
 
 def _write(write: Write) -> str:
     before = f" (was {write.previous})" if write.previous is not None else ""
-    return f"{write.channel} = {write.value}{before}{'' if write.confirmed else ', NOT CONFIRMED'}"
+    settled = f", settled: {write.settled.replace('_', ' ')}" if write.settled else ""
+    return f"{write.channel} = {write.value}{before}{'' if write.confirmed else ', NOT CONFIRMED'}{settled}"
 
 
 def _some(items: Iterable[_T]) -> list[_T]:

@@ -11,6 +11,7 @@ from osprey_executor.models import (
     RunResult,
 )
 from osprey_executor.results import _files
+from osprey_executor.results.amend import amend
 from osprey_executor.results.attempts import AttemptFolder
 from osprey_executor.results.finish import finish
 from osprey_executor.results.load import load_manifest, load_result
@@ -138,6 +139,10 @@ class RunFolder:
             StorageError: something cannot be written.
         """
         return finish(self.path, result, control_system=control_system)
+
+    def amend(self, result: RunResult) -> None:
+        """Tell in the record what became known after the end: effects, writes and notes of `result`."""
+        amend(self.path, result)
 
     def load_result(self) -> RunResult:
         """Return the result of a finished run.

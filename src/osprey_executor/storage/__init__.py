@@ -1,6 +1,8 @@
 """What outlives a process: the index of runs and decisions in SQLite, the lock of a run, its events."""
 
 from osprey_executor.storage._events import EventLog, follow, last_output
+from osprey_executor.storage._guard import WriteGuard
+from osprey_executor.storage._leases import Lease
 from osprey_executor.storage._lock import RunLock, is_driven
 from osprey_executor.storage._runs import RUNNING, Decided, RunStore, UnfinishedExecution
 from osprey_executor.storage._schema import make_private
@@ -9,9 +11,11 @@ __all__ = [
     "RUNNING",
     "Decided",
     "EventLog",
+    "Lease",
     "RunLock",
     "RunStore",
     "UnfinishedExecution",
+    "WriteGuard",
     "follow",
     "is_driven",
     "last_output",

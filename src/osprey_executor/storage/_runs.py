@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,10 +22,16 @@ from osprey_executor.models import (
     MachineEffects,
     RunStatus,
     RunSummary,
+    Settlement,
+    Unsettled,
+    Write,
     decision_to_wire,
     parse_decision,
 )
 from osprey_executor.patience import uninterrupted
+from osprey_executor.storage import _leases, _quarantine
+from osprey_executor.storage._guard import WriteGuard
+from osprey_executor.storage._leases import Lease
 from osprey_executor.storage._lock import is_driven
 from osprey_executor.storage._schema import connect, storage_error
 from osprey_executor.text import one_line
@@ -65,6 +71,8 @@ class RunStore:
         self.home = home
         self._db = db
         self._turn = asyncio.Lock()
+        self.guard = WriteGuard(home)
+        """Asked before each write."""
 
     @classmethod
     @asynccontextmanager
@@ -75,9 +83,11 @@ class RunStore:
             StorageError: the folder cannot be used.
         """
         db = await connect(home)
+        store = cls(home, db)
         try:
-            yield cls(home, db)
+            yield store
         finally:
+            store.guard.close()
             await db.close()
 
     def folder(self, run_id: str) -> Path:
@@ -140,7 +150,7 @@ class RunStore:
         return [self._summary(row) for row in rows]
 
     async def set_state(self, run_id: str, state: str, effects: MachineEffects = MachineEffects.NONE) -> None:
-        """Set the state of a run; an end also sets the time of the end."""
+        """Set the state of a run; an end also sets the time of the end, and gives back a lease that is left."""
         ended = state not in (RUNNING, RunStatus.AWAITING_APPROVAL)
         await self._execute(
             "UPDATE runs SET state = ?, effects = ?, finished_at = ? WHERE run_id = ?",
@@ -256,11 +266,14 @@ class RunStore:
         at = datetime.fromisoformat(row["decided_at"])
         return Decided(parse_decision(json.loads(row["decision"])), row["decided_by"], at)
 
-    async def begin_execution(self, run_id: str, number: int, *, may_write: bool, digest: str | None) -> None:
+    async def begin_execution(
+        self, run_id: str, number: int, *, may_write: bool, digest: str | None, lease: Lease | None = None
+    ) -> None:
         """Record, durably and once, that execution `number` of a run starts; redeems the approval of `digest`.
 
         Raises:
             OutcomeUnknownError: this execution was begun before, or its approval was used before.
+            MachineBusyError: another run holds what `lease` asks for; nothing is recorded, and nothing redeemed.
         """
         async with self._transaction(durable=may_write or digest is not None):
             if digest is not None:
@@ -279,15 +292,60 @@ class RunStore:
             )
             if added.rowcount != 1:
                 raise OutcomeUnknownError(f"execution {number} of run {run_id} was begun before and is not begun twice")
+            if lease is not None:
+                await _leases.take(self._db, run_id, lease)
             await self._db.execute("UPDATE runs SET state = ? WHERE run_id = ?", (RUNNING, run_id))
 
-    async def end_execution(self, run_id: str, number: int, effects: MachineEffects = MachineEffects.NONE) -> None:
-        """Record that the execution has ended and its outcome is in the run folder."""
-        await self._execute(
-            "UPDATE executions SET finished_at = ? WHERE run_id = ? AND number = ?",
-            (_now(), run_id, number),
-            durable=effects is not MachineEffects.NONE,
-        )
+    async def end_execution(
+        self,
+        run_id: str,
+        number: int,
+        effects: MachineEffects = MachineEffects.NONE,
+        unsettled: Sequence[Write] = (),
+    ) -> None:
+        """Record that the execution has ended and its outcome is in the run folder; give back its lease.
+
+        Channels of `unsettled`, writes that nobody can say have arrived, are in quarantine from then on.
+        """
+        end = "UPDATE executions SET finished_at = ? WHERE run_id = ? AND number = ?"
+        if not unsettled:
+            await self._execute(end, (_now(), run_id, number), durable=effects is not MachineEffects.NONE)
+            return
+        async with self._transaction(durable=True):
+            await _quarantine.put(self._db, run_id, unsettled)
+            await self._db.execute(end, (_now(), run_id, number))
+
+    async def take_lease(self, run_id: str, lease: Lease) -> None:
+        """Take a lease for a run that is going on, in the place of the one that it has.
+
+        Raises:
+            MachineBusyError: another run holds what it asks for.
+        """
+        async with self._transaction(durable=False):
+            await _leases.take(self._db, run_id, lease)
+
+    async def release_lease(self, run_id: str, unsettled: Sequence[Write]) -> None:
+        """Give back the lease of a run whose driver died, its `unsettled` writes in quarantine from then on."""
+        async with self._transaction(durable=True):
+            await _quarantine.put(self._db, run_id, unsettled)
+            await _leases.release(self._db, run_id)
+
+    async def quarantine(self, *, run_id: str | None = None, machine: str | None = None) -> list[Unsettled]:
+        """Return what is in quarantine, the oldest first: by one run, or on one machine, or all of it."""
+        rows = await self._rows(_quarantine.OPEN)
+        return _quarantine.chosen(rows, run_id, machine)
+
+    async def settle(self, settlement: Settlement) -> None:
+        """Lift the quarantine of a settlement, and set what the run did to the machine, as far as it is known now.
+
+        Raises:
+            InvalidDecision: somebody settled it meanwhile.
+        """
+        async with self._transaction(durable=True):
+            await _quarantine.lift(self._db, settlement)
+            await self._db.execute(
+                "UPDATE runs SET effects = ? WHERE run_id = ?", (settlement.effects, settlement.run_id)
+            )
 
     async def unfinished_execution(self, run_id: str) -> UnfinishedExecution | None:
         """Return the execution that was begun and never ended, if there is one."""

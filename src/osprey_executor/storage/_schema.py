@@ -11,7 +11,7 @@ import aiosqlite
 
 from osprey_executor.errors import StorageError
 
-_VERSION = 1
+_VERSION = 2
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY,
@@ -47,6 +47,35 @@ CREATE TABLE IF NOT EXISTS executions (
     finished_at TEXT,
     PRIMARY KEY (run_id, number)
 ) STRICT;
+CREATE TABLE IF NOT EXISTS leases (
+    run_id TEXT PRIMARY KEY REFERENCES runs (run_id),
+    machine TEXT NOT NULL,
+    channels TEXT NOT NULL,
+    taken_at TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS quarantine (
+    number INTEGER PRIMARY KEY,
+    run_id TEXT NOT NULL REFERENCES runs (run_id),
+    machine TEXT NOT NULL,
+    channel TEXT NOT NULL,
+    previous TEXT,
+    value TEXT,
+    since TEXT NOT NULL,
+    settled_by TEXT,
+    settled_at TEXT,
+    outcome TEXT,
+    seen TEXT
+) STRICT;
+-- A lease ends with its execution or its run, whoever records that end.
+CREATE TRIGGER IF NOT EXISTS execution_ends AFTER UPDATE OF finished_at ON executions WHEN NEW.finished_at IS NOT NULL
+BEGIN
+    DELETE FROM leases WHERE run_id = NEW.run_id;
+END;
+CREATE TRIGGER IF NOT EXISTS run_ends AFTER UPDATE OF finished_at ON runs WHEN NEW.finished_at IS NOT NULL
+BEGIN
+    DELETE FROM leases WHERE run_id = NEW.run_id;
+END;
+CREATE INDEX IF NOT EXISTS quarantine_open ON quarantine (number) WHERE settled_at IS NULL;
 """
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from osprey_executor.config import Config
+from osprey_executor.control.broker._held import Held, anyone
 from osprey_executor.control.broker._model import Model, Models
 from osprey_executor.control.broker._overlay import Overlay
 from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
@@ -19,7 +21,7 @@ from osprey_executor.control.connectors._protocol import Connector, Timeouts
 from osprey_executor.control.connectors.simulator import SimulatorConnector
 from osprey_executor.control.limits._file import LimitsFile, LimitsInForce
 from osprey_executor.control.limits._run import RunLimits
-from osprey_executor.models import ControlSystemReport
+from osprey_executor.models import ControlSystemReport, machine_of
 
 
 class Broker:
@@ -57,6 +59,8 @@ class Broker:
         self._shut = None if report.writes_enabled else "control_system.writes_enabled is false in the configuration"
         self._limits = limits
         self.report = report
+        self.machine = machine_of(report, secrets.token_hex(8))
+        """Which machine that is, for leases and quarantine."""
 
     @property
     def connector(self) -> Connector:
@@ -80,6 +84,7 @@ class Broker:
         run_id: str,
         permit: WritePermit | None,
         journal: Path,
+        held: Held = anyone,
         limits: LimitsInForce | None = None,
     ) -> Session:
         """Return the session of one run.
@@ -88,6 +93,7 @@ class Broker:
             run_id: stands on every entry of the journal.
             permit: what the run may write; None: it reads only.
             journal: file to which every attempt to write is appended; its folder exists.
+            held: asked before each write whether this run, and no other one, may write the channel.
             limits: the limits database that the approval binds, from `limits()`; None: as it is now.
         """
         limits = limits or self.limits()
@@ -101,6 +107,7 @@ class Broker:
             shut=shut,
             stopped=self.stopped,
             journal=journal,
+            held=held,
             limits=RunLimits(limits.database) if limits and limits.database else None,
             archiver=self._archiver,
             stale_after=self._stale_after,

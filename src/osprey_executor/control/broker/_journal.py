@@ -16,6 +16,9 @@ from osprey_executor.models import MachineEffects, Write
 _FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 _BEGINNINGS = frozenset({"intended", "sent"})
 _ENDS = frozenset({"confirmed", "failed", "unknown", "not_sent", "refused"})
+_OPEN = _BEGINNINGS | {"unknown"}
+_SETTLED = {"written": "confirmed", "not_written": "not_sent"}
+"""What a later look at a channel makes of the end of its last write."""
 
 
 class Journal:
@@ -98,7 +101,8 @@ def writes_of(journal: Path) -> tuple[Write, ...]:
 def effects_of(journal: Path) -> MachineEffects:
     """Return what the run of a journal did to the machine, also where it was killed in the middle.
 
-    A write that was intended and has no end is unknown; so is everything where the journal cannot be read.
+    A write that was intended and has no end is unknown until it is settled; so is everything where the journal cannot
+    be read.
     """
     try:
         lines = journal.read_bytes().splitlines()
@@ -107,15 +111,22 @@ def effects_of(journal: Path) -> MachineEffects:
     except OSError:
         return MachineEffects.UNKNOWN
     last: dict[Any, str] = {}
+    channels: dict[Any, Any] = {}
     for line in lines:
         try:
             entry: dict[str, Any] = json.loads(line)
             event, write = str(entry["event"]), entry.get("write")
+            if event == "settled":
+                for number in [one for one, event in last.items() if event in _OPEN]:
+                    if channels[number] == entry["channel"]:
+                        last[number] = _SETTLED.get(str(entry["outcome"]), "unknown")
+                continue
+            channels[write] = entry.get("channel")
             # The end of a write stands, whichever thread wrote its line first.
             if event in _ENDS or (event in _BEGINNINGS and last.get(write) not in _ENDS):
                 last[write] = event
         except (ValueError, KeyError, TypeError, RecursionError):
             return MachineEffects.UNKNOWN
-    if any(event in _BEGINNINGS or event == "unknown" for event in last.values()):
+    if not _OPEN.isdisjoint(last.values()):
         return MachineEffects.UNKNOWN
     return MachineEffects.WRITTEN if "confirmed" in last.values() else MachineEffects.NONE

@@ -15,6 +15,7 @@ from osprey_executor.control.broker._archive import history_of
 from osprey_executor.control.broker._calls import refused_call
 from osprey_executor.control.broker._check import Attempt, Planned, attempts_of, not_permitted, planned, readable
 from osprey_executor.control.broker._declared import declared_ranges
+from osprey_executor.control.broker._held import Held, anyone, with_held
 from osprey_executor.control.broker._journal import Journal
 from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
@@ -53,6 +54,7 @@ class Session:
         permit: what may be written; None: nothing.
         shut: why nothing is written at all, whatever the permit says; None: it decides.
         stopped: asked in the moment before each write is sent; returns why none may be now.
+        held: asked in that moment, too, whether this run, and no other one, may write the channel.
         journal: file of the journal.
         limits: what may be written to which channel; None: whatever fits it.
         archiver: where history comes from; None: from the control system.
@@ -68,6 +70,7 @@ class Session:
         shut: str | None,
         stopped: Callable[[], Awaitable[str | None]],
         journal: Path,
+        held: Held = anyone,
         limits: RunLimits | None = None,
         archiver: Connector | None = None,
         stale_after: float | None = None,
@@ -76,7 +79,7 @@ class Session:
         self._archiver = archiver or connector
         self._stale_after = stale_after
         self._permit = permit
-        self._shut, self._stopped = shut, stopped
+        self._shut, self._stopped, self._held = shut, stopped, held
         self._journal = Journal(journal, run_id)
         self._one_at_a_time = asyncio.Lock()
         self._attempts = 0
@@ -209,6 +212,7 @@ class Session:
 
     async def _checked(self, values: Mapping[str, Any], line: int | None) -> tuple[list[Planned], list[Refusal]]:
         attempts = attempts_of(values, line, self._attempts + 1, self._permit, await self._closed(), self._limits)
+        attempts = await with_held(attempts, self._held)
         self._attempts += len(attempts)
         if not self._refusals.full:
             self._journal.append(*(attempt.entry("attempt") for attempt in attempts))
@@ -317,9 +321,11 @@ class Session:
         raise WriteConflictError(f"{one_line(attempt.channel)}: conflict: {conflict}")
 
     async def _still_permitted(self, write: Planned) -> None:
-        """Ask again: an approval may have expired since the call began, or somebody has stopped all writes."""
+        """Ask again: since the call began an approval may have expired, or somebody has stopped all writes."""
+        channel = write.attempt.channel
+        held = (await self._held([channel])).get(channel)
         stopped = await self._stopped()
-        if problem := stopped or not_permitted(self._permit, write.attempt.channel, write.value):
+        if problem := stopped or held or not_permitted(self._permit, channel, write.value):
             self._refusals.refuse([replace(write.attempt, problem=problem)], [])
 
     def _leave_unknown(self, write: Planned, reason: str) -> None:

@@ -122,16 +122,16 @@ def _effects(result: RunResult) -> Text:
             return Text(f"written, see the journal {journal}", style="yellow")
         case MachineEffects.WRITTEN:
             channels = len({write.channel for write in result.writes})
-            return Text(
-                f"written: {many} to {channels} channel{'' if channels == 1 else 's'}, confirmed", style="yellow"
-            )
+            how = "confirmed or settled" if any(write.settled for write in result.writes) else "confirmed"
+            return Text(f"written: {many} to {channels} channel{'' if channels == 1 else 's'}, {how}", style="yellow")
         case MachineEffects.UNKNOWN:
-            open_ones = sorted({one_line(write.channel) for write in result.writes if not write.confirmed})
-            return Text(
-                "nobody can say whether the last write arrived: read back "
-                + (", ".join(open_ones[:_MOST]) or "what the run may have written"),
-                style="bold red",
-            )
+            left = [write for write in result.writes if not write.confirmed]
+            open_ones = sorted({one_line(write.channel) for write in left}) or ["what the run may have written"]
+            told = "nobody can say whether the last write arrived: "
+            if left and all(write.settled for write in left):
+                return Text(f"{told}{', '.join(open_ones[:_MOST])}, settled as that", style="yellow")
+            told += f"look at {', '.join(open_ones[:_MOST])}, then `osprey-executor settle {result.run_id}`"
+            return Text(told, style="bold red")
 
 
 def _add_refusals(facts: Table, refusals: Sequence[Refusal]) -> None:

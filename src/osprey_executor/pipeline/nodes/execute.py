@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from langgraph.runtime import Runtime
 
 from osprey_executor.approval import issue_grant
-from osprey_executor.errors import ErrorCategory
+from osprey_executor.errors import ErrorCategory, MachineBusyError
 from osprey_executor.models import ApprovalCard, ControlSession, ErrorReport, Outcome, RunStatus, Stage
 from osprey_executor.models.events import Queued, StageStarted
 from osprey_executor.pipeline.binding import changed_since
+from osprey_executor.pipeline.holding import Holding, machine_busy, unsettled_writes
 from osprey_executor.pipeline.permit import permit_for
 from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
@@ -41,10 +42,14 @@ async def _execute(state: State, rooms: Rooms) -> State:
     permit = permit_for(rooms.config, rooms.broker.report, grant, card, rooms.key)
     number = state.get("execution", 0) + 1
     digest = card.digest if card else None
-    await rooms.store.begin_execution(rooms.run_id, number, may_write=permit is not None, digest=digest)
+    holding = Holding(rooms, grant, card, permit)
+    try:
+        await holding.begin(number, may_write=permit is not None, digest=digest)
+    except MachineBusyError as busy:
+        return after_failure(state, rooms, machine_busy(busy, code), status=RunStatus.REFUSED)
     rooms.emit(StageStarted(run_id=rooms.run_id, stage=Stage.EXECUTION, attempt=attempt))
     rooms.session = session = rooms.broker.session(
-        run_id=rooms.run_id, permit=permit, journal=rooms.folder.journal, limits=rooms.limits
+        run_id=rooms.run_id, permit=permit, journal=rooms.folder.journal, held=holding.refused, limits=rooms.limits
     )
     program = await rooms.in_thread(program_of, rooms, code, number)
     with timed(state, "execution") as timings:
@@ -58,7 +63,8 @@ async def _execute(state: State, rooms: Rooms) -> State:
             refusals=session.refusals,
             effects=session.effects,
         )
-    await rooms.store.end_execution(rooms.run_id, number, session.effects)
+    unsettled = unsettled_writes(session.effects, session.writes, card)
+    await rooms.store.end_execution(rooms.run_id, number, session.effects, unsettled)
     return {
         "execution": number,
         "outcome_status": outcome.status.value,

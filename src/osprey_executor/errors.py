@@ -27,6 +27,7 @@ PythonExecutorException
 │   ├── WriteRefused                  a write outside what was approved
 │   │   ├── ChannelLimitsViolationError
 │   │   ├── WriteConflictError        somebody else wrote the channel
+│   │   ├── RunAbortedError           `abort_when` came true
 │   │   └── MachineBusyError          another run writes to this machine; nothing was executed
 │   ├── OutcomeUnknownError           nobody can say whether a write arrived
 │   ├── MaxAttemptsExceededError
@@ -177,6 +178,10 @@ class WriteConflictError(WriteRefused):
 
 class MachineBusyError(WriteRefused):
     """Another run holds the machine, or one of the channels, for writing."""
+
+
+class RunAbortedError(WriteRefused):
+    """A condition of `control_system.abort_when` came true during the run; nothing more was written for it."""
 
 
 class OutcomeUnknownError(PythonExecutorException):

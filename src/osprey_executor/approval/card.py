@@ -69,6 +69,7 @@ def build_card(
     bound: Mapping[str, Any] | None = None,
     channel_limits: Mapping[str, str] | None = None,
     plan: Plan | None = None,
+    rules: tuple[str, ...] = (),
     output: str = "",
     figures: tuple[Path, ...] = (),
 ) -> ApprovalCard:
@@ -92,6 +93,7 @@ def build_card(
         bound: further parts that the digest binds, such as the SHA-256 of the context.
         channel_limits: what the limits database says, in words, of the channels that are written.
         plan: what the rehearsal would have written; None: nothing ran yet.
+        rules: of the site, in words; the digest binds them.
         output: what the rehearsal printed; its end is kept.
         figures: of the rehearsal.
 
@@ -118,6 +120,7 @@ def build_card(
             },
             "channels": named_channels(report),
             "plan": bound_by_plan(plan) if plan else None,
+            "rules": rules,
             "bound": dict(bound or {}),
         }
     )
@@ -140,6 +143,7 @@ def build_card(
         unknowns=(*containment_unknowns(isolation), *(of_plan(plan, control) if plan else unknowns(report))),
         plan=plan,
         envelope=proposed_envelope(plan, digest, limits.timeout) if plan else None,
+        rules=rules,
         output=output[-_MOST_OUTPUT:],
         figures=figures,
         inputs=dict(inputs),

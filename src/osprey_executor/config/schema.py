@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,6 +29,23 @@ from osprey_executor.models import Endpoint, Limits
 from osprey_executor.models.limits import Count, Seconds
 
 _WITH_USER = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#]*@", re.IGNORECASE)
+
+
+_CONDITION = re.compile(r"\s*(<=|>=|==|!=|<|>)\s*(\S(?:.{0,58}\S)?)\s*")
+
+
+def _condition(value: Any) -> str:
+    found = _CONDITION.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError('must be a sign and a value, as in "> 10" or "== CLOSED": <, <=, >, >=, == and !=')
+    sign, operand = found.groups()
+    try:
+        number = math.isfinite(float(operand))
+    except ValueError:
+        number = sign in ("==", "!=")
+    if not number:
+        raise ValueError("needs a finite number after <, <=, > and >=; a label or a text is compared with == or !=")
+    return f"{sign} {operand}"
 
 
 class Section(BaseModel):
@@ -240,6 +258,16 @@ class AnalysisConfig(Section):
     """Whether generated code with plain mistakes goes back to its generator before it runs."""
 
 
+class ConditionConfig(Section):
+    """A channel compared with a value."""
+
+    channel: Annotated[str, Field(min_length=1, max_length=200)]
+    condition: Annotated[str, BeforeValidator(_condition)]
+    """`> 10`, `== CLOSED`: a sign and a number; with `==` and `!=` also the label of a state, or a text."""
+    age: Seconds | None = None
+    """Seconds that the value's time stamp may be old; None: however old."""
+
+
 class EpicsConfig(Section):
     """Where Channel Access looks for channels."""
 
@@ -277,6 +305,13 @@ class ControlSystemConfig(Section):
     """A file whose presence stops all writes, beside the switch of the state folder; its folder must exist."""
     stop_channel: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """A channel that stops all writes, unless it is 0 and can be read."""
+    preconditions: tuple[ConditionConfig, ...] = ()
+    """What must hold before a run that may write, and before each of its writes."""
+    abort_when: tuple[ConditionConfig, ...] = ()
+    """What ends the writing of a run: stop actions of the channels that it wrote are performed, and nothing more."""
+    on_failure: Literal["keep", "ask", "restore"] = "keep"
+    """What follows a run that has written and failed: nothing; a run that would bring the channels back and asks; or
+    that run at once, as the card has said."""
     stale_after: Seconds | None = None
     """A value with an older time stamp is not read but refused; None: however old."""
     concurrent_writers: Switch = False

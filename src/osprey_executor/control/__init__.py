@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.connectors.simulator import SimulatorConnector
     from osprey_executor.control.limits._file import LimitsFile, LimitsInForce, limits_problem
     from osprey_executor.control.limits._live import check_limits
-    from osprey_executor.control.limits._words import limits_words
+    from osprey_executor.control.limits._words import limits_words, stop_actions
 
 __all__ = [
     "Broker",
@@ -65,6 +65,7 @@ __all__ = [
     "plain",
     "restoring_of",
     "same",
+    "stop_actions",
     "unsettled_of",
     "writes_of",
 ]
@@ -107,6 +108,7 @@ _HOMES = {
     "plain": "broker._start",
     "restoring_of": "broker._restore",
     "same": "broker._start",
+    "stop_actions": "limits._words",
     "unsettled_of": "broker._settled",
     "writes_of": "broker._journal",
 }

@@ -139,6 +139,8 @@ class ApprovalCard(BaseModel):
     lets the program start, without the right to write."""
     envelope: Envelope | None = None
     """What may be approved instead of the plan."""
+    rules: tuple[str, ...] = ()
+    """What the site demands of a run that writes, and what it does when one fails, in words."""
     output: str = ""
     """What the rehearsal printed, its end."""
     figures: tuple[Path, ...] = ()

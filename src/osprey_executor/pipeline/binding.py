@@ -8,12 +8,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from osprey_executor.approval import build_card
-from osprey_executor.control import limits_words
+from osprey_executor.control import limits_words, stop_actions
 from osprey_executor.errors import ErrorCategory
 from osprey_executor.models import AnalysisReport, ApprovalCard, ErrorReport, Plan, Stage
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 from osprey_executor.results import encode
+
+_ON_FAILURE = {
+    "ask": "After a failure, a run that would bring its channels back is laid before you (on_failure: ask)",
+    "restore": "After a failure, its restorable channels are brought back AT ONCE, under this approval "
+    "(on_failure: restore)",
+}
 
 
 async def card_of(
@@ -50,6 +56,7 @@ async def card_of(
         expiry=rooms.config.approval.expiry,
         attempt=attempt,
         plan=plan,
+        rules=_rules(rooms, plan) if plan else (),
         output=output,
         figures=figures,
         bound={
@@ -91,6 +98,13 @@ def _difference(before: ApprovalCard, now: ApprovalCard) -> str:
         if getattr(before, name) != getattr(now, name):
             return f"the {name.replace('_', ' ')}"
     return "the interpreter, its packages, the limits, the context or the approval mode"
+
+
+def _rules(rooms: Rooms, plan: Plan) -> tuple[str, ...]:
+    policy = rooms.config.control_system.on_failure
+    after = () if policy == "keep" else (_ON_FAILURE[policy],)
+    stops = stop_actions(rooms.limits, dict.fromkeys(write.channel for write in plan.writes))
+    return (*rooms.broker.rules, *stops, *after)
 
 
 def _limits_of(rooms: Rooms, report: AnalysisReport) -> dict[str, str]:

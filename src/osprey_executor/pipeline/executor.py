@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 from osprey_executor.approval import approval_key
 from osprey_executor.config import Config, ExecutionConfig
 from osprey_executor.control import restoring_of
-from osprey_executor.errors import InvalidDecision, InvalidRequestError, StorageError, WriteRefused
+from osprey_executor.errors import (
+    InvalidDecision,
+    InvalidRequestError,
+    PythonExecutorException,
+    StorageError,
+    WriteRefused,
+)
 from osprey_executor.generation import CodeGenerator, create_code_generator, generator_label
 from osprey_executor.models import (
     ApprovalCard,
@@ -40,7 +46,7 @@ from osprey_executor.pipeline.probe import probe
 from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover, settle
 from osprey_executor.pipeline.rehearsing import rehearse_alone
-from osprey_executor.pipeline.restoring import restore_request
+from osprey_executor.pipeline.restoring import failed_after_writing, followed_by, is_restore, restore_request, with_note
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.settling import lift, look
 from osprey_executor.pipeline.threads import InThread, few_threads
@@ -173,7 +179,8 @@ class Executor:
         except BaseException:
             lock.release()
             raise
-        return await driver.drive(rooms, lock, "begin", decide=decide, approver=approver)
+        result = await driver.drive(rooms, lock, "begin", decide=decide, approver=approver)
+        return await self._follow_up(result, request, config)
 
     async def decide(
         self,
@@ -436,7 +443,27 @@ class Executor:
         except BaseException:
             lock.release()
             raise
-        return await driver.drive(rooms, lock, step, decide=None, approver=approver)
+        result = await driver.drive(rooms, lock, step, decide=None, approver=approver)
+        return await self._follow_up(result, request, config)
+
+    async def _follow_up(self, result: RunResult, request: PythonExecutionRequest, config: Config) -> RunResult:
+        """Do what `control_system.on_failure` says, which the card has shown, and tell it in the notes of the result.
+
+        Never after an unknown outcome, and never by itself after a crash: whoever drives the run does it.
+        """
+        policy = config.control_system.on_failure
+        if policy == "keep" or not failed_after_writing(result) or is_restore(request):
+            return result
+        try:
+            restoring = await self.restoring(result.run_id)
+            if not restoring.channels:
+                return with_note(result, "on_failure: nothing of it can be brought back")
+            approved_by = f"{result.approver} (on_failure: restore)"
+            decide = _yes if policy == "restore" else None
+            follower = await self.restore(restoring, requester=result.requester, decide=decide, approver=approved_by)
+        except PythonExecutorException as error:
+            return with_note(result, f"on_failure: nothing was brought back: {error}")
+        return with_note(result, followed_by(follower, restoring))
 
     async def _reserve(self, run_id: str | None) -> tuple[RunFolder, RunLock]:
         """Return the folder of a run that begins, and its lock, held; None: an id that is free.
@@ -493,6 +520,11 @@ class Executor:
 
     def _folder(self, run_id: str) -> RunFolder:
         return RunFolder(self.store.home, run_id)
+
+
+def _yes(card: ApprovalCard) -> Approve:
+    """Approve what the card of the failed run has said would follow at once."""
+    return Approve(card.digest)
 
 
 def _new_run_id() -> str:

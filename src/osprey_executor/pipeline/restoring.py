@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import math
 
-from osprey_executor.models import PythonExecutionRequest, RestoredChannel, Restoring
+from osprey_executor.models import (
+    MachineEffects,
+    PythonExecutionRequest,
+    RestoredChannel,
+    Restoring,
+    RunResult,
+    RunStatus,
+)
 
+_TASK = "Restore run "
 _ROUNDING = 1e-9
 """Of a step: what binary fractions add to a change of whole steps."""
 
@@ -28,11 +36,41 @@ def restore_request(restoring: Restoring, requester: str) -> PythonExecutionRequ
     """Return the request of the run that brings the channels back."""
     left = f" {len(restoring.left)} channels are left as they are." if restoring.left else ""
     return PythonExecutionRequest(
-        user_query=f"Restore run {restoring.run_id}: {len(restoring.channels)} channels get back what they held.{left}",
+        user_query=f"{_TASK}{restoring.run_id}: {len(restoring.channels)} channels get back what they held.{left}",
         code=restore_program(restoring),
         requester=requester,
         expected_results={"restored": "dict"},
     )
+
+
+def is_restore(request: PythonExecutionRequest) -> bool:
+    """Return whether a run is such a one: its own failure is followed by nothing."""
+    return request.user_query.startswith(_TASK)
+
+
+def failed_after_writing(result: RunResult) -> bool:
+    """Return whether a run was approved, has written for certain, and did not come to its end."""
+    failed = result.status in (RunStatus.FAILED, RunStatus.REFUSED, RunStatus.TIMED_OUT, RunStatus.CANCELLED)
+    return failed and result.effects is MachineEffects.WRITTEN and result.approver is not None
+
+
+def followed_by(follower: RunResult, restoring: Restoring) -> str:
+    """Return in words what became of the run that brings a failed one back."""
+    left = f"; {len(restoring.left)} channels are left as they are" if restoring.left else ""
+    match follower.status:
+        case RunStatus.SUCCEEDED:
+            return f"on_failure: run {follower.run_id} has brought back {len(restoring.channels)} channels{left}"
+        case RunStatus.AWAITING_APPROVAL:
+            return (
+                f"on_failure: run {follower.run_id} waits for approval: it would bring {len(restoring.channels)} back"
+            )
+        case status:
+            return f"on_failure: run {follower.run_id}, which was to bring it back, {status.replace('_', ' ')}"
+
+
+def with_note(result: RunResult, note: str) -> RunResult:
+    """Return the result with one more note."""
+    return result.model_copy(update={"notes": (*result.notes, note)})
 
 
 def _values(one: RestoredChannel) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from osprey_executor.config import Config
+from osprey_executor.control.broker._abort import watched
+from osprey_executor.control.broker._conditions import Condition, conditions_of, unmet
 from osprey_executor.control.broker._held import Held, anyone
 from osprey_executor.control.broker._model import Model, Models
 from osprey_executor.control.broker._overlay import Overlay
@@ -36,6 +38,8 @@ class Broker:
         archiver: connected, where history comes from; None: from `connector`.
         stale_after: seconds after which a value is too old to be read; None: it never is.
         models: simulators for rehearsals; None: rehearsals go without.
+        preconditions: what must hold before each write.
+        abort_when: what ends the writing of a run.
     """
 
     def __init__(
@@ -49,9 +53,12 @@ class Broker:
         archiver: Connector | None = None,
         stale_after: float | None = None,
         models: Models | None = None,
+        preconditions: Sequence[Condition] = (),
+        abort_when: Sequence[Condition] = (),
     ) -> None:
         self._connector = connector
         self._models = models
+        self._preconditions, self._abort_when = tuple(preconditions), tuple(abort_when)
         self._archiver = archiver
         self._stale_after = stale_after
         self._switch = switch
@@ -73,6 +80,20 @@ class Broker:
         if reason is None and self._stop_channel is not None:
             reason = await self._stop_channel.on()
         return reason
+
+    async def closed(self) -> str | None:
+        """Return why a run may write nothing at this moment: a precondition does not hold, or writes are stopped."""
+        return await unmet(self._preconditions, self._connector) or await self.stopped()
+
+    def watched(self, session: Session) -> AbstractAsyncContextManager[None]:
+        """Return a context for as long as which the machine is watched for what ends the writing of a run."""
+        return watched(session, self._abort_when, self._connector)
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """What the site demands of every run that writes, in words, for the card."""
+        told = [f"Before the run and before each write: {one}" for one in self._preconditions]
+        return (*told, *(f"Nothing more is written, and stop actions follow, when {one}" for one in self._abort_when))
 
     def limits(self) -> LimitsInForce | None:
         """Return the limits database as it is now, None where none is configured. Blocks while it reads the file."""
@@ -105,7 +126,7 @@ class Broker:
             run_id=run_id,
             permit=permit,
             shut=shut,
-            stopped=self.stopped,
+            stopped=self.closed,
             journal=journal,
             held=held,
             limits=RunLimits(limits.database) if limits and limits.database else None,
@@ -202,6 +223,8 @@ async def open_control(
             archiver=archiver,
             stale_after=control.stale_after,
             models=models,
+            preconditions=conditions_of(control.preconditions),
+            abort_when=conditions_of(control.abort_when),
         )
     finally:
         async with AsyncExitStack() as closing:

@@ -13,7 +13,15 @@ from typing import Any
 
 from osprey_executor.control.broker._archive import history_of
 from osprey_executor.control.broker._calls import refused_call
-from osprey_executor.control.broker._check import Attempt, Planned, attempts_of, not_permitted, planned, readable
+from osprey_executor.control.broker._check import (
+    Attempt,
+    Planned,
+    attempts_of,
+    not_permitted,
+    planned,
+    previous_of,
+    readable,
+)
 from osprey_executor.control.broker._declared import declared_ranges
 from osprey_executor.control.broker._held import Held, anyone, with_held
 from osprey_executor.control.broker._journal import Journal
@@ -22,7 +30,7 @@ from osprey_executor.control.broker._permit import WritePermit
 from osprey_executor.control.broker._reads import ReadLog
 from osprey_executor.control.broker._refusals import Refusals
 from osprey_executor.control.broker._start import Expected, held, plain
-from osprey_executor.control.broker._values import shown
+from osprey_executor.control.broker._values import fitted, shown
 from osprey_executor.control.broker._verify import disagreement
 from osprey_executor.control.connectors._protocol import Connector
 from osprey_executor.control.limits._entry import Verification
@@ -202,6 +210,47 @@ class Session:
             self._journal.append(attempt.entry("attempt"))
         self._refusals.refuse([attempt], [attempt])
 
+    @property
+    def may_write(self) -> bool:
+        """Whether anything was granted to this run."""
+        return self._permit is not None and self._shut is None
+
+    async def abort(self, reason: str) -> None:
+        """Write nothing more for the program, and perform the stop actions of the channels that it has written.
+
+        The last one written comes to rest first. Each is journalled as a write; none is sent while writes are stopped.
+
+        Raises:
+            StorageError: the journal cannot be written, so no stop action is sent.
+        """
+        self._halted = f"aborted: {one_line(reason, 400)}"
+        async with self._one_at_a_time:
+            self._journal.append({"event": "aborted", "reason": one_line(reason, 400)})
+            for channel in reversed(list(dict.fromkeys(write.channel for write in self._writes))):
+                limits = self._limits.of(channel) if self._limits is not None else None
+                action = limits.stop_action if limits is not None else None
+                if action is not None:
+                    await self._bring_to_rest(action.channel or channel, action.value)
+
+    async def _bring_to_rest(self, channel: str, value: float | str) -> None:
+        self._attempts += 1
+        attempt = Attempt(self._attempts, channel, value, None)
+        try:
+            sample = (await self._connector.read([channel]))[channel]
+            fit = fitted(value, sample)
+            problem = await self._stopped()
+        except (ControlSystemError, ValueError) as error:
+            problem, sample, fit = str(error), None, None
+        if problem or sample is None:
+            self._journal.append(attempt.entry("not_sent", reason=f"stop action: {one_line(problem or '', 300)}"))
+            return
+        limits = self._limits.of(channel) if self._limits is not None else None
+        write = Planned(attempt, fit, previous_of(sample), held(sample), limits)
+        intended = attempt.entry("intended", previous=write.previous, before=write.before, stop_action=True)
+        await asyncio.to_thread(self._journal.append, intended, durable=True)
+        with contextlib.suppress(ControlSystemError, OutcomeUnknownError):  # the journal tells, and the others follow
+            await self._transmit(write)
+
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Note in the journal what the program says it will write.
 
@@ -266,9 +315,14 @@ class Session:
             raise
         await self._undisturbed(write)
         await self._still_permitted(write)
-        self._journal.append(attempt.entry("sent"))
         assert self._permit is not None, "without one it is not permitted"
         self._permit.wrote(attempt.channel, write.value)
+        await self._transmit(write)
+
+    async def _transmit(self, write: Planned) -> None:
+        """Send a write whose intention is on the disk, and say what became of it."""
+        attempt = write.attempt
+        self._journal.append(attempt.entry("sent"))
         when = time.monotonic()
         try:
             confirmation = await self._connector.write(attempt.channel, write.value)
@@ -323,9 +377,11 @@ class Session:
     async def _still_permitted(self, write: Planned) -> None:
         """Ask again: since the call began an approval may have expired, or somebody has stopped all writes."""
         channel = write.attempt.channel
-        held = (await self._held([channel])).get(channel)
+        if self._halted is not None:
+            self._refusals.refuse([replace(write.attempt, problem=f"this run was stopped: {self._halted}")], [])
+        taken = (await self._held([channel])).get(channel)
         stopped = await self._stopped()
-        if problem := stopped or held or not_permitted(self._permit, channel, write.value):
+        if problem := stopped or taken or not_permitted(self._permit, channel, write.value):
             self._refusals.refuse([replace(write.attempt, problem=problem)], [])
 
     def _leave_unknown(self, write: Planned, reason: str) -> None:

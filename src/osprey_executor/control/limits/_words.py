@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.limits._check import closed_by, shown_states
 from osprey_executor.control.limits._database import Breach
 from osprey_executor.control.limits._entry import ChannelLimits
 from osprey_executor.control.limits._file import LimitsInForce
+from osprey_executor.text import one_line
 
 
 def limits_words(limits: LimitsInForce, channel: str) -> str:
@@ -45,3 +48,17 @@ def limits_told(limits: ChannelLimits) -> str:
     if limits.verification.level == "readback":
         parts.append(f"read back from {limits.verification.read_back or 'itself'}")
     return ", ".join(parts) or "listed, without bounds"
+
+
+def stop_actions(limits: LimitsInForce | None, channels: Iterable[str]) -> tuple[str, ...]:
+    """Return in words what is written when a run that has written these channels is aborted."""
+    if limits is None or limits.database is None:
+        return ()
+    told: list[str] = []
+    for channel in channels:
+        found = limits.database.of(channel_name(channel))
+        action = None if isinstance(found, Breach) else found.stop_action
+        if action is not None:
+            value = one_line(action.value, 60) if isinstance(action.value, str) else f"{action.value:g}"
+            told.append(f"Stop action, when the run is aborted: {one_line(action.channel or channel, 100)} = {value}")
+    return tuple(told)

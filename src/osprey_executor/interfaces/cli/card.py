@@ -32,6 +32,7 @@ _MOST_ROWS: Final = 24
 _MOST_UNKNOWNS: Final = 8
 _MOST_REPEATED: Final = 3
 _MOST_INPUTS: Final = 8
+_MOST_RULES: Final = 16
 _HEAVY: Final = ("Containment is not proven", "Which channels are written", "The rehearsal did not", "The plan ends")
 
 
@@ -178,6 +179,10 @@ def _facts(card: ApprovalCard) -> RenderableType:
         rows.add_row("Input", Text(f"{one_line(name, 80)}  sha256 {digest[:16]}…"))
     if len(card.inputs) > _MOST_INPUTS:
         rows.add_row("", Text(f"and {len(card.inputs) - _MOST_INPUTS} more inputs"))
+    for number, rule in enumerate(card.rules[:_MOST_RULES]):
+        rows.add_row("" if number else "Rules", Text(one_line(rule, 300), style="bold" if "AT ONCE" in rule else ""))
+    if len(card.rules) > _MOST_RULES:
+        rows.add_row("", Text(f"and {len(card.rules) - _MOST_RULES} more rules: show it with --json"))
     rows.add_row("Asked for by", Text(one_line(card.requester, 80)))
     rows.add_row("Written by", Text(f"{one_line(card.generator, 80)}, attempt {card.attempt}"))
     rows.add_row("Digest", Text(card.digest, style="dim"))

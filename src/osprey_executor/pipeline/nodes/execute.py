@@ -19,6 +19,8 @@ from osprey_executor.pipeline.running import program_of, run_program
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.timing import timed, with_time
 
+_HALTED = {"conflict": "WriteConflictError", "aborted": "RunAbortedError"}
+
 
 async def execute(state: State, runtime: Runtime[Rooms]) -> State:
     """Run the program in the engine when its turn comes, under the grant of its approval if it has one."""
@@ -53,7 +55,9 @@ async def _execute(state: State, rooms: Rooms) -> State:
     )
     program = await rooms.in_thread(program_of, rooms, code, number)
     with timed(state, "execution") as timings:
-        outcome = _halted(await run_program(rooms, program, session), session, code)
+        async with rooms.broker.watched(session):
+            outcome = await run_program(rooms, program, session)
+        outcome = _halted(outcome, session, code)
         await rooms.in_thread(
             rooms.folder.attempt(attempt).save_outcome,
             outcome,
@@ -82,7 +86,7 @@ def _halted(outcome: Outcome, session: ControlSession, code: str) -> Outcome:
     line = next((one.line for one in reversed(session.refusals) if one.line), None)
     error = ErrorReport(
         stage=Stage.EXECUTION,
-        type="WriteConflictError" if session.halted.startswith("conflict: ") else "WriteRefused",
+        type=_HALTED.get(session.halted.partition(":")[0], "WriteRefused"),
         message=f"the run was stopped: {session.halted}",
         category=ErrorCategory.WORKFLOW,
         line=line,

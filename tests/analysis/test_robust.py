@@ -161,7 +161,24 @@ def test_nothing_is_left_for_the_garbage_collector():
         gc.enable()
 
 
+@pytest.mark.parametrize(
+    ("code", "channel"),
+    [
+        (r"import epics; epics.caput('\udc80', 1)", None),
+        (r"import epics; epics.caput('\udfff', 1)", None),
+        (r"open('\udc80', 'w'); import epics; epics.caput('A', 1)", "A"),
+        ("import subprocess, sys, epics; subprocess.run([sys.executable, '-m', x]); epics.caput(f'A:{x}', 1)", "A:*"),
+    ],
+)
+def test_half_a_character_in_a_text_leaves_a_report_that_can_be_kept(code: str, channel: str | None):
+    report = analyze(code)
+    assert AnalysisReport.model_validate_json(report.model_dump_json()) == report
+    assert report.verdict is Verdict.ASK
+    assert [one.channel for one in report.writes] == [channel]
+
+
 def check(report: AnalysisReport) -> None:
+    assert report.model_dump_json()
     assert report.reason
     assert not [one for one in report.findings if one.rule == "analysis/crash"], report.reason
 

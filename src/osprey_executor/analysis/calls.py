@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Sequence
 from typing import cast
 
 from osprey_executor.analysis import boxes, functions, sizes, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
 from osprey_executor.analysis.lookups import computed_name, from_namespace
-from osprey_executor.analysis.machine import Arguments, Machine
+from osprey_executor.analysis.machine import NO_ARGUMENTS, Arguments, Machine
 from osprey_executor.analysis.values import (
     NOTHING,
     UNKNOWN,
@@ -103,9 +104,12 @@ def _call(m: Machine, node: ast.AST, atom: Atom, given: Arguments) -> Value:
 
 def unknown(m: Machine, node: ast.AST, given: Arguments) -> Value:
     """Return what a call of something unknown may give: anything, and what it was given."""
+    if given is NO_ARGUMENTS:
+        return UNKNOWN
     kept: list[Value] = [UNKNOWN]
-    _hand_on(m, node, given)
-    for value in given.everything():
+    values = given.everything()
+    _hand_on(m, node, values)
+    for value in values:
         for atom in held(value):
             let_go(m, node, atom)
             if isinstance(atom, Func | Obj | Bound | Class) or (
@@ -115,10 +119,10 @@ def unknown(m: Machine, node: ast.AST, given: Arguments) -> Value:
     return joined(kept)
 
 
-def _hand_on(m: Machine, node: ast.AST, given: Arguments) -> None:
-    for value in given.everything():
+def _hand_on(m: Machine, node: ast.AST, values: Sequence[Value]) -> None:
+    for value in values:
         for atom in value:
-            if isinstance(atom, Ref) and not atom.made and atom.path in m.modules and m.catalogue.is_control(atom.path):
+            if type(atom) is Ref and not atom.made and atom.path in m.modules and m.catalogue.is_control(atom.path):
                 m.find(
                     node,
                     "opaque/module-handed-on",
@@ -184,8 +188,9 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     if root not in catalogue.roots:
         result = unknown(m, node, given)
         return (Ref(path, True), *result[1:]) if last[:1].isupper() and path.count(".") < 6 else result
-    _hand_on(m, node, given)
-    for value in given.everything():
+    values = given.everything()
+    _hand_on(m, node, values)
+    for value in values:
         for atom in held(value):
             if isinstance(atom, Func | Bound | Partial):
                 let_go(m, node, atom)
@@ -213,7 +218,7 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     channels = tuple(atom for value in given.args for atom in value if is_text(atom)) or ref.channels
     if last[:1].isupper() and path.count(".") < _LONG_PATH:
         return (Ref(path, True, channels[:64]),)
-    things = tuple(atom for value in given.everything() for atom in held(value) if isinstance(atom, Func | Obj))
+    things = tuple(atom for value in values for atom in held(value) if isinstance(atom, Func | Obj))
     return (Ref(f"{root}.?", True, channels[:64]), *things)
 
 
@@ -260,9 +265,7 @@ def _method(m: Machine, node: ast.AST, method: Method, given: Arguments) -> Valu
         return unknown(m, node, given) if found is None else found
     if isinstance(owner, Namespace):
         return method_of_namespace(m, node, owner, method.name, given, from_namespace)
-    if isinstance(owner, Const | Pattern):
-        return m.charge(_text_method(m, node, owner, method.name, given))
-    return unknown(m, node, given)
+    return m.charge(_text_method(m, node, owner, method.name, given))
 
 
 def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, given: Arguments) -> Value:

@@ -11,7 +11,8 @@ from itertools import product
 from osprey_executor.analysis import boxes
 from osprey_executor.analysis.catalogue import Rule
 from osprey_executor.analysis.dynamic import run_text
-from osprey_executor.analysis.machine import Arguments, Machine, Model, channel_names
+from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.record import channel_names
 from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Pattern, Ref, Value, is_text, spelling
 from osprey_executor.models import Effect, Severity
 from osprey_executor.text import one_line

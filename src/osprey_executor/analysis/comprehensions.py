@@ -18,6 +18,7 @@ from osprey_executor.analysis.values import (
     Ref,
     Unknown,
     Value,
+    consts,
     contents,
     joined,
 )
@@ -115,17 +116,14 @@ def _texts(m: Machine, target: ast.expr, elt: ast.expr, each: list[Value]) -> li
             form.append(f"{{0:{text}}}")
         else:
             return None
-    known: list[Any] = []
-    for item in each:
-        one: Any = item[0].value if len(item) == 1 and isinstance(item[0], Const) else None
-        short = -(10**9) < one < 10**9 if type(one) is int else type(one) is str and len(one) < 100
-        if not short:
-            return None
-        known.append(one)
-    template = "".join(form)
+    known: list[Any] = [item[0].value for item in each if len(item) == 1 and type(item[0]) is Const]
+    if len(known) < len(each) or not all(
+        -(10**9) < one < 10**9 if type(one) is int else type(one) is str and len(one) < 100 for one in known
+    ):
+        return None
     m.budget -= len(each)
     try:
-        return [(Const(template.format(one)),) for one in known]
+        return consts(map("".join(form).format, known))
     except ValueError:
         return None
 

@@ -9,7 +9,7 @@ from osprey_executor.analysis import boxes, functions, sizes, texts
 from osprey_executor.analysis.comprehensions import comprehension, dict_comprehension
 from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
-from osprey_executor.analysis.machine import NO_KEYWORDS, Arguments, Handler, Machine
+from osprey_executor.analysis.machine import NO_ARGUMENTS, NO_KEYWORDS, Arguments, Handler, Machine
 from osprey_executor.analysis.places import is_sensitive
 from osprey_executor.analysis.values import (
     HOLE,
@@ -70,11 +70,12 @@ def attribute(m: Machine, node: ast.Attribute) -> Value:
 
 def call(m: Machine, node: ast.Call) -> Value:
     func = node.func
-    if isinstance(func, ast.Attribute):
+    if type(func) is ast.Attribute:
+        attr = func.attr
         owner = m.peek(func.value)
-        callee = attribute_of(m, func, owner, func.attr)
+        callee = attribute_of(m, func, owner, attr)
         given = arguments(m, node)
-        if func.attr == "__subclasses__" and not any(isinstance(atom, Class) for atom in owner):
+        if attr == "__subclasses__" and not any(isinstance(atom, Class) for atom in owner):
             m.find(
                 node,
                 "opaque/all-classes",
@@ -83,13 +84,13 @@ def call(m: Machine, node: ast.Call) -> Value:
                 Severity.WARNING,
                 ask=True,
             )
-        if func.attr in m.catalogue.hints and m.imported and all(isinstance(atom, Unknown) for atom in owner):
+        if m.imported and attr in m.catalogue.hints and all(isinstance(atom, Unknown) for atom in owner):
             m.find(
                 node,
                 "opaque/unresolved-write",
                 Effect.OPAQUE,
                 f"the program uses {', '.join(sorted(m.imported)[:3])}, and nobody can tell what object "
-                f"`.{func.attr}(...)` is called on",
+                f"`.{attr}(...)` is called on",
                 Severity.WARNING,
                 ask=True,
             )
@@ -102,6 +103,8 @@ def call(m: Machine, node: ast.Call) -> Value:
 
 def arguments(m: Machine, node: ast.Call) -> Arguments:
     """Return the arguments of a call, evaluated."""
+    if not node.args and not node.keywords:
+        return NO_ARGUMENTS
     args: list[Value] = []
     nodes: dict[int | str, ast.expr] = {}
     complete, sensitive = True, m.sensitive
@@ -181,11 +184,12 @@ def binary(m: Machine, node: ast.BinOp) -> Value:
 
 def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: ast.operator) -> Value:
     """Return `first operator second`."""
-    if isinstance(operator, ast.Mod):
+    kind = type(operator)
+    if kind is ast.Mod:
         template = only_const(first)
         if template is not None and isinstance(template.value, str):
             return m.charge(texts.percent(template, _percent_values(second)))
-    if isinstance(operator, ast.Add):
+    elif kind is ast.Add:
         if any(is_text(atom) for atom in (*first, *second)):
             return m.charge(texts.concat(first, second))
         if any(isinstance(atom, Box) for atom in first):
@@ -196,19 +200,19 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
             else:
                 boxes.add(m, box, join(contents(first), contents(second)))
             return (box,)
-    if isinstance(operator, ast.Mult):
+    elif kind is ast.Mult:
         sizes.check_product(m, node, first, second)
-    elif isinstance(operator, ast.Pow | ast.LShift):
-        sizes.check_power(m, node, first, second, shift=isinstance(operator, ast.LShift))
-    if isinstance(operator, ast.Mult) and any(isinstance(atom, Box) for atom in (*first, *second)):
-        return tuple(atom for atom in (*first, *second) if isinstance(atom, Box))
-    if isinstance(operator, ast.Div) and any(isinstance(a, Ref) and a.path.startswith("pathlib.") for a in first):
+        if any(isinstance(atom, Box) for atom in (*first, *second)):
+            return tuple(atom for atom in (*first, *second) if isinstance(atom, Box))
+    elif kind is ast.Pow or kind is ast.LShift:
+        sizes.check_power(m, node, first, second, shift=kind is ast.LShift)
+    elif kind is ast.Div and any(isinstance(a, Ref) and a.path.startswith("pathlib.") for a in first):
         return _joined_paths(m, node, first, second)
     one, two = only_const(first), only_const(second)
     if one is not None and two is not None:
-        return texts.number(type(operator).__name__, one, two)
+        return texts.number(kind.__name__, one, two)
     if two is not None and 1 < len(first) <= 48 and all(isinstance(atom, Const) for atom in first):
-        return joined([texts.number(type(operator).__name__, a, two) for a in first if isinstance(a, Const)])
+        return joined([texts.number(kind.__name__, a, two) for a in first if isinstance(a, Const)])
     for operand, other in ((first, second), (second, first)):
         for atom in operand:
             if isinstance(atom, Obj):

@@ -14,6 +14,7 @@ from osprey_executor.analysis.values import (
     Box,
     Const,
     Value,
+    consts,
     contents,
     joined,
     only_const,
@@ -111,7 +112,7 @@ def _range(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 @lru_cache(256)
 def _numbers(numbers: range) -> Sequence[Value]:
-    return [(Const(number),) for number in numbers]
+    return consts(numbers)
 
 
 def _next(m: Machine, node: ast.AST, given: Arguments) -> Value | None:

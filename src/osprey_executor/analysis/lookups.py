@@ -54,7 +54,8 @@ def attribute_of(m: Machine, node: ast.AST, owner: Value, attr: str) -> Value:
         told = f"looks at `{attr}`, from where the rest of the interpreter can be reached"
         m.find(node, "interpreter/inside", Effect.INTERPRETER, told)
     if len(owner) == 1:
-        return _attribute(m, node, owner[0], attr)
+        atom = owner[0]
+        return _of_library(m, atom, attr) if type(atom) is Ref else _attribute(m, node, atom, attr)
     return joined([_attribute(m, node, atom, attr) for atom in owner]) if owner else UNKNOWN
 
 
@@ -82,16 +83,17 @@ def _attribute(m: Machine, node: ast.AST, atom: Atom, attr: str) -> Value:
 
 
 def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
-    if attr == "__dict__":
-        return (Namespace(ref.path),)
-    if attr in ("__call__", "__func__", "__wrapped__"):
-        return (ref,)
-    if attr == "__self__" and "." in ref.path:
-        return (Ref(ref.path.rpartition(".")[0], bool(ref.channels), ref.channels),)
-    if attr in _LOOKED_AT:
-        return UNKNOWN
-    if attr in _FRAME_NAMES:
-        return (Namespace("__main__"),)
+    if attr[:2] == "__" or attr in _FRAME_NAMES:
+        if attr == "__dict__":
+            return (Namespace(ref.path),)
+        if attr in ("__call__", "__func__", "__wrapped__"):
+            return (ref,)
+        if attr == "__self__" and "." in ref.path:
+            return (Ref(ref.path.rpartition(".")[0], bool(ref.channels), ref.channels),)
+        if attr in _LOOKED_AT:
+            return UNKNOWN
+        if attr in _FRAME_NAMES:
+            return (Namespace("__main__"),)
     path = f"{ref.path}.{attr}"
     path = m.catalogue.aliases.get(path, path)
     if path.count(".") > _LONG_PATH:

@@ -1,43 +1,34 @@
-"""The state of one analysis: scopes, findings, writes and the budget. Handlers of syntax and calls are given to it."""
+"""The state of one analysis: scopes, values and the budget. Handlers of syntax and calls are given to it."""
 
 from __future__ import annotations
 
 import ast
-import re
 import time
-from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from itertools import accumulate
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from osprey_executor.analysis.catalogue import Catalogue, Rule
 from osprey_executor.analysis.places import may_name_secrets
+from osprey_executor.analysis.record import Record, channel_names
 from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
-    HOLE,
     NOTHING,
     UNKNOWN,
     Box,
     Class,
     Const,
     Func,
-    Pattern,
     Ref,
     Value,
-    holes,
 )
-from osprey_executor.analysis.ways import way_to
-from osprey_executor.models import Confidence, Effect, Finding, FindingKind, Severity, WriteTarget
+from osprey_executor.models import Confidence, Effect
 
-_MOST_FOUND = 2000
 _NEVER_TAKES = frozenset((ast.Constant, ast.JoinedStr, ast.BinOp, ast.Compare, ast.List, ast.Tuple, ast.Dict, ast.Set))
 """Expressions that give no function of a library themselves."""
 _STEPS_A_LOOK = 256
 _LONG_TEXT = 2000
-_NEW_LINE = re.compile(r"\r\n|\r|\n")
-"""What ends a line for Python."""
 
 
 class OverBudget(Exception):
@@ -75,6 +66,7 @@ class Arguments(NamedTuple):
         return [*self.args, *self.keywords.values()]
 
 
+NO_ARGUMENTS = Arguments()
 Handler = Callable[["Machine", Any], Any]
 Model = Callable[["Machine", ast.AST, Arguments], Value | None]
 Caller = Callable[["Machine", ast.AST, Value, Arguments], Value]
@@ -90,16 +82,14 @@ class Semantics:
     caller: Caller
 
 
-class Machine:
+class Machine(Record):
     """One analysis on its way."""
 
     MOST_SECONDS = 5.0
     """Processor time of the calling thread."""
 
     def __init__(self, source: str, catalogue: Catalogue, semantics: Semantics, budget: int) -> None:
-        self.lines = _NEW_LINE.split(source) if "\r" in source else source.split("\n")
-        self._columns: dict[int, list[int]] = {}
-        """By line that is not ASCII: the byte at which each of its characters ends."""
+        super().__init__(source)
         self.catalogue = catalogue
         self.semantics = semantics
         self._expressions, self._statements = semantics.expressions, semantics.statements
@@ -111,8 +101,6 @@ class Machine:
         self.deadline = time.thread_time() + self.MOST_SECONDS
         """The last resort: steps end a program first, and are the same on every machine."""
         self._next_look = budget
-        self.module = Scope("module")
-        self.scope = self.module
         self.func: Func | None = None
         self.functions: list[Func] = []
         self.made: dict[Any, Box | Func | Class] = {}
@@ -126,8 +114,6 @@ class Machine:
         self.mutations = 0
         self.loop_depth = 0
         self.text_depth = 0
-        self.place: ast.AST | None = None
-        """Where text that is analysed as code was given to `exec`."""
         self.imported: set[str] = set()
         self.counts: dict[int, int] = {}
         """How many elements an expression makes, by the identity of its node."""
@@ -140,19 +126,12 @@ class Machine:
         self.files: dict[str, Value] = {}
         """What the program wrote to files of known names."""
         self.path_changed = False
-        self.found: dict[tuple[str, int, int], Finding] = {}
-        self.targets: dict[tuple[str | None, int, str | None], WriteTarget] = {}
-        self.taken: dict[tuple[int, int], str] = {}
         self.recursive: dict[Func, None] = {}
         """Functions that were called while they ran."""
         self.doubt = False
         """Whether what is called is one of several things."""
-        self.dropped = False
-        self.flaws: dict[tuple[str, int, int], Finding] = {}
         self.sensitive = may_name_secrets(source)
         """Whether the name of a file of secrets stands anywhere in the source."""
-        self.asking: dict[tuple[bool, int], str] = {}
-        """Why a person should be asked: by whether it is a write, and by line."""
 
     def forget(self) -> None:
         """Let go of what holds each other in a ring, so that all of it is freed at once and not by the collector."""
@@ -304,86 +283,6 @@ class Machine:
         """Note that a container or object holds more than before."""
         self.mutations += 1
 
-    def where(self, node: ast.AST) -> tuple[int, int, int | None, int | None]:
-        """Return line, column, last line and last column of a node, counted from 1."""
-        node = self.place or node
-        line = getattr(node, "lineno", 1)
-        end = getattr(node, "end_lineno", None)
-        column = self._column(line, getattr(node, "col_offset", 0))
-        end_column = None if end is None else self._column(end, getattr(node, "end_col_offset", None) or 0)
-        return line, column, end, end_column
-
-    def _column(self, line: int, offset: int) -> int:
-        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
-        if text.isascii():
-            return offset + 1
-        ends = self._columns.get(line)
-        if ends is None:
-            ends = self._columns[line] = list(accumulate(len(char.encode("utf-8", "replace")) for char in text))
-        return bisect_right(ends, offset) + 1
-
-    def find(
-        self,
-        node: ast.AST,
-        rule: str,
-        effect: Effect | None,
-        message: str,
-        severity: Severity = Severity.INFO,
-        *,
-        ask: bool = False,
-        confidence: Confidence | None = None,
-    ) -> None:
-        """Note a finding at `node`; with `ask`, a person should be asked."""
-        line, column, end, end_column = self.where(node)
-        if ask:
-            self.ask(line, effect, message)
-        key = (rule, line, column)
-        if key in self.found:
-            return
-        if len(self.found) >= _MOST_FOUND:
-            # What asks is never dropped for what merely informs.
-            if not ask or self.dropped:
-                return
-            self.dropped = True
-        if confidence is None:
-            confidence = Confidence.POSSIBLE if effect is Effect.OPAQUE else Confidence.CERTAIN
-        if self.place is not None:
-            message = f"in text that is run as code: {message}"
-        self.found[key] = Finding(
-            rule=rule,
-            line=line,
-            column=column,
-            end_line=end,
-            end_column=end_column,
-            severity=severity,
-            effect=effect,
-            message=message,
-            confidence=confidence,
-            way=way_to(node, self.scope) if self.place is None and (ask or severity is not Severity.INFO) else (),
-        )
-
-    def flaw(self, node: ast.AST, rule: str, message: str) -> None:
-        """Note a plain mistake, told only where the quality of a program is asked for."""
-        line, column, end, end_column = self.where(node)
-        self.flaws.setdefault(
-            (rule, line, column),
-            Finding(
-                rule=rule,
-                line=line,
-                column=column,
-                end_line=end,
-                end_column=end_column,
-                severity=Severity.ERROR,
-                message=message,
-                kind=FindingKind.QUALITY,
-            ),
-        )
-
-    def ask(self, line: int, effect: Effect | None, message: str) -> None:
-        """Note that a line should be asked about."""
-        if len(self.asking) < _MOST_FOUND:
-            self.asking.setdefault((effect is Effect.CONTROL_WRITE, line), message)
-
     def apply(self, node: ast.AST, rule: Rule, ref: Ref, given: Arguments | None) -> None:
         """Note what a rule of the catalogue says about a call; `given` None: nobody knows the arguments."""
         if rule.effect is Effect.CONTROL_WRITE:
@@ -408,13 +307,6 @@ class Machine:
         for effect in rule.also:
             self.find(node, f"{effect}/{rule.id.partition('/')[2]}", effect, rule.message)
 
-    def write(self, channel: str | None, value: str | None, line: int) -> None:
-        """Note a channel that would be written."""
-        if len(self.targets) < 2000:
-            self.targets.setdefault((channel, line, value), WriteTarget(channel=channel, value=value, line=line))
-        else:
-            self.targets.setdefault((None, 0, None), WriteTarget(channel=None, value=None, line=line))
-
     def _channels(self, rule: Rule, ref: Ref, given: Arguments | None) -> list[str | None]:
         if rule.channel is None or (given is None and rule.channel != "self"):
             return [None]
@@ -433,54 +325,3 @@ class Machine:
             if node is not None:
                 return self.source(node)
         return None
-
-    def source(self, node: ast.AST) -> str | None:
-        """Return the source of an expression that stands on one line, shortened where it is long."""
-        line, column, end, end_column = self.where(node)
-        if end is None or end_column is None or not 0 < line <= end <= len(self.lines):
-            return None
-        if line == end:
-            text = self.lines[line - 1][column - 1 : end_column - 1]
-        else:
-            rows = [
-                self.lines[line - 1][column - 1 :],
-                *self.lines[line : end - 1],
-                self.lines[end - 1][: end_column - 1],
-            ]
-            text = " ".join(row.strip() for row in rows[:20])
-        return text if len(text) <= 200 else text[:199] + "…"
-
-    def take(self, node: ast.AST, ref: Ref) -> None:
-        """Note that a write function is used as a value."""
-        line, column, _, _ = self.where(node)
-        self.taken[line, column] = ref.path
-
-
-def channel_names(held: Value) -> list[str | None]:
-    """Return the channel names in a value, patterns with `*`; None among them: it may be any."""
-    names: dict[str | None, None] = {}
-    for atom in _flat(held):
-        if isinstance(atom, Const) and isinstance(atom.value, str):
-            names[atom.value] = None
-        elif isinstance(atom, Pattern):
-            shown = holes(atom.text).replace(HOLE, "*")
-            names[shown if shown.strip("*") else None] = None
-        else:
-            names[None] = None
-    return list(names) or [None]
-
-
-def _flat(held: Value) -> Value:
-    found: list[Any] = []
-    for atom in held:
-        if isinstance(atom, Box) and atom.mapping:
-            # What is written by a dictionary is named by its keys.
-            found.extend(Const(key) for key in atom.items)
-            found.extend(() if atom.exact and not atom.rest else UNKNOWN)
-        elif isinstance(atom, Box):
-            inside = [*atom.items.values(), atom.rest]
-            for value in inside:
-                found.extend(value)
-        else:
-            found.append(atom)
-    return tuple(found)

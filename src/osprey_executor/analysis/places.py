@@ -15,12 +15,14 @@ SENSITIVE = re.compile(
 )
 """What stands in the names of files of keys, passwords, accounts, and of the raw memory and disks of a computer."""
 _HINTS = (
-    *("/etc", "/proc", "/var/", "/root", "/dev/", "/boot", ".ssh", ".gnupg", ".aws", ".azure", ".kube", ".docker"),
-    *(".netrc", ".pgpass", ".npmrc", ".pypirc", "git-credentials", "_history", ".env", "gcloud", "id_rsa", "id_dsa"),
-    *("id_ecdsa", "id_ed25519", "authorized_keys", "known_hosts", "keytab", ".pem", ".p12", ".pfx", ".kdbx"),
+    *("_history", "gcloud", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "authorized_keys", "known_hosts", "keytab"),
     *("credential", "secret", "passw", "api_key", "apikey", "token", "private", "keychain", "login data", "cookies"),
     *("logins.json", "key3.db", "key4.db"),
 )
+_MARKED_HINTS = re.compile(
+    r"[/.](?:etc|proc|var/|root|dev/|boot|ssh|gnupg|aws|azure|kube|docker|netrc|pgpass|npmrc|pypirc|env|pem|p12|pfx|kdbx)"
+)
+"""The rest of the hints: one search for them takes half of the time of one for each."""
 _OUTSIDE = re.compile(r"(/(?!tmp/|dev/null|dev/shm)|~|[A-Za-z]:[\\/]|(\./)?\.\./)")
 
 _SINKS = tuple(f"/dev/{name}" for name in ("null", "shm", "std", "fd", "full", "zero"))
@@ -29,7 +31,7 @@ _SINKS = tuple(f"/dev/{name}" for name in ("null", "shm", "std", "fd", "full", "
 def may_name_secrets(source: str) -> bool:
     """Return whether a source may name a file of secrets: a quick look that spares most programs a slow one."""
     lower = source.lower()
-    return any(hint in lower for hint in _HINTS)
+    return _MARKED_HINTS.search(lower) is not None or any(hint in lower for hint in _HINTS)
 
 
 def is_sensitive(name: str) -> bool:

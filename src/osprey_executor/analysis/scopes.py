@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from osprey_executor.analysis.values import Const, Func, Pattern, Unknown, Value, join, joined, matters, spent
 
 _MOST_HISTORY = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a name got what it holds: by a statement or definition, or by a call that passes it."""
 
     node: ast.AST

@@ -16,6 +16,8 @@ _SUSPICIOUS = re.compile(
     "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff]"
 )
+_CONTROL = bytes((*range(9), 11, 12, *range(14, 32), 127))
+"""The characters that hide in a text of ASCII; to take them out is ten times as fast as to search for them."""
 _IDENTIFIER = re.compile(r"[^\W\d]\w*")
 
 
@@ -68,7 +70,7 @@ def hidden(text: str) -> list[Finding]:
     """Return a finding for each character that hides or reorders text, and each identifier that looks like another."""
     found: list[Finding] = []
     body = text.removeprefix("\ufeff")
-    if body.isascii() and not _SUSPICIOUS.search(body):
+    if body.isascii() and len(body.encode("ascii").translate(None, _CONTROL)) == len(body):
         return found
     for number, line in enumerate(body.split("\n"), 1):
         if len(found) >= _MOST_FINDINGS:

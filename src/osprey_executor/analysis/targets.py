@@ -50,14 +50,10 @@ def assign(m: Machine, target: ast.expr, value: Value, node: ast.AST, source: as
 
 
 def _unpack(m: Machine, targets: list[ast.expr], value: Value, node: ast.AST, source: ast.expr | None) -> None:
-    star = next((place for place, one in enumerate(targets) if isinstance(one, ast.Starred)), None)
-    if star is None and len(value) >= 1 and all(isinstance(atom, Box) and not atom.mapping for atom in value):
+    rows = [atom for atom in value if isinstance(atom, Box) and not atom.mapping]
+    if rows and len(rows) == len(value) and not any(isinstance(one, ast.Starred) for one in targets):
         for place, target in enumerate(targets):
-            held: Value = ()
-            for atom in value:
-                if isinstance(atom, Box):
-                    there = atom.items.get(place, ())
-                    held += tuple(one for one in (*there, *atom.rest) if one not in held)
+            held = tuple(dict.fromkeys(one for row in rows for one in (*row.items.get(place, ()), *row.rest)))
             of = source.elts[place] if isinstance(source, ast.Tuple) and len(source.elts) == len(targets) else source
             assign(m, target, held or UNKNOWN, node, of)
         return

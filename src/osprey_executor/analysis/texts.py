@@ -23,7 +23,6 @@ from osprey_executor.analysis.values import (
     Atom,
     Const,
     Pattern,
-    Unknown,
     Value,
     holes,
     joined,
@@ -361,6 +360,6 @@ def number(operator: str, first: Const, second: Const) -> Value:
             case "BitXor":
                 return (Const(one ^ two),) if isinstance(one, int) and isinstance(two, int) else UNKNOWN
             case _:
-                return (Unknown(),)
+                return UNKNOWN
     except (ArithmeticError, TypeError, ValueError):
         return UNKNOWN

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
@@ -15,7 +16,6 @@ HOLE = "\udfff"
 """Stands for the unknown part of a text. A lone surrogate: real text never holds one."""
 _MOST_TEXTS = 256
 _MOST_OTHERS = 48
-_FEW = 8
 
 
 class Const(NamedTuple):
@@ -48,12 +48,12 @@ class Namespace:
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Method:
+class Method(NamedTuple):
     """A method of a text or container, not yet called."""
 
-    owner: Atom
+    owner: Const | Pattern | Box | Namespace
     name: str
+    kind: str = "method"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,39 +67,63 @@ class Partial:
     """How many partials are in one another."""
 
 
-@dataclass(eq=False, slots=True)
 class Box:
     """A list, tuple, set or dictionary, one per place in the source that makes it."""
 
-    items: dict[Any, Value] = field(default_factory=dict[Any, "Value"])
-    """By position or constant key."""
-    rest: Value = ()
-    """What else it may hold."""
-    exact: bool = True
-    """Whether `items` is all of it, in order."""
-    mapping: bool = False
+    __slots__ = ("exact", "items", "mapping", "rest")
+
+    def __init__(self, *, mapping: bool = False) -> None:
+        self.items: dict[Any, Value] = {}
+        """By position or constant key."""
+        self.rest: Value = ()
+        """What else it may hold."""
+        self.exact = True
+        """Whether `items` is all of it, in order."""
+        self.mapping = mapping
 
 
-@dataclass(eq=False, slots=True)
 class Func:
     """A function or lambda of the program."""
 
-    node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-    outer: Scope
-    scope: Scope
-    params: dict[str, Value] = field(default_factory=dict[str, "Value"])
-    returns: Value = ()
-    runs: int = 0
-    running: bool = False
-    stale: bool = False
-    """A value that it read has changed since it was analysed."""
-    is_property: bool = False
-    is_static: bool = False
-    place: ast.AST | None = None
-    """Where its text was given to `exec`, if it was."""
-    callers: dict[Func | None, None] = field(default_factory=dict["Func | None", None])
-    """Who used what it returns; None: the module."""
-    is_class_method: bool = False
+    __slots__ = (
+        "callers",
+        "is_class_method",
+        "is_property",
+        "is_static",
+        "node",
+        "outer",
+        "params",
+        "place",
+        "returns",
+        "running",
+        "runs",
+        "scope",
+        "stale",
+    )
+
+    def __init__(
+        self,
+        node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda,
+        outer: Scope,
+        scope: Scope,
+        place: ast.AST | None = None,
+    ) -> None:
+        self.node = node
+        self.outer = outer
+        self.scope = scope
+        self.place = place
+        """Where its text was given to `exec`, if it was."""
+        self.params: dict[str, Value] = {}
+        self.returns: Value = ()
+        self.runs = 0
+        self.running = False
+        self.stale = False
+        """A value that it read has changed since it was analysed."""
+        self.is_property = False
+        self.is_static = False
+        self.is_class_method = False
+        self.callers: dict[Func | None, None] = {}
+        """Who used what it returns; None: the module."""
 
 
 @dataclass(eq=False, slots=True)
@@ -127,9 +151,10 @@ class Bound:
     owner: Atom
 
 
-@dataclass(frozen=True, slots=True)
 class Unknown:
-    """Anything."""
+    """Anything; there is one of it, `UNKNOWN[0]`."""
+
+    __slots__ = ()
 
 
 Atom: TypeAlias = Const | Pattern | Ref | Namespace | Method | Partial | Box | Func | Class | Obj | Bound | Unknown
@@ -141,6 +166,11 @@ NONE: Value = (Const(None),)
 _ANY = UNKNOWN[0]
 
 
+def consts(values: Iterable[Any]) -> list[Value]:
+    """Return each of `values` as a value of its own."""
+    return [(Const(value),) for value in values]
+
+
 def join(first: Value, second: Value) -> Value:
     """Return what either holds; `first` itself where nothing is new."""
     if first is second or not second:
@@ -150,7 +180,7 @@ def join(first: Value, second: Value) -> Value:
     if len(second) == 1:
         if second[0] in first:
             return first
-        if len(first) < _FEW:
+        if len(first) < _MOST_TEXTS:
             return (*first, second[0])
     seen = dict.fromkeys(first)
     size = len(seen)

@@ -26,17 +26,18 @@ def way_to(node: ast.AST, scope: Scope) -> tuple[Step, ...]:
         what = "use"
     tracer.follow(start, scope)
     line = getattr(node, "lineno", 0)
-    steps = list(dict.fromkeys(reversed(tracer.steps)))
-    if not steps or all(step.line == line for step in steps):
+    stations = list(dict.fromkeys(reversed(tracer.stations)))
+    if not any(at != line for _, at in stations):
         return ()
-    return (*steps[-_MOST_STEPS:], Step(what=what, line=line))
+    return tuple(Step(what=name, line=at) for name, at in (*stations[-_MOST_STEPS:], (what, line)))
 
 
 class _Tracer:
     """Walks backwards from a use to an import, along the expressions that gave the values."""
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.stations: list[tuple[str, int]] = []
+        """Names, and the lines where they got what they hold."""
         self.seen: set[int] = set()
 
     def follow(self, node: ast.AST | None, scope: Scope) -> bool:
@@ -70,10 +71,10 @@ class _Tracer:
 
     def _first(self, nodes: list[ast.expr], scope: Scope) -> bool:
         for node in nodes[:8]:
-            before = len(self.steps)
+            before = len(self.stations)
             if self.follow(node, scope):
                 return True
-            del self.steps[before:]
+            del self.stations[before:]
         return False
 
     def _call(self, node: ast.Call, scope: Scope) -> bool:
@@ -91,7 +92,7 @@ class _Tracer:
             return False
         place: Place = at.places[node.id]
         line = getattr(place.node, "lineno", 0)
-        self.steps.append(Step(what=node.id, line=line))
+        self.stations.append((node.id, line))
         if isinstance(place.node, ast.alias | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             return True
         return self.follow(place.source, place.scope or at)

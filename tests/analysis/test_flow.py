@@ -221,3 +221,54 @@ def test_policy_denies_by_effect_and_by_rule():
         is Verdict.DENY
     )
     assert analyze(code, site=Site(deny=frozenset(["network"]))).verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("command", "channel"),
+    [
+        ("['caput', '-c', '-w', '5', 'A:SP', '1']", "A:SP"),
+        ("['caput', '-w5', 'A:SP', '1']", "A:SP"),
+        ("['pvput', '-p', 'pva', 'A:SP', '1']", "A:SP"),
+        ("['pvput', '-r', 'field(value)', name, '1']", None),
+    ],
+)
+def test_the_channel_of_a_command_is_none_of_its_options(command: str, channel: str | None):
+    assert channels(f"import subprocess\nsubprocess.run({command})") == {channel}
+
+
+def test_a_component_is_named_by_the_prefix_of_its_device_and_its_own_suffix():
+    code = """
+from ophyd import Component as Cpt, Device, EpicsSignal, FormattedComponent as FCpt
+
+class Axis(Device):
+    low = Cpt(EpicsSignal, "LOW")
+    high = FCpt(EpicsSignal, "{prefix}HIGH")
+    other = FCpt(EpicsSignal, "{self.line}:OTHER")
+
+class Slit(Device):
+    gap = Cpt(Axis, "GAP:")
+
+for name in ("A:", "B:"):
+    axis = Axis(name, name="axis")
+    axis.low.put(1)
+    axis.high.put(1)
+axis.other.put(1)
+Slit("C:", name="slit").gap.low.put(1)
+"""
+    # Objects of one class share what they were made with: nobody writes `*GAP:HIGH`.
+    assert channels(code) == {"A:LOW", "B:LOW", "A:HIGH", "B:HIGH", "*GAP:LOW", "*GAP:HIGH", None}
+
+
+def test_a_lambda_of_a_class_is_a_method_and_one_of_an_object_is_not():
+    code = """
+import epics
+T = type("T", (), {"send": lambda me, name: epics.caput(name, 1)})
+T().send("A")
+class C:
+    send = lambda me, name: epics.caput(name, 1)
+    def __init__(self):
+        self.other = lambda name: epics.caput(name, 1)
+C().send("B")
+C().other("C")
+"""
+    assert channels(code) == {"A", "B", "C"}

@@ -6,7 +6,7 @@ import ast
 import re
 import shlex
 from collections.abc import Sequence
-from itertools import product
+from itertools import pairwise, product
 
 from osprey_executor.analysis import boxes
 from osprey_executor.analysis.catalogue import Rule
@@ -101,6 +101,8 @@ _DEFINERS = frozenset(["alias", "function", "source", ".", "trap", "enable", "ha
 """Words of a shell after which another word stands for a command."""
 _DELETING = (("find", "-delete"), ("git", "clean"), ("rsync", "--delete"), ("rsync", "--remove-source-files"))
 """Commands and the words that make them delete."""
+_VALUED = frozenset(("-w", "-p", "-r", "-F", "-M", "--timeout", "--priority", "--provider", "--request"))
+"""Options of the tools that write channels after which a word is theirs, and no channel."""
 _INTO_FILE = re.compile(r"(?<![0-9&>])>{1,2}\s*([^\s&>|;]+)")
 _SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
 
@@ -118,7 +120,7 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
         told = f"deletes files with the command {first}"
         m.find(node, "file/delete-command", Effect.FILE_DELETE, told, Severity.WARNING)
     if rule is not None:
-        channels = [word for word in words[1:] if not word.startswith("-")]
+        channels = [word for before, word in pairwise(words) if not word.startswith("-") and before not in _VALUED]
         if rule.effect is Effect.CONTROL_WRITE:
             _written(m, node, rule, channels)
         else:

@@ -170,6 +170,7 @@ def _type(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
         if isinstance(atom, Box):
             for name, value in atom.items.items():
                 functions.set_attribute(m, made, str(name), value)
+                functions.bind_lambdas(value, m.scope)
     return (made,)
 
 

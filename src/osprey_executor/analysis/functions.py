@@ -9,6 +9,7 @@ from osprey_executor.analysis import boxes
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
+    HOLE,
     NONE,
     NOTHING,
     UNKNOWN,
@@ -19,18 +20,21 @@ from osprey_executor.analysis.values import (
     Const,
     Func,
     Obj,
+    Pattern,
     Ref,
     Value,
-    flat,
+    is_text,
     join,
     joined,
     matters,
+    spelling,
     widened,
 )
 
 _WIDEN_AFTER = 3
 """Runs of one function, each with more known of its arguments, after which texts and numbers are widened."""
 _RUNS = 8
+_MOST_PREFIXES = 16
 
 
 def function(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Func:
@@ -184,6 +188,7 @@ def define_class(m: Machine, node: ast.ClassDef) -> Class:
         m.run(node.body)
         for name, value in m.scope.ever.items():
             made.attributes[name] = join(made.attributes.get(name, NOTHING), value)
+            bind_lambdas(value, m.scope)
     finally:
         m.scope = outer
     for keyword in node.keywords:
@@ -195,6 +200,13 @@ def define_class(m: Machine, node: ast.ClassDef) -> Class:
                 if first:
                     give(atom, first[0].arg, (made,) if atom.is_class_method else (Obj(made),))
     return made
+
+
+def bind_lambdas(value: Value, scope: Scope) -> None:
+    """Note that lambdas which were made in `scope` are methods of a class."""
+    for atom in value:
+        if isinstance(atom, Func) and atom.outer is scope:
+            atom.is_method = True
 
 
 def construct(m: Machine, node: ast.AST, kind: Class, given: Arguments) -> Value:
@@ -220,9 +232,10 @@ def construct(m: Machine, node: ast.AST, kind: Class, given: Arguments) -> Value
 def _construct_base(m: Machine, node: ast.AST, start: Class, given: Arguments) -> None:
     for kind, base in _lineage(start):
         if isinstance(base, Ref):
-            m.call(node, (base,), given)
-            places = m.catalogue.classes.get(base.path)
-            kind.channels = join(kind.channels, flat(given.get(*places) or UNKNOWN) if places else UNKNOWN)
+            made = m.call(node, (base,), given)
+            named = base.path in m.catalogue.classes or m.model(base.path) is not None
+            channels = joined([atom.channels for atom in made if isinstance(atom, Ref)]) if named else NOTHING
+            kind.channels = join(kind.channels, channels or UNKNOWN)
 
 
 def _lineage(start: Class) -> Iterator[tuple[Class, Atom]]:
@@ -287,7 +300,7 @@ def _of_class(m: Machine, node: ast.AST, owner: Obj | Class, kind: Class, found:
     """Return what a class has under a name, as its object sees it."""
     made: list[Value] = []
     for atom in found:
-        if isinstance(atom, Func) and not isinstance(atom.node, ast.Lambda):
+        if isinstance(atom, Func) and atom.is_method:
             if atom.is_property and isinstance(owner, Obj):
                 made.append(invoke(m, atom, Arguments(), owner))
             elif atom.is_class_method:
@@ -296,11 +309,27 @@ def _of_class(m: Machine, node: ast.AST, owner: Obj | Class, kind: Class, found:
                 made.append((Bound(atom, owner),))
             else:
                 made.append((atom,))
-        elif isinstance(atom, Ref) and not atom.made and isinstance(owner, Obj) and kind.channels:
-            made.append((Ref(atom.path, False, kind.channels),))
+        elif isinstance(atom, Ref) and isinstance(owner, Obj) and kind.channels:
+            channels = _with_prefix(kind.channels, atom.channels) if atom.made else kind.channels
+            made.append((Ref(atom.path, atom.made, channels),))
         else:
             made.append((atom,))
     return joined(made)
+
+
+def _with_prefix(prefixes: Value, channels: Value) -> Value:
+    """Return the channels of a component; one that begins with a hole begins with the prefix of its device."""
+    heads = [spelling(atom).rstrip(HOLE) for atom in prefixes if is_text(atom)]
+    if not heads or len(heads) < len(prefixes) or not any(isinstance(atom, Pattern) for atom in channels):
+        return channels
+    found: list[Atom] = []
+    for atom in channels:
+        if isinstance(atom, Pattern) and atom.text.startswith(HOLE):
+            names = [head + atom.text[1:] for head in heads[:_MOST_PREFIXES]]
+            found.extend(Pattern(name) if HOLE in name else Const(name) for name in names)
+        else:
+            found.append(atom)
+    return tuple(dict.fromkeys(found))
 
 
 def parent(m: Machine, kind: Class) -> Value:

@@ -177,6 +177,7 @@ MODELS: dict[str, Model] = {
             "contextlib.nullcontext",
             "typing.cast",
             "itertools.islice",
+            "shlex.quote",
         ),
         _same,
     ),

@@ -60,7 +60,12 @@ def _fetched(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return None
 
 
-_PLACES = ("filepath_or_buffer", "path_or_buf", "path", "io", "source", "fname", "file", "filename", "filename_or_obj")
+_PLACES = (
+    *("filepath_or_buffer", "path_or_buf", "path", "io", "source", "fname", "file", "filename", "filename_or_obj"),
+    *("name", "store", "fp", "fd", "uri", "url"),
+)
+_READING: frozenset[object] = frozenset(("r", "rb", "rt", "rs", "ro", "readonly", "denywrite"))
+"""Modes in which a file cannot be changed, in the words of h5py, zarr, netCDF4, numpy, astropy, dbm and others."""
 
 
 def _log_file(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -95,7 +100,40 @@ def _input(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return None
 
 
+def _opened(*, reads: bool, place: int = 1, reading: frozenset[object] = _READING) -> Model:
+    """A file that is read or changed as its mode says; `reads`: what it is opened for without one."""
+
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        path = path_of(given.get(0, *_PLACES) or UNKNOWN)
+        mode = given.get(place, "mode", "flag") or (Const(None),)
+        if all(isinstance(atom, Const) and (atom.value in reading or (atom.value is None and reads)) for atom in mode):
+            _reads(m, node, path)
+        else:
+            file_write(m, node, f"opens {_shown(path)} in a mode in which it can be changed")
+        return None
+
+    return model
+
+
+def _shelf(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    m.semantics.models["unpickle"](m, node, given)
+    _opened(reads=False)(m, node, given)
+    return UNKNOWN
+
+
+def _mapped(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    told = given.get("access", "prot")
+    if told is None or not all(isinstance(atom, Ref) and atom.path.endswith(("_READ", "_COPY")) for atom in told):
+        file_write(m, node, "changes a file, or memory that others share, with mmap")
+    return None
+
+
 MODELS: dict[str, Model] = {
+    "file-to-read": _opened(reads=True),
+    "file-to-change": _opened(reads=False),
+    "mapped-array": _opened(reads=False, place=2, reading=_READING | {"c", "copyonwrite"}),
+    "mapped-file": _mapped,
+    "shelf": _shelf,
     "archive": _archive,
     "table": _table,
     "fetched": _fetched,

@@ -88,6 +88,7 @@ class Func:
     __slots__ = (
         "callers",
         "is_class_method",
+        "is_method",
         "is_property",
         "is_static",
         "node",
@@ -122,6 +123,8 @@ class Func:
         self.is_property = False
         self.is_static = False
         self.is_class_method = False
+        self.is_method = not isinstance(node, ast.Lambda)
+        """Whether an object that has it passes itself; a lambda only if a class has it, not where an object got it."""
         self.callers: dict[Func | None, None] = {}
         """Who used what it returns; None: the module."""
 

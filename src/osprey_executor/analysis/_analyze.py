@@ -23,6 +23,7 @@ from osprey_executor.analysis import (
     stdlib,
     web,
 )
+from osprey_executor.analysis.apart import analyzed_apart
 from osprey_executor.analysis.expressions import EXPRESSIONS
 from osprey_executor.analysis.machine import Machine, OverBudget, Semantics
 from osprey_executor.analysis.quality import Gates, flaws
@@ -30,6 +31,7 @@ from osprey_executor.analysis.reasons import why_asked
 from osprey_executor.analysis.site import Site
 from osprey_executor.analysis.source import Unreadable, decoded, hidden
 from osprey_executor.analysis.statements import STATEMENTS
+from osprey_executor.analysis.weight import is_heavy
 from osprey_executor.models import AnalysisReport, Confidence, Effect, Finding, Severity, Verdict, WriteTarget
 from osprey_executor.text import one_line
 
@@ -66,6 +68,20 @@ def analyze(source: str | bytes, *, site: Site | None = None, gates: Gates | Non
         gates: what the program is held against; None: only what it does is looked for, not what is wrong with it.
     """
     site = site or Site()
+    if len(source) > _MOST_SOURCE:
+        return _gave_up((), "analysis/limit", f"the source is larger than {_MOST_SOURCE // 1024} KiB", site)
+    try:
+        heavy = is_heavy(decoded(source))
+    except Unreadable:
+        heavy = False  # nothing is parsed of it
+    if not heavy:
+        return analyzed_here(source, site, gates)
+    told = "the source takes more time or memory to be parsed and followed than the analysis may take"
+    return analyzed_apart(source, site, gates) or _gave_up((), "analysis/limit", told, site)
+
+
+def analyzed_here(source: str | bytes, site: Site, gates: Gates | None) -> AnalysisReport:
+    """Return what a program does, found in this process, whatever that takes of it."""
     try:
         with _collector_paused():
             return _analyzed(source, site, gates)
@@ -87,8 +103,6 @@ def _collector_paused() -> Generator[None]:
 
 
 def _analyzed(source: str | bytes, site: Site, gates: Gates | None) -> AnalysisReport:
-    if len(source) > _MOST_SOURCE:
-        return _gave_up((), "analysis/limit", f"the source is larger than {_MOST_SOURCE // 1024} KiB", site)
     try:
         text = decoded(source)
     except Unreadable as error:

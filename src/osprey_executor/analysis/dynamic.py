@@ -27,6 +27,7 @@ from osprey_executor.analysis.values import (
     joined,
     only_const,
 )
+from osprey_executor.analysis.weight import is_heavy
 from osprey_executor.models import Effect, Severity
 
 _DEEP_TEXT = 4
@@ -48,9 +49,12 @@ def run_text(m: Machine, node: ast.AST, value: Value, what: str, *, mode: str = 
         text = atom.value if isinstance(atom, Const) else None
         if isinstance(text, bytes):
             text = text.decode("utf-8", "replace")
-        tree = _parsed(m, node, text, mode) if isinstance(text, str) else None
-        if isinstance(text, str) and tree is None and m.text_depth < _DEEP_TEXT and len(text) < _MOST_TEXT:
-            continue
+        if isinstance(text, str) and m.text_depth < _DEEP_TEXT and len(text) <= _MOST_TEXT and not is_heavy(text):
+            tree = _parsed(m, node, text, mode)
+            if tree is None:
+                continue
+        else:
+            tree = None
         if tree is None:
             m.find(
                 node,
@@ -71,8 +75,6 @@ def run_text(m: Machine, node: ast.AST, value: Value, what: str, *, mode: str = 
 
 
 def _parsed(m: Machine, node: ast.AST, text: str, mode: str) -> ast.AST | None:
-    if m.text_depth >= _DEEP_TEXT or len(text) > _MOST_TEXT:
-        return None
     key = (id(node), mode, text)
     if key not in m.trees:
         m.budget -= len(text) // 2

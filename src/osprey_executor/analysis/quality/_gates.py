@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 
 from osprey_executor.analysis.machine import Machine
 from osprey_executor.analysis.quality._names import mistaken_names
@@ -13,6 +14,7 @@ from osprey_executor.analysis.values import Box, Const, Unknown
 from osprey_executor.models import Finding, FindingKind, Severity
 from osprey_executor.text import one_line
 
+_MOST_FLAWS = 1000
 _ALWAYS = frozenset(("osprey", "osprey_executor"))
 """What every run finds, whatever its environment has."""
 
@@ -30,17 +32,18 @@ class Gates:
 
 
 def flaws(m: Machine, tree: ast.Module, gates: Gates) -> list[Finding]:
-    """Return what is wrong with a program that was followed by `m`, in no order."""
+    """Return what is wrong with a program that was followed by `m`, in no order, and no more than anybody reads."""
     dynamic = bool(m.stars) or any(rule.startswith("dynamic/") for rule, _, _ in m.found)
-    mistaken = list(mistaken_names(tree, dynamic=dynamic))
+    mistaken = mistaken_names(tree, dynamic=dynamic)
     seen = look(tree)
-    return [
-        *m.flaws.values(),
-        *mistaken,
-        *_missing_modules(seen, gates),
-        *_results(m, seen, gates, dynamic=dynamic),
-        *_endless(m, seen),
-    ]
+    found = chain(
+        m.flaws.values(),
+        _results(m, seen, gates, dynamic=dynamic),
+        _missing_modules(seen, gates),
+        mistaken,
+        _endless(m, seen),
+    )
+    return list(islice(found, _MOST_FLAWS))
 
 
 def flaw(rule: str, line: int, column: int, message: str, severity: Severity = Severity.ERROR) -> Finding:

@@ -48,7 +48,7 @@ def mistaken_names(tree: ast.Module, *, dynamic: bool) -> Iterator[Finding]:
         checker = Checker(tree, builtins=set(_GIVEN))
     except RecursionError:
         return
-    told = cast("list[Any]", checker.messages)
+    told = sorted(cast("list[Any]", checker.messages), key=lambda found: (found.lineno, found.col))
     # pyflakes leaves rings behind: opened here, they are freed at once, with the tree that they hold.
     for scope in cast("list[dict[str, Any]]", checker.deadScopes):
         scope.clear()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ GOALS_MS = {50: 3.0, 500: 25.0, 5000: 250.0}
 RATES = {"honest": (0.98, True), "evasion": (0.95, True), "harmless": (0.02, False), "risky": (0.95, True)}
 """By kind: the goal, and whether more is better. Of risky programs, the share whose effects are all named."""
 BOUND_SECONDS = 10.0
+STALL_SECONDS = 0.5
 BLOCK = '''
 def sector_{n}(readings, gain=0.{n}):
     """Return the corrected mean of sector {n}."""
@@ -59,7 +62,7 @@ HOSTILE = {
     "480 kB of short lines": "x = 1\n" * 80_000,
     "250,000 names": "a," * 250_000 + "a",
     "90 brackets, 2,500 times": ("[" * 90 + "]" * 90 + "\n") * 2500,
-    "60,000 fields of one text": 'f"' + "{a}" * 60_000 + '"',
+    "170,000 fields of one text": 'f"' + "{a}" * 170_000 + '"',
     "9,000 functions in a chain": "\n".join(f'def f{n}(x): return f{n + 1}(x + "a")' for n in range(9000)),
     "2,000 partials of partials": "import functools\nf = print\n" + "f = functools.partial(f, 1)\n" * 2000,
     "loops in loops": "\n".join(" " * n + f"for x{n} in y:" for n in range(19)) + "\n" + " " * 19 + "z = z + x0",
@@ -129,6 +132,27 @@ def timings(rounds: int, gates: Gates | None = None) -> dict[int, list[float]]:
     return measured
 
 
+async def _beside_a_loop(source: str) -> tuple[float, float]:
+    """Return seconds of CPU for a source, child processes included, and how long an event loop stood still for it."""
+    longest = 0.0
+
+    async def tick() -> None:
+        nonlocal longest
+        last = time.perf_counter()
+        while True:
+            await asyncio.sleep(0.005)
+            now = time.perf_counter()
+            longest, last = max(longest, now - last), now
+
+    ticking = asyncio.create_task(tick())
+    await asyncio.sleep(0)
+    start = sum(os.times()[:4])
+    await asyncio.to_thread(analyze, source, gates=Gates())
+    taken = sum(os.times()[:4]) - start
+    ticking.cancel()
+    return taken, longest
+
+
 def analysis(rounds: int) -> list[Line]:
     """Time over the size of a program, with and without the quality gates; hostile sources; rates on our corpus."""
     plain, gated = timings(rounds), timings(rounds, Gates())
@@ -141,13 +165,13 @@ def analysis(rounds: int) -> list[Line]:
         lines.append(Line(TOPIC, f"{count} lines, quality gates beside the rest", (both - base) / base, "x", 1.0))
     growth = median(plain[5000]) / (10 * median(plain[500]))
     lines.append(Line(TOPIC, "growth from 500 to 5000 lines, against linear", growth, "x", 1.1))
-    worst = ("", 0.0)
+    slowest, longest = ("", 0.0), ("", 0.0)
     for name, source in HOSTILE.items():
-        start = time.process_time()
-        analyze(source, gates=Gates())
-        taken = time.process_time() - start
-        worst = max(worst, (name, taken), key=lambda one: one[1])
-    lines.append(Line(TOPIC, "slowest hostile source (CPU)", worst[1], "s", BOUND_SECONDS, note=worst[0]))
+        taken, stall = asyncio.run(_beside_a_loop(source))
+        slowest = max(slowest, (name, taken), key=lambda one: one[1])
+        longest = max(longest, (name, stall), key=lambda one: one[1])
+    lines.append(Line(TOPIC, "slowest hostile source (CPU)", slowest[1], "s", BOUND_SECONDS, note=slowest[0]))
+    lines.append(Line(TOPIC, "longest stop of the service by one", longest[1], "s", STALL_SECONDS, note=longest[0]))
     found = rates(row for name in ("programs.jsonl", "risky.jsonl") for row in read_corpus(CORPORA / name))
     for kind, (goal, more) in RATES.items():
         note = f"{found.right[kind]} of {found.programs[kind]}"

@@ -12,8 +12,8 @@ from typing import TextIO
 from osprey_executor.analysis._analyze import analyzed_here
 from osprey_executor.analysis.apart import read_job
 
-MOST_SECONDS = 20
-"""Processor time: a few seconds to parse what the size allows, five to follow it, as many for its quality."""
+MOST_SECONDS = 8
+"""Processor time: two seconds to parse what the size allows, and five to follow it."""
 _MOST_BYTES = 2 << 30
 
 

@@ -53,6 +53,7 @@ def test_none_is_silent(row: dict[str, Any]):
         ("import itertools\nlist(itertools.product(range(1000), repeat=4))", "resource/many-turns"),
         ("for n in range(10**30):\n    print(n)", "resource/many-turns"),
         ("import re\nre.match('(a+)+$', 'a' * 40)", "resource/regular-expression"),
+        (r"import re; re.match(r'(\w+\s?)+!', x)", "resource/regular-expression"),
         ("while True:\n    pass", "resource/endless-loop"),
         ("x = ''\nwhile len(x) >= 0:\n    x += 'a'", "resource/endless-loop"),
         ("on = True\nwhile on:\n    print('a')", "resource/endless-loop"),

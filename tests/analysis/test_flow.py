@@ -272,3 +272,28 @@ C().send("B")
 C().other("C")
 """
     assert channels(code) == {"A", "B", "C"}
+
+
+def test_a_signal_of_an_annotation_is_named_by_its_suffix_and_one_that_is_given_by_what_was_given():
+    code = """
+from dataclasses import dataclass
+from typing import Annotated as A
+from epics import PV
+from ophyd_async.core import SignalRW, SignalX, StandardReadable
+from ophyd_async.epics.core import PvSuffix
+
+class Furnace(StandardReadable):
+    setpoint: A[SignalRW[float], PvSuffix("SP")]
+    start: A[SignalX, PvSuffix("START")]
+
+@dataclass
+class Knob:
+    pv: PV
+
+async def main(furnace: Furnace):
+    furnace = Furnace()
+    await furnace.setpoint.set(1.0)
+    await furnace.start.trigger()
+    Knob(PV("A:SP")).pv.put(1)
+"""
+    assert channels(code) == {"*SP", "*START", "A:SP"}

@@ -34,6 +34,8 @@ from osprey_executor.analysis.values import (
 _WIDEN_AFTER = 3
 """Runs of one function, each with more known of its arguments, after which texts and numbers are widened."""
 _RUNS = 8
+_PLAIN = (ast.Name, ast.Attribute, ast.Constant)
+"""Annotations that do nothing."""
 _MOST_PREFIXES = 16
 
 
@@ -51,6 +53,12 @@ def function(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lamb
     for arg, value in zip(spec.kwonlyargs, spec.kw_defaults, strict=True):
         if value is not None:
             give(made, arg.arg, m.eval(value))
+    for arg in (*plain, *spec.kwonlyargs):
+        if arg.annotation is not None and not isinstance(arg.annotation, _PLAIN):
+            m.eval(arg.annotation)  # it runs where the function is defined
+    returns = None if isinstance(node, ast.Lambda) else node.returns
+    if returns is not None and not isinstance(returns, _PLAIN):
+        m.eval(returns)
     return made
 
 

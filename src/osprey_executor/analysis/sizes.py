@@ -27,7 +27,9 @@ SIZED = frozenset(
 )
 """Last names of what makes as many elements as its arguments say."""
 _REGEX = frozenset(("compile", "match", "search", "fullmatch", "split", "findall", "finditer", "sub", "subn"))
-_NESTED = re.compile(r"\((\?:|\?P<\w{1,30}>)?[^()]{1,60}(?<!\\)[+*]\)[+*{]|\((\?:)?(\w)\|\3\)[+*{]")
+_NESTED = re.compile(
+    r"\((\?:|\?P<\w{1,30}>)?[^()]{1,60}(?<!\\)[+*](?:(?:\\.|[^()\\])[?*]){0,3}\)[+*{]|\((\?:)?(\w)\|\3\)[+*{]"
+)
 
 
 def check_product(m: Machine, node: ast.AST, first: Value, second: Value) -> None:

@@ -5,12 +5,26 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from osprey_executor.analysis import functions, resources, sizes
+from osprey_executor.analysis import functions, resources, sizes, texts
 from osprey_executor.analysis.expressions import operate
 from osprey_executor.analysis.imports import import_from, import_modules
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
 from osprey_executor.analysis.targets import assign
-from osprey_executor.analysis.values import NOTHING, UNKNOWN, Bound, Func, Obj, Value, contents, join, joined, widened
+from osprey_executor.analysis.values import (
+    HOLE,
+    NOTHING,
+    UNKNOWN,
+    Bound,
+    Func,
+    Obj,
+    Pattern,
+    Ref,
+    Value,
+    contents,
+    join,
+    joined,
+    widened,
+)
 
 _DEEP_LOOP = 2
 _TURNS = 3
@@ -30,9 +44,27 @@ def assignment(m: Machine, node: ast.Assign) -> None:
 def annotated(m: Machine, node: ast.AnnAssign) -> None:
     m.peek(node.annotation)
     if node.value is None and m.scope.kind == "class" and isinstance(node.target, ast.Name):
-        m.bind(node.target.id, UNKNOWN, node.target)  # a field, which a dataclass takes as an argument
+        # A field, which a dataclass takes as an argument, and which a device may make of what the annotation says.
+        m.bind(node.target.id, join(UNKNOWN, _made_of(m, node.annotation)), node.target)
     if node.value is not None:
         assign(m, node.target, m.eval(node.value), node, node.value)
+
+
+def _made_of(m: Machine, annotation: ast.expr) -> Value:
+    """Return the objects of control-system libraries that are made of an annotation.
+
+    `SignalRW[float]` and `Annotated[SignalX, PvSuffix("GO")]` are; a plain `PV` only says what somebody will give.
+    """
+    parts = list(ast.walk(annotation))
+    call = next((part for part in parts if isinstance(part, ast.Call) and part.args), None)
+    suffix = texts.concat((Pattern(HOLE),), m.eval(call.args[0])) if call is not None else NOTHING
+    names = parts if call is not None else [part.value for part in parts if isinstance(part, ast.Subscript)]
+    found = joined([m.peek(part) for part in names if isinstance(part, ast.Name | ast.Attribute)])
+    return tuple(Ref(atom.path, True, suffix) for atom in found if isinstance(atom, Ref) and _is_class(m, atom.path))
+
+
+def _is_class(m: Machine, path: str) -> bool:
+    return m.catalogue.is_control(path) and path.rpartition(".")[2][:1].isupper()
 
 
 def augmented(m: Machine, node: ast.AugAssign) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 
+from osprey_executor.analysis.files import file_write, path_of
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.places import is_outside
-from osprey_executor.analysis.stdlib import file_write, path_of
 from osprey_executor.analysis.values import HOLE, UNKNOWN, Const, Ref, Value, is_text, spelling
 from osprey_executor.models import Effect
 from osprey_executor.text import one_line

@@ -1,0 +1,163 @@
+"""Files: opened, written and read back, by name and by path."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+from osprey_executor.analysis import texts
+from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.places import is_device, is_outside
+from osprey_executor.analysis.values import (
+    HOLE,
+    NOTHING,
+    UNKNOWN,
+    Const,
+    Pattern,
+    Ref,
+    Value,
+    is_text,
+    joined,
+    spelling,
+)
+from osprey_executor.models import Effect, Severity
+from osprey_executor.text import one_line
+
+_ENDLESS = frozenset(("/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"))
+
+
+def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    mode = given.get(1, "mode")
+    written = mode is not None and not all(
+        isinstance(atom, Const) and isinstance(atom.value, str) and not set(atom.value) & set("wax+") for atom in mode
+    )
+    path = path_of(given.get(0, "file") or UNKNOWN)
+    if written and mode is not None and any("+" in spelling(atom) for atom in mode):
+        _reads(m, node, path)
+    if written:
+        name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
+        file_write(m, node, f"writes {name}")
+        _device(m, node, name)
+        for atom in path:
+            if isinstance(atom, Const):
+                m.files.setdefault(str(atom.value), NOTHING)
+    else:
+        _reads(m, node, path)
+    return (Ref("io.TextIOWrapper", True, path),)
+
+
+def path_of(value: Value) -> Value:
+    """Return the names of files that a value may be, those of `Path` objects too."""
+    found: list[Value] = []
+    for atom in value:
+        if isinstance(atom, Ref) and atom.path.startswith("pathlib."):
+            found.append(atom.channels or UNKNOWN)
+        else:
+            found.append((atom,) if is_text(atom) else UNKNOWN)
+    return joined(found) if found else UNKNOWN
+
+
+def _device(m: Machine, node: ast.AST, name: str) -> None:
+    if is_device(name):
+        m.find(
+            node,
+            "opaque/device-file",
+            Effect.OPAQUE,
+            f"writes to {one_line(name, 60)}, a device that may obey what it is told",
+            Severity.WARNING,
+            ask=True,
+        )
+
+
+def _os_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    path = path_of(given.get(0, "path") or UNKNOWN)
+    name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
+    file_write(m, node, f"opens {name} with os.open")
+    _device(m, node, name)
+    _reads(m, node, path)
+    return UNKNOWN
+
+
+def _reads(m: Machine, node: ast.AST, path: Value) -> None:
+    for atom in path:
+        name = spelling(atom) if is_text(atom) else ""
+        if name and is_outside(name):
+            shown = one_line(name.replace(HOLE, "*"), 80)
+            m.find(node, "file/read-outside", Effect.FILE_READ, f"reads {shown}, outside the working folder")
+            return
+
+
+def file_write(m: Machine, node: ast.AST, message: str) -> None:
+    """Note that a file is written."""
+    m.find(node, "file/write", Effect.FILE_WRITE, message)
+
+
+def _wrote(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    content = given.get(0, "data") or UNKNOWN
+    for atom in given.made_with:
+        if isinstance(atom, Const):
+            name = str(atom.value).removeprefix("./")
+            before = m.files.get(name, NOTHING)
+            m.files[name] = texts.concat(before, content) if before else content
+    return UNKNOWN
+
+
+def _wrote_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    shown = ", ".join(spelling(atom).replace(HOLE, "*") for atom in given.made_with[:2]) or "a file"
+    file_write(m, node, f"writes {shown}")
+    return _wrote(m, node, given)
+
+
+def _read_back(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    _reads(m, node, given.made_with)
+    if not given.args and any(isinstance(atom, Const) and atom.value in _ENDLESS for atom in given.made_with):
+        told = "reads to its end a device that has none"
+        m.find(node, "resource/much-memory", Effect.RESOURCE, told, Severity.WARNING)
+    found = [
+        m.files[str(atom.value)] for atom in given.made_with if isinstance(atom, Const) and str(atom.value) in m.files
+    ]
+    return joined(found) if found and all(found) else UNKNOWN
+
+
+def _path_made(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    parts = [path_of(value) for value in given.args]
+    text: Value = parts[0] if parts else (Const("."),)
+    for part in parts[1:]:
+        text = texts.concat(texts.concat(text, (Const("/"),)), part)
+    return (Ref("pathlib.Path", True, text),)
+
+
+def _children(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`folder.glob("*.h5")`: paths below, of which only the pattern is known."""
+    below = [spelling(atom) if is_text(atom) else HOLE for atom in given.get(0, "pattern") or NOTHING] or [HOLE]
+    names = tuple(Pattern("/" + re.sub(r"[*?]+", HOLE, one)) for one in below)
+    return (Ref("pathlib.Path", True, texts.concat(given.made_with or UNKNOWN, names)),)
+
+
+def _path_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    return _open(m, node, Arguments(((given.made_with or UNKNOWN), *given.args), given.keywords))
+
+
+def _joined_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    text = path_of(given.args[0]) if given.args else UNKNOWN
+    for part in given.args[1:]:
+        text = texts.concat(texts.concat(text, (Const("/"),)), path_of(part))
+    return text
+
+
+MODELS: dict[str, Model] = {
+    "io.TextIOWrapper.write": _wrote,
+    "io.TextIOWrapper.writelines": _wrote,
+    "io.TextIOWrapper.read": _read_back,
+    "pathlib.Path.read_bytes": _read_back,
+    "pathlib.Path": _path_made,
+    "pathlib.PurePath": _path_made,
+    "pathlib.Path.open": _path_open,
+    **dict.fromkeys(("pathlib.Path.iterdir", "pathlib.Path.glob", "pathlib.Path.rglob"), _children),
+    "pathlib.Path.write_text": _wrote_path,
+    "pathlib.Path.write_bytes": _wrote_path,
+    "pathlib.Path.read_text": _read_back,
+    "os.path.join": _joined_path,
+    "open": _open,
+    "os-open": _os_open,
+}

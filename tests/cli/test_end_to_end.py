@@ -193,7 +193,7 @@ def test_the_doctor_sees_refusals() -> None:
 
 @pytest.mark.timeout(300)
 def test_two_demos_at_once_approve_themselves_and_correct_the_orbit() -> None:
-    command = [COMMAND, "demo", "--json"]
+    command = [COMMAND, "demo", "--json", "--restore"]
     demos = [
         subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         for _ in range(2)
@@ -206,4 +206,5 @@ def test_two_demos_at_once_approve_themselves_and_correct_the_orbit() -> None:
         assert said["results"]["rms_x_after_um"] < said["results"]["rms_x_before_um"] / 2
         assert said["figures"]
         assert b"approved by this command as `demo`" in err
+        assert b"32 channels get back what they held. Succeeded." in err
         assert Path(said["notebook_path"]).exists()

@@ -19,7 +19,7 @@ _ROUNDING = 1e-9
 
 _HEAD = '''"""Bring back what run {run_id} has changed, the last change first."""
 
-from osprey_executor.runtime import read_channel, write_channel
+from osprey_executor.runtime import read_channels, write_channel
 
 '''
 
@@ -28,7 +28,7 @@ def restore_program(restoring: Restoring) -> str:
     """Return the program that brings the channels back, one plain write a line."""
     names = [one.channel for one in restoring.channels]
     lines = [f"write_channel({one.channel!r}, {value})" for one in restoring.channels for value in _values(one)]
-    told = f"results = {{'restored': {{name: read_channel(name) for name in {names!r}}}}}"
+    told = f"results = {{'restored': read_channels({names!r})}}"
     return _HEAD.format(run_id=restoring.run_id) + "\n".join([*lines, told]) + "\n"
 
 

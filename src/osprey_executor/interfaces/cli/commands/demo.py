@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from osprey_executor.interfaces.cli.commands.options import Json
 
@@ -21,16 +23,23 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def demo(as_json: Json = False) -> int:
+def demo(
+    restore: Annotated[
+        bool, typer.Option("--restore", help="Afterwards bring the correctors back, approved too.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
     """Correct the orbit of a virtual accelerator.
 
-    Scripted code, your approval, a sandbox, results and figures; nothing to configure. Without a terminal it approves
-    by itself, as `demo`: the machine is a simulator that this command has started.
+    Scripted code, rehearsed on a copy of the machine, your approval, a sandbox, results and figures; nothing to
+    configure. Without a terminal it approves by itself, as `demo`: the machine is a simulator that this command has
+    started.
     """
     from rich.text import Text
 
     from osprey_executor.interfaces.cli.deciding import Person
     from osprey_executor.interfaces.cli.ending import finish
+    from osprey_executor.interfaces.cli.exits import of_status
     from osprey_executor.interfaces.cli.orbit import orbit_text
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.work import Work, with_service
@@ -47,12 +56,21 @@ def demo(as_json: Json = False) -> int:
         work.display.begin("starting the virtual accelerator and the sandbox")
         alone = not screen.interactive
         decide = _AsDemo(screen) if alone else Person(screen, work.display, work.interrupts)
-        events = work.service.stream(request, decide=decide, approver="demo" if alone else None)
-        result = await work.follow(events)
+        approver = "demo" if alone else None
+        result = await work.follow(work.service.stream(request, decide=decide, approver=approver))
         code = finish(screen, result)
         if result and (orbit := orbit_text(result.results)):
             screen.tell(orbit) if as_json else screen.show(orbit)
-        return code
+        if not restore or result is None or code:
+            return code
+        screen.tell("Bringing the correctors back.")
+        restoring = await work.service.restoring(result.run_id)
+        events = work.service.restore_stream(restoring, decide=decide, approver=approver)
+        back = await work.follow(events)
+        if as_json and back:  # one document on standard output
+            screen.tell(f"{back.task} {back.status.capitalize()}.")
+            return of_status(back.status, back.error)
+        return finish(screen, back)
 
     return with_service(body, screen, CONFIG)
 

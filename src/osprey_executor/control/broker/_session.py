@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,7 @@ from osprey_executor.control.broker._refusals import Refusals
 from osprey_executor.control.broker._start import Expected, held, plain
 from osprey_executor.control.broker._values import fitted, shown
 from osprey_executor.control.broker._verify import disagreement
-from osprey_executor.control.connectors._protocol import Connector
+from osprey_executor.control.connectors._protocol import Connector, Sample
 from osprey_executor.control.limits._entry import Verification
 from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.control.limits._words import limits_told
@@ -160,6 +160,37 @@ class Session:
         }
         self._reads.add(readings.values())
         return readings
+
+    async def samples(self, channels: Sequence[str]) -> Mapping[str, Sample]:
+        """Return one sample a channel, by the names as asked for, for a gateway: its client sees severity and time.
+
+        Raises:
+            ControlSystemError: a channel is no name, unknown, disconnected, or not to be read by the limits database.
+        """
+        canonical = {asked: self._to_be_read(asked) for asked in channels}
+        samples = await self._connector.read(list(dict.fromkeys(canonical.values())))
+        self._reads.add(samples.values())
+        return {asked: samples[name] for asked, name in canonical.items()}
+
+    async def monitor(self, channel: str) -> AsyncGenerator[Sample]:
+        """Yield the present sample, then each change, for a gateway.
+
+        Raises:
+            ControlSystemError: see `samples`, at any time.
+        """
+        async with contextlib.aclosing(self._connector.monitor([self._to_be_read(channel)])) as samples:
+            async for sample in samples:
+                self._reads.add([sample])
+                yield sample
+
+    def _to_be_read(self, asked: str) -> str:
+        try:
+            name = channel_name(asked).canonical
+        except ValueError as error:
+            raise ControlSystemError(f"cannot be read: {error}") from None
+        if self._limits is not None:
+            self._limits.readable([name])
+        return name
 
     async def write(self, values: Mapping[str, Any], line: int | None = None) -> Sequence[Refusal]:
         """Write each channel in order. All are checked before the first is sent: a refused call sends nothing.

@@ -7,12 +7,14 @@ In the document an array is `{"array": [dtype, offset, bytes]}`. Neither side un
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Iterator
 from typing import Any, cast
 
 _LENGTHS = struct.Struct(">II")
 _LARGEST = 256 * 2**20
+_DTYPE = re.compile(r"[<>|]?(?:[fiu][1248]|b1)")
 
 
 def pack(message: dict[str, Any]) -> bytes:
@@ -39,10 +41,16 @@ def pack(message: dict[str, Any]) -> bytes:
 
 
 class Unpacker:
-    """Makes messages of the pieces of a stream."""
+    """Makes messages of the pieces of a stream.
 
-    def __init__(self) -> None:
+    Args:
+        largest: bytes of a whole frame.
+        document: bytes of its document alone; None: as much as the frame. Parsed, it takes many times as much.
+    """
+
+    def __init__(self, largest: int = _LARGEST, document: int | None = None) -> None:
         self._kept = bytearray()
+        self._largest, self._document = largest, largest if document is None else document
 
     def feed(self, piece: bytes) -> Iterator[dict[str, Any]]:
         """Yield each message that is complete with this piece.
@@ -53,7 +61,7 @@ class Unpacker:
         self._kept += piece
         while len(self._kept) >= _LENGTHS.size:
             document_size, arrays_size = _LENGTHS.unpack_from(self._kept)
-            if document_size + arrays_size > _LARGEST:
+            if document_size > self._document or document_size + arrays_size > self._largest:
                 raise ValueError(f"a frame of {document_size + arrays_size} bytes")
             arrays_at = _LENGTHS.size + document_size
             end = arrays_at + arrays_size
@@ -65,12 +73,19 @@ class Unpacker:
 
 
 def _message(document: bytes, arrays: bytes) -> dict[str, Any]:
+    room = len(arrays)
+
     def restored(found: dict[str, Any]) -> Any:
+        nonlocal room
         if found.keys() != {"array"}:
             return found
         from numpy import frombuffer
 
         dtype, offset, length = cast(tuple[str, int, int], tuple(found["array"]))
+        room -= length
+        # Named twice, the same bytes would take memory again and again.
+        if not _DTYPE.fullmatch(dtype) or min(offset, length, room) < 0:
+            raise ValueError("a frame with an array that is none")
         return frombuffer(arrays[offset : offset + length], dtype=dtype).copy()
 
     # A hook costs more than the parsing itself, and most messages hold no array.

@@ -1,0 +1,24 @@
+"""A sample as a gateway is told of it; `connectors._samples.sample` reads it again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from osprey_executor.control.connectors._protocol import Sample
+
+
+def told_of(sample: Sample) -> dict[str, Any]:
+    """Return a sample as the values of a message."""
+    return {
+        "value": sample.value,
+        "units": sample.units,
+        "severity": int(sample.severity),
+        "status": sample.status,
+        "time": None if sample.timestamp is None else sample.timestamp.timestamp(),
+        "kind": sample.kind.value,
+        "dtype": sample.dtype,
+        "labels": list(sample.labels),
+        "count": sample.count,
+        "writable": sample.writable,
+        "control_limits": list(sample.control_limits) if sample.control_limits else None,
+    }

@@ -48,7 +48,7 @@ def link(machine: MockConnector, journal: Path) -> Callable[..., Any]:
         report = ControlSystemReport(type="epics", real=True, writes_enabled=True)
         session = Broker(machine, report).session(run_id="r1", permit=permit, journal=journal)
         ours, theirs = socket.socketpair()
-        served = asyncio.create_task(serve_link(session, ours, bounds or Bounds()))
+        served = asyncio.create_task(serve_link(session, ours, bounds=bounds or Bounds()))
         source = await LinkSource.connect(theirs)
         try:
             yield Linked(source, served, session)
@@ -235,7 +235,7 @@ async def test_a_gateway_that_does_not_listen_is_not_read_either(machine: MockCo
     session = Broker(machine, report).session(run_id="r1", permit=None, journal=journal)
     ours, theirs = socket.socketpair()
     theirs.setblocking(False)
-    serving = asyncio.create_task(serve_link(session, ours, Bounds(requests=4)))
+    serving = asyncio.create_task(serve_link(session, ours, bounds=Bounds(requests=4)))
     with theirs:
         sent = 0
         question = asked(id=1, op="samples", channels=["ROW"] * 500) * 20

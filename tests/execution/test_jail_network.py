@@ -97,7 +97,7 @@ import json, socket
 from osprey_executor.execution.local.jail import kernel
 from osprey_executor.execution.local.jail.network import Networks
 kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET)
-networks = Networks()
+networks = Networks([])
 network = networks.enter()
 held = socket.socket()
 held.bind(("127.0.0.1", 5555))

@@ -305,6 +305,8 @@ class ControlSystemConfig(Section):
     """A file whose presence stops all writes, beside the switch of the state folder; its folder must exist."""
     stop_channel: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     """A channel that stops all writes, unless it is 0 and can be read."""
+    gateways: Switch = True
+    """Whether programs that speak Channel Access or PVAccess themselves find the broker on their own loopback."""
     preconditions: tuple[ConditionConfig, ...] = ()
     """What must hold before a run that may write, and before each of its writes."""
     abort_when: tuple[ConditionConfig, ...] = ()

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.connectors.mock import MockArchiver, MockConnector
     from osprey_executor.control.connectors.pva import PvaConnector
     from osprey_executor.control.connectors.simulator import SimulatorConnector
+    from osprey_executor.control.gateways._kinds import gateways_for
     from osprey_executor.control.limits._file import LimitsFile, LimitsInForce, limits_problem
     from osprey_executor.control.limits._live import check_limits
     from osprey_executor.control.limits._words import limits_words, stop_actions
@@ -57,6 +58,7 @@ __all__ = [
     "check_limits",
     "control_report",
     "effects_of",
+    "gateways_for",
     "journal_settlement",
     "limits_problem",
     "limits_words",
@@ -100,6 +102,7 @@ _HOMES = {
     "check_limits": "limits._live",
     "control_report": "broker._broker",
     "effects_of": "broker._journal",
+    "gateways_for": "gateways._kinds",
     "journal_settlement": "broker._settled",
     "limits_problem": "limits._file",
     "limits_words": "limits._words",

@@ -10,6 +10,7 @@ from typing import Any
 from osprey_executor.config import Config, ExecutionConfig, config_from
 from osprey_executor.errors import ConfigurationError, EngineUnavailableError
 from osprey_executor.execution._engine import Engine
+from osprey_executor.models import Gateways
 
 _CONTAINER = (
     "execution_method: container is not available in this release: set execution.execution_method to local, "
@@ -24,13 +25,18 @@ _NOT_LINUX = (
 
 @asynccontextmanager
 async def open_engine(
-    name: str, config: Config | ExecutionConfig | Mapping[str, Any] | None = None
+    name: str,
+    config: Config | ExecutionConfig | Mapping[str, Any] | None = None,
+    *,
+    gateways: Gateways | None = None,
 ) -> AsyncGenerator[Engine]:
     """Open the engine `name` for as long as the context lasts.
 
     Args:
         name: `local`, or `container`.
         config: the whole configuration, its `execution` section, or that section as a mapping; None: the defaults.
+        gateways: what programs with a session find on their own loopback, where the engine isolates in full; None:
+            nothing.
 
     Raises:
         EngineUnavailableError: the engine cannot give what the configuration demands; the message has cause and remedy.
@@ -44,7 +50,7 @@ async def open_engine(
     # Deferred: it needs parts of the system that not every platform has.
     from osprey_executor.execution.local import open_local
 
-    async with open_local(section) as engine:
+    async with open_local(section, gateways=gateways) as engine:
         yield engine
 
 

@@ -37,6 +37,7 @@ from osprey_executor.models.execution import (
     Usage,
     Write,
 )
+from osprey_executor.models.gateways import Gateway, Gateways, Place
 from osprey_executor.models.limits import Limits, Size, show_size
 from osprey_executor.models.machine import WHOLE_MACHINE, common_channel, machine_of, same_machine
 from osprey_executor.models.plan import (
@@ -76,6 +77,8 @@ __all__ = [
     "ErrorReport",
     "Finding",
     "FindingKind",
+    "Gateway",
+    "Gateways",
     "Grant",
     "History",
     "IsolationReport",
@@ -86,6 +89,7 @@ __all__ = [
     "LimitsReport",
     "MachineEffects",
     "Outcome",
+    "Place",
     "Plan",
     "PlannedWrite",
     "Probe",

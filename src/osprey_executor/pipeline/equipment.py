@@ -11,8 +11,9 @@ from typing import Any
 
 from osprey_executor.analysis import Site, site_of
 from osprey_executor.config import Config, ExecutionConfig
-from osprey_executor.control import Broker, open_control
+from osprey_executor.control import Broker, gateways_for, open_control
 from osprey_executor.execution import Engine, open_engine
+from osprey_executor.models import Gateways
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class EquipmentPool:
     def __init__(self, stack: AsyncExitStack, home: Path) -> None:
         self._stack, self._home = stack, home
         self._opened: dict[str, Equipment] = {}
-        self._engines: list[tuple[ExecutionConfig, Engine]] = []
+        self._engines: list[tuple[tuple[ExecutionConfig, Gateways | None], Engine]] = []
         """With what they were told: configurations that differ elsewhere share one, and with it its fork server."""
         self._turn = asyncio.Lock()
 
@@ -53,7 +54,7 @@ class EquipmentPool:
         async with self._turn:
             if name not in self._opened:
                 site = await asyncio.to_thread(site_of, config.analysis)
-                engine = await self._engine(config.execution)
+                engine = await self._engine(config)
                 broker = await self._stack.enter_async_context(open_control(config, home=self._home))
                 self._opened[name] = Equipment(engine, broker, site)
             return self._opened[name]
@@ -62,11 +63,14 @@ class EquipmentPool:
         """Return the open broker of exactly this machine, None where there is none in this process."""
         return next((each.broker for each in self._opened.values() if each.broker.machine == machine), None)
 
-    async def _engine(self, section: ExecutionConfig) -> Engine:
-        wanted = section.model_copy(update={"code_generator": None, "generators": {}})
+    async def _engine(self, config: Config) -> Engine:
+        section, gateways = config.execution, gateways_for(config.control_system)
+        wanted = section.model_copy(update={"code_generator": None, "generators": {}}), gateways
         for told, engine in self._engines:
             if told == wanted:
                 return engine
-        engine = await self._stack.enter_async_context(open_engine(section.execution_method, section))
+        engine = await self._stack.enter_async_context(
+            open_engine(section.execution_method, section, gateways=gateways)
+        )
         self._engines.append((wanted, engine))
         return engine

@@ -164,7 +164,6 @@ class Channels:
         return None, count
 
     def _keep(self, channel: Channel, count: int, raw: bytes) -> None:
-        units, labels, limits = controlled(channel.kind, raw)
         long_text = channel.kind == CHAR and channel.name.endswith("$")
         if long_text or (channel.kind == STRING and count == 1):
             shape = "text"
@@ -175,9 +174,7 @@ class Channels:
             "dtype": DTYPES[channel.kind],
             "count": count,
             "writable": self.library.describe(channel.id)[3],
-            "units": units,
-            "labels": labels,
-            "control_limits": limits,
+            **controlled(channel.kind, raw),
         }
         channel.described = time.monotonic()
 

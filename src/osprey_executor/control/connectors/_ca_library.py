@@ -203,17 +203,28 @@ def timed(kind: int, count: int, raw: bytes) -> tuple[Any, int, str, float]:
     return value, min(max(severity, 0), 3), word, _EPOCH + seconds + nanoseconds * 1e-9
 
 
-def controlled(kind: int, raw: bytes) -> tuple[str, list[str], tuple[float, float] | None]:
-    """Return units, labels and control limits of a DBR_CTRL structure."""
+def controlled(kind: int, raw: bytes) -> dict[str, Any]:
+    """Return what a DBR_CTRL structure tells: units, labels, precision and limits."""
+    plain: dict[str, Any] = {"units": "", "labels": [], "control_limits": None}
     if kind == STRING:
-        return "", [], None
+        return plain
     if kind == ENUM:
         (number,) = struct.unpack_from("h", raw, 4)
         labels = [_text(raw, _LABELS_AT + at * _LABEL_BYTES, _LABEL_BYTES) for at in range(min(max(number, 0), 16))]
-        return "", labels, None
+        return {**plain, "labels": labels}
     units_at = 8 if kind in (FLOAT, DOUBLE) else 4
-    limits = struct.unpack_from("8" + _CODES[kind], raw, units_at + _UNITS_BYTES)
-    return _text(raw, units_at, _UNITS_BYTES), [], (float(limits[7]), float(limits[6]))
+    high, low, hihi, upper, lower, lolo, highest, lowest = map(
+        float, struct.unpack_from("8" + _CODES[kind], raw, units_at + _UNITS_BYTES)
+    )
+    return {
+        "units": _text(raw, units_at, _UNITS_BYTES),
+        "labels": [],
+        "precision": struct.unpack_from("h", raw, 4)[0] if kind in (FLOAT, DOUBLE) else None,
+        "display_limits": (low, high),
+        "low_alarms": (lolo, lower),
+        "high_alarms": (upper, hihi),
+        "control_limits": (lowest, highest),
+    }
 
 
 def packed(kind: int, value: Any) -> tuple[int, int, bytes]:

@@ -33,6 +33,13 @@ class Sample(Reading):
     """Most elements of an array."""
     writable: bool = True
     """False: the control system itself refuses writes from here."""
+    precision: int | None = None
+    """Digits behind the point in which the control system shows it."""
+    display_limits: tuple[float, float] | None = None
+    low_alarms: tuple[float, float] | None = None
+    """A number below these has an alarm, MAJOR and MINOR."""
+    high_alarms: tuple[float, float] | None = None
+    """A number above these has an alarm, MINOR and MAJOR."""
     control_limits: tuple[float, float] | None = None
     """Drive limits, or else control limits, of a number, as the control system tells them; None: it tells none."""
 

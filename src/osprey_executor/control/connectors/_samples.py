@@ -12,13 +12,18 @@ from osprey_executor.models import AlarmSeverity
 _SEVERITIES = tuple(AlarmSeverity)
 
 
+def _pair(told: Any) -> tuple[float, float] | None:
+    return (told[0], told[1]) if told else None
+
+
 def sample(channel: str, told: Mapping[str, Any]) -> Sample:
     """Return the sample that a child's answer describes.
 
     Args:
         channel: its name.
-        told: `kind`, `dtype`, `count`, `writable`, `units`, `labels`, `control_limits` of the channel; `value`,
-            `severity`, `status` and `time`, in seconds since 1970, of the moment.
+        told: `kind`, `dtype`, `count`, `writable`, `units`, `labels`, `control_limits` of the channel, and perhaps
+            `precision`, `display_limits`, `low_alarms`, `high_alarms`; `value`, `severity`, `status` and `time`, in
+            seconds since 1970, of the moment.
     """
     return Sample.model_construct(
         channel=channel,
@@ -32,5 +37,9 @@ def sample(channel: str, told: Mapping[str, Any]) -> Sample:
         labels=tuple(told["labels"]),
         count=told["count"],
         writable=told["writable"],
-        control_limits=tuple(told["control_limits"]) if told["control_limits"] else None,
+        precision=told.get("precision"),
+        display_limits=_pair(told.get("display_limits")),
+        low_alarms=_pair(told.get("low_alarms")),
+        high_alarms=_pair(told.get("high_alarms")),
+        control_limits=_pair(told["control_limits"]),
     )

@@ -11,13 +11,13 @@ import contextlib
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 from osprey_executor.control.connectors._frames import Unpacker, pack
 from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.gateways._told import told_of
 from osprey_executor.errors import ChannelDisconnectedError, PythonExecutorException
-from osprey_executor.models import Refusal
+from osprey_executor.models import ControlSession, Refusal
 from osprey_executor.text import one_line
 
 _PIECE = 2**16
@@ -28,6 +28,7 @@ _WORDS = 500
 Message = dict[str, Any]
 
 
+@runtime_checkable
 class GatewaySession(Protocol):
     """What of a run's broker session a gateway may use."""
 
@@ -63,16 +64,30 @@ class Bounds:
     monitors: int = 10_000
 
 
-async def serve_link(session: GatewaySession, link: socket.socket, bounds: Bounds = Bounds()) -> str | None:
+async def serve_link(
+    session: ControlSession, link: socket.socket, finish: asyncio.Event | None = None, bounds: Bounds = Bounds()
+) -> str | None:
     """Answer until the far end closes; return what was wrong with it, None: nothing.
 
     Writes that are under way at the end are brought to theirs; everything else is dropped. Cancelling drops those, too.
+
+    Args:
+        session: of the run.
+        link: our end, which is closed at the end.
+        finish: set when the program has ended: the gateway is told, and ends when it has passed on what it still had.
+        bounds: what the far end may use.
     """
+    if not isinstance(session, GatewaySession):
+        link.close()
+        return "the session of this run has no gateways"
     serving = _Serving(session, bounds)
     reader, serving.writer = await asyncio.open_connection(sock=link)
+    telling = asyncio.create_task(serving.tell(finish)) if finish is not None else None
     try:
         return await serving.serve(reader)
     finally:
+        if telling is not None:
+            telling.cancel()
         await serving.close()
 
 
@@ -106,6 +121,10 @@ class _Serving:
         if self._changes:
             await asyncio.wait(self._changes)
         return problem
+
+    async def tell(self, finish: asyncio.Event) -> None:
+        await finish.wait()
+        self.writer.write(pack({"finish": True}))
 
     async def close(self) -> None:
         tasks = {*self._monitors.values(), *self._requests}

@@ -7,8 +7,8 @@ Frames are those of `connectors._frames`, on a stream socket. A request is `{"id
     write     channel, value        {"refused": words or None}
     call      channel, arguments    {"refused": words}
 
-A reply to the first two is `{"error": words, "away": true or false}` where the channel cannot be read. The far end is
-`_answers.serve_link`, which takes nothing of this on trust.
+A reply to the first two is `{"error": words, "away": true or false}` where the channel cannot be read. Unasked comes
+`{"finish": true}`: the program has ended. The far end is `_answers.serve_link`, which takes nothing on trust.
 """
 
 from __future__ import annotations
@@ -70,6 +70,8 @@ class LinkSource:
         self._hearing = asyncio.create_task(self._hear())
         self.ended = asyncio.Event()
         """Set when the broker is gone; the gateway has no work after that."""
+        self.finishing = asyncio.Event()
+        """Set when the program has ended: take and pass on what it had sent, then close."""
 
     @classmethod
     async def connect(cls, link: socket.socket) -> LinkSource:
@@ -137,6 +139,9 @@ class LinkSource:
             self._end()
 
     def _take(self, message: Message) -> None:
+        if "finish" in message:
+            self.finishing.set()
+            return
         number = message["id"]
         if (newest := self._monitors.get(number)) is not None:
             newest.put(message)
@@ -145,6 +150,7 @@ class LinkSource:
 
     def _end(self) -> None:
         self.ended.set()
+        self.finishing.set()
         for reply in self._replies.values():
             if not reply.done():
                 reply.set_exception(ControlSystemError(_ENDED))

@@ -20,5 +20,9 @@ def told_of(sample: Sample) -> dict[str, Any]:
         "labels": list(sample.labels),
         "count": sample.count,
         "writable": sample.writable,
-        "control_limits": list(sample.control_limits) if sample.control_limits else None,
+        "precision": sample.precision,
+        "display_limits": sample.display_limits,
+        "low_alarms": sample.low_alarms,
+        "high_alarms": sample.high_alarms,
+        "control_limits": sample.control_limits,
     }

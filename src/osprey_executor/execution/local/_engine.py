@@ -14,6 +14,7 @@ from osprey_executor.execution._events import EngineEvent
 from osprey_executor.execution.local._cgroups import ControlGroups
 from osprey_executor.execution.local._enforcement import enforced
 from osprey_executor.execution.local._facts import Facts, ask
+from osprey_executor.execution.local._gateways import GatewayPool
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._limit_probes import LimitProber
 from osprey_executor.execution.local._modules import modules_of
@@ -74,6 +75,8 @@ class LocalEngine:
         """Control groups, where runs get one each."""
         self.pool: Pool | None = None
         """Jails of a fork server, for runs after the first."""
+        self.gateways: GatewayPool | None = None
+        """What stands behind the places where programs look for channels."""
         self.limit_prober: LimitProber | None = None
         self._facts: Facts | None = None
         self._modules: frozenset[str] | None = _UNASKED
@@ -126,7 +129,8 @@ class LocalEngine:
             )
 
         try:
-            run = Run(program, program.limits or self._limits, self._sandbox, self.isolation, control, on_event)
+            limits = program.limits or self._limits
+            run = Run(program, limits, self._sandbox, self.isolation, control, on_event, self.gateways)
             outcome = await run.conduct(stage, folder)
         finally:
             if staged:

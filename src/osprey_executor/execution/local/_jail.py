@@ -25,7 +25,7 @@ from osprey_executor.execution.local._server import ForkServer
 from osprey_executor.execution.local._server_spec import server_spec
 from osprey_executor.execution.local._spare import Spare
 from osprey_executor.execution.local.jail import kernel
-from osprey_executor.models import Limits
+from osprey_executor.models import Gateways, Limits
 
 if TYPE_CHECKING:
     from osprey_executor.execution.local.jail.spec import JailSpec
@@ -83,6 +83,7 @@ class JailSandbox:
         walls: Walls | None = None,
         data: Sequence[Path] = (),
         network: Network | None = None,
+        gateways: Gateways | None = None,
     ) -> None:
         """Prepare what all jails of this interpreter share.
 
@@ -94,9 +95,10 @@ class JailSandbox:
             walls: None: all.
             data: folders of the host that the code may read.
             network: what the code may reach; None: nothing.
+            gateways: what it finds on its own loopback; None: nothing.
 
         Raises:
-            ConfigurationError: such a folder cannot be shown.
+            ConfigurationError: such a folder cannot be shown, or an endpoint stands where a gateway does.
         """
         self._interpreter = interpreter
         self._library = library
@@ -110,6 +112,9 @@ class JailSandbox:
         self.groups: ControlGroups | None = None
         """Control groups of the engine, once it has any."""
         self._network = network or Network()
+        self._gateways = gateways
+        if gateways is not None:
+            self._network.keep_clear_of(gateways)
         self.pool: Pool | None = None
         """Jails of a fork server, once there is one."""
         self.fonts: Path | None = None
@@ -144,6 +149,8 @@ class JailSandbox:
         spare = self.pool.take(job) if self.pool is not None else None
         if spare is not None and self._network.endpoints:
             spare.open_network(Relay(self._network.endpoints))
+        if spare is not None and job.gateways is not None:
+            spare.open_gateways(job.gateways)
         return spare
 
     def start(self, job: Job) -> JailProcess:
@@ -156,7 +163,20 @@ class JailSandbox:
         process = JailProcess(self._specification(job), linked=job.script is None, group=group)
         if self._network.endpoints:
             process.open_network(Relay(self._network.endpoints))
+        if job.gateways is not None:
+            process.open_gateways(job.gateways)
         return process
+
+    def start_own(self, arguments: Sequence[str], limits: Limits) -> JailProcess:
+        """Start this interpreter with a program of our own, whose descriptor 3 is the runtime socket.
+
+        Raises:
+            LaunchError: a process could not be started.
+        """
+        spec = self._base(limits)
+        spec["argv"] = [spec["executable"], *arguments]
+        spec["environment"] = {**spec["environment"], **place.thread_limits("1")}
+        return JailProcess(spec, linked=True)
 
     def start_server(self, limits: Limits, preload: Sequence[str], on_end: Callable[[], None]) -> ForkServer:
         """Start a fork server whose jails all have `limits`.
@@ -186,7 +206,7 @@ class JailSandbox:
 
     def _base(self, limits: Limits) -> JailSpec:
         """Return what all jails with these limits have in common."""
-        walls = self._walls
+        walls, gateways = self._walls, self._gateways
         as_root = self.private_user
         binds, links = self._mounts.ordered()
         binds.append((str(self._library), place.LIBRARY))
@@ -208,7 +228,8 @@ class JailSandbox:
             "code_id": code_id,
             "monitor_id": _MONITOR_AS_ROOT if as_root else _CODE_AS_USER,
             "namespaces": _namespaces(without=() if walls.network else ("net",)),
-            "listen": self._network.places,
+            "listen": [(address, port, "tcp") for address, port in self._network.places],
+            "gateways": [(one.address, one.port, one.protocol) for one in gateways.places] if gateways else [],
             "binds": binds,
             "devices": [name for name in _DEVICES if Path(name).exists()],
             "links": links,
@@ -227,6 +248,7 @@ class JailSandbox:
             "argv": [],
             "environment": {
                 **place.code_environment(self._interpreter.executable),
+                **(gateways.environment if gateways else {}),
                 **walls.extra_environment,
             },
             "rlimits": resource_limits(limits, own_processes=True, own_user=as_root) if walls.rlimits else [],

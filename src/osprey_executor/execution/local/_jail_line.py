@@ -17,6 +17,7 @@ from osprey_executor.execution.local._refusals import explain
 from osprey_executor.execution.local._sandbox import Ending, Exceeded, LaunchError, NeverBegan
 
 if TYPE_CHECKING:
+    from osprey_executor.execution.local._gateways import RunGateways
     from osprey_executor.execution.local._relay import Relay
 
 _MESSAGE = 4096
@@ -47,6 +48,8 @@ class JailLine(ABC):
         self._grouped = True
         self._listening: list[socket.socket] = []
         self._relay: Relay | None = None
+        self._doors: list[socket.socket] = []
+        self._gateways: RunGateways | None = None
         self._started = self._ordered = self._closed = False
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Future[None] = self._loop.create_future()
@@ -77,9 +80,15 @@ class JailLine(ABC):
         self._relay = relay
         self._serve_network()
 
+    def open_gateways(self, gateways: RunGateways) -> None:
+        """Have `gateways` stand behind the sockets on which the jail listens for them, as soon as they are here."""
+        self._gateways = gateways
+        self._serve_gateways()
+
     def notes(self) -> tuple[str, ...]:
         """Return what a reader of the record should know of the run's network."""
-        return self._relay.notes() if self._relay is not None else ()
+        relayed = self._relay.notes() if self._relay is not None else ()
+        return (*relayed, *self._gateways.notes()) if self._gateways is not None else relayed
 
     async def ended(self) -> Ending:
         """Wait until nothing of the jail is left.
@@ -90,6 +99,8 @@ class JailLine(ABC):
         await asyncio.shield(self._gone)
         if self._relay is not None and not self._ordered:
             await self._relay.finish()
+        if self._gateways is not None:
+            await self._gateways.finish(heed=not self._ordered)
         if self._refusal is not None:
             raise LaunchError(self._refusal)
         exceeded = self._exceeded or self._out_of_memory()
@@ -127,7 +138,7 @@ class JailLine(ABC):
             os.close(self._folder)
         if self._group is not None:
             self._group.leave()
-        for listening in self._listening:
+        for listening in (*self._listening, *self._doors):
             listening.close()
 
     def forget(self) -> None:
@@ -137,6 +148,8 @@ class JailLine(ABC):
             self._loop.remove_reader(self._group.alarm)
         if self._relay is not None:
             self._relay.stop()
+        if self._gateways is not None:
+            self._gateways.stop()
 
     def _join(self, group: RunGroup) -> None:
         """Take the group in which all processes of the jail are, or are about to be."""
@@ -164,6 +177,10 @@ class JailLine(ABC):
         if self._relay is not None and self._listening:
             self._relay.serve(self._listening)
 
+    def _serve_gateways(self) -> None:
+        if self._gateways is not None and self._doors:
+            self._gateways.serve(self._doors)
+
     def _keep(self, message: str, descriptor: int) -> None:
         """Take a descriptor that came with `message`."""
         self._folder = descriptor
@@ -178,12 +195,19 @@ class JailLine(ABC):
                 message, rights = b"", list[int]()
             if not message:
                 self._loop.remove_reader(self._control)
+                if self._gateways is not None:
+                    # Before anybody else may get a program that finds the same sockets.
+                    self._gateways.deafen()
                 self._left()
                 return
             text = message.decode(errors="replace")
             if text == "listening":
                 self._listening = [socket.socket(fileno=descriptor) for descriptor in rights]
                 self._serve_network()
+                continue
+            if text == "gateways":
+                self._doors = [socket.socket(fileno=descriptor) for descriptor in rights]
+                self._serve_gateways()
                 continue
             for descriptor in rights:
                 self._keep(text, descriptor)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from osprey_executor.models import Endpoint
+from osprey_executor.errors import ConfigurationError
+from osprey_executor.models import Endpoint, Gateways
 
 _NAMED = "127.77.0.{}"
 """Addresses of the jail's loopback that stand for names, so that two hosts can have the same port."""
@@ -27,6 +28,21 @@ class Network:
     def places(self) -> list[tuple[str, int]]:
         """Where the jail listens, one (address, port) for each endpoint."""
         return [(self._addresses[endpoint.host], endpoint.port) for endpoint in self.endpoints]
+
+    def keep_clear_of(self, gateways: Gateways) -> None:
+        """Pass if no endpoint is found where a gateway is.
+
+        Raises:
+            ConfigurationError: one is; the message names both.
+        """
+        for kind in gateways.kinds:
+            taken = {(one.address, one.port) for one in kind.places if one.protocol == "tcp"}
+            for endpoint, place in zip(self.endpoints, self.places, strict=True):
+                if place in taken:
+                    raise ConfigurationError(
+                        f"execution.network: {endpoint} is where programs find the gateway for {kind.title}: remove "
+                        "it, or set control_system.gateways to false, after which programs have no gateways"
+                    )
 
     @property
     def hosts(self) -> str:

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from osprey_executor.config import ExecutionConfig
 from osprey_executor.execution.local import _seccomp
@@ -18,6 +19,7 @@ from osprey_executor.execution.local._cgroup_places import find_places
 from osprey_executor.execution.local._cgroups import control_groups
 from osprey_executor.execution.local._engine import LocalEngine
 from osprey_executor.execution.local._fonts import Fonts
+from osprey_executor.execution.local._gateways import GatewayPool
 from osprey_executor.execution.local._interpreter import find_interpreter
 from osprey_executor.execution.local._jail import JailSandbox, Walls
 from osprey_executor.execution.local._limit_probes import LimitProber
@@ -32,11 +34,16 @@ from osprey_executor.execution.local._script import run_as_program, run_script
 from osprey_executor.execution.local._server import ForkServer
 from osprey_executor.execution.local._spare import Spare
 from osprey_executor.execution.local._staging import stage_guest, stage_room
+from osprey_executor.models import Gateways
 
 
 @asynccontextmanager
 async def open_local(
-    config: ExecutionConfig, *, walls: Walls | None = None, restricted_walls: RestrictedWalls | None = None
+    config: ExecutionConfig,
+    *,
+    gateways: Gateways | None = None,
+    walls: Walls | None = None,
+    restricted_walls: RestrictedWalls | None = None,
 ) -> AsyncGenerator[LocalEngine]:
     """Open the local engine; see `open_engine`. Walls are for tests: an engine that lacks one is not proven."""
     interpreter = find_interpreter(config.python_env_path)
@@ -45,12 +52,13 @@ async def open_local(
         life.push_async_callback(asyncio.to_thread, place.close)  # removing outputs may take a while
         root = await asyncio.to_thread(place.enter_context, temporary_root())
         library = await asyncio.to_thread(stage_guest, root)
-        details = {"guest": await asyncio.to_thread(_digest, library)}
+        details: dict[str, Any] = {"guest": await asyncio.to_thread(_digest, library)}
         if config.isolation == "none":
             yield LocalEngine(
                 PlainSandbox(interpreter, library), interpreter, config.limits, root, None, details, _nothing
             )
             return
+        gateway_pool: GatewayPool | None = None
         sandbox: RestrictedSandbox | JailSandbox
         if config.isolation == "restricted":
             filters = await asyncio.to_thread(_seccomp.restricted_programs)
@@ -60,8 +68,14 @@ async def open_local(
             both = await asyncio.to_thread(_seccomp.programs)
             filters = both.code
             room = await asyncio.to_thread(stage_room, root)
-            sandbox = JailSandbox(interpreter, library, room, both, walls, config.data_folders, Network(config.network))
-            expected = Expected(top=tuple(sandbox.top))
+            network = Network(config.network)
+            sandbox = JailSandbox(interpreter, library, room, both, walls, config.data_folders, network, gateways)
+            if gateways is not None:
+                details["gateways"] = [kind.kind for kind in gateways.kinds]
+                own = JailSandbox(find_interpreter(None), _packages(), room, both)
+                gateway_pool = GatewayPool(own, gateways)
+                life.push_async_callback(gateway_pool.close)
+            expected = Expected(top=tuple(sandbox.top), environment=tuple(gateways.environment) if gateways else ())
         details |= {"seccomp": hashlib.sha256(b"".join(filters)).hexdigest(), "visible": sandbox.visible_paths}
         if config.network:
             details["network"] = list(config.network)
@@ -74,6 +88,7 @@ async def open_local(
             sandbox, interpreter, config.limits, root, prober, details, fonts.wanted, network=config.network
         )
         engine.groups = sandbox.groups = groups
+        engine.gateways = gateway_pool
         alone = functools.partial(run_script, sandbox.by_groups_alone())
         engine.limit_prober = LimitProber(prober.run, root, engine.isolation.enforced, alone)
         if isinstance(sandbox, JailSandbox) and config.fork_server.enabled:
@@ -99,6 +114,11 @@ def _pool(sandbox: JailSandbox, prober: Prober, config: ExecutionConfig) -> Pool
 
     start = functools.partial(sandbox.start_server, config.limits, config.fork_server.preload)
     return Pool(start, prove, config.limits, config.fork_server)
+
+
+def _packages() -> Path:
+    """Return the folder on `sys.path` in which this package is, for processes of our own."""
+    return Path(__file__).resolve().parents[3]
 
 
 def _digest(folder: Path) -> str:

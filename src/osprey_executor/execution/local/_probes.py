@@ -22,6 +22,7 @@ from osprey_executor.text import one_line
 
 _MIB = 1 << 20
 _SMALL = SMALL.model_copy(update={"timeout": 30.0})
+_BY_ITSELF = ("TZ", "LC_CTYPE", "PWD")
 _FOUND = TypeAdapter(list[Probe])
 
 
@@ -33,6 +34,8 @@ class Expected:
     """What the root folder may show."""
     shared: bool = False
     """Paths and process ids are the host's own, so there is more that must be refused."""
+    environment: tuple[str, ...] = ()
+    """Which variables are set beside those that all have."""
     other_user: bool = False
     """The code's user is root without power: it must not become anybody else."""
 
@@ -70,7 +73,11 @@ class Prober:
                 "udp": there.udp,
                 "abstract": there.abstract,
                 "processes": there.processes,
-                "environment": [*code_environment(self.interpreter.executable), "TZ", "LC_CTYPE", "PWD"],
+                "environment": [
+                    *code_environment(self.interpreter.executable),
+                    *self.expected.environment,
+                    *_BY_ITSELF,
+                ],
                 "too_much": self.small.memory + 2048 * _MIB,
                 "open_files": self.small.open_files,
             }

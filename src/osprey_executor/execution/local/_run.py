@@ -16,6 +16,7 @@ from osprey_executor.execution._events import EngineEvent, OutputChunk
 from osprey_executor.execution.guest_link import GuestLink, GuestReport
 from osprey_executor.execution.local._collect import Collected, collect, is_untouched, why_not
 from osprey_executor.execution.local._enforcement import enforced
+from osprey_executor.execution.local._gateways import GatewayPool, RunGateways
 from osprey_executor.execution.local._outcome import Case, Cut, judge
 from osprey_executor.execution.local._output import Capture
 from osprey_executor.execution.local._sandbox import Ending, Job, LaunchError, NeverBegan, Running, Sandbox
@@ -41,6 +42,7 @@ class Run:
     isolation: IsolationReport
     control: ControlSession | None
     on_event: Callable[[EngineEvent], None] | None
+    gateways: GatewayPool | None = None
 
     async def conduct(self, stage: Callable[[], Awaitable[Staged]], folder: Path) -> Outcome:
         """Run the program and leave its figures and artifacts in `folder`.
@@ -52,16 +54,20 @@ class Run:
         Raises:
             EngineError: the sandbox or the link broke.
         """
-        job = Job(source_of(self.program), self.limits, await stage() if self.program.inputs else None)
+        staged = await stage() if self.program.inputs else None
+        job = Job(source_of(self.program), self.limits, staged, gateways=self._gateways())
         try:
             with contextlib.suppress(NeverBegan):  # a fork server that died takes its jails along
                 quick = self.sandbox.start_quickly(job)
                 if quick is not None:
                     return await self._once(quick, job, folder)
-            job = job if job.staged else replace(job, staged=await stage())
+            job = replace(job, staged=job.staged or await stage(), gateways=self._gateways())
             return await self._once(self.sandbox.start(job), job, folder)
         except LaunchError as error:
             raise EngineError(str(error)) from error
+
+    def _gateways(self) -> RunGateways | None:
+        return self.gateways.of(self.control) if self.gateways is not None and self.control is not None else None
 
     async def _once(self, running: Running, job: Job, folder: Path) -> Outcome:
         begun = time.monotonic()

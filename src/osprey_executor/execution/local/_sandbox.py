@@ -6,11 +6,14 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from osprey_executor.execution.local._enforcement import Enforced
 from osprey_executor.execution.local._staging import Staged
 from osprey_executor.models import Limits
+
+if TYPE_CHECKING:
+    from osprey_executor.execution.local._gateways import RunGateways
 
 
 class LaunchError(Exception):
@@ -52,6 +55,8 @@ class Job:
     """Files of the run on the host; None: there are no inputs, and the code lies nowhere yet."""
     script: tuple[str, ...] | None = None
     """What follows the interpreter's name where the staged file is run by itself; None: the guest's worker runs it."""
+    gateways: RunGateways | None = None
+    """What stands behind the places where programs look for channels; None: nothing."""
 
     @property
     def files(self) -> Staged:

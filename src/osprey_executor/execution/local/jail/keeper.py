@@ -16,7 +16,7 @@ import os
 import resource
 import select
 
-from . import image, kernel, network, rights, root
+from . import image, kernel, listening, network, rights, root
 from .confine import become_forker, keep_only
 from .identity import enter_user_namespace, map_one, map_some
 from .monitor import OWN_NAMESPACES, be_spare, refuse, say
@@ -101,7 +101,7 @@ class _Keeper:
         self._serving = False
         # Where the service listens for a run, its monitor needs power over the network: then it makes one of its own.
         own = not spec["namespaces"] & kernel.CLONE_NEWNET or spec["listen"]
-        self._networks = None if own else network.Networks()
+        self._networks = None if own else network.Networks(spec["gateways"])
 
     def serve(self) -> None:
         self._forker, far = rights.pair()
@@ -190,6 +190,8 @@ class _Keeper:
         far.close()
         run.monitor_fd = os.pidfd_open(run.monitor)
         self._on(run.monitor_fd, lambda: self._monitor_ended(run, near))
+        if run.network is not None and run.network.listening:
+            listening.send_out(run.line, "gateways", run.network.listening)
         process, inside = f"{self._proc}/{run.monitor}", self._spec["code_id"]
         if self._spec["identity_map"]:
             # Who joins has every power over these ids: root is none of them, whatever is visible inside.

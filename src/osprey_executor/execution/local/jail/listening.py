@@ -11,6 +11,10 @@ import struct
 
 from . import rights
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .spec import Place
+
 BACKLOG = 16
 """Connections that may wait for the service at each socket; those beyond wait in the code's own `connect`."""
 
@@ -23,34 +27,49 @@ _HEAD = struct.Struct("=IHHII BBBBI")
 _ANSWER = struct.Struct("=IHHII i")
 
 
-def hand_out(control: int, places: list[tuple[str, int]]) -> None:
-    """Listen at each (IP address, port) of this network namespace, and send the sockets to the service, in order.
+def hand_out(control: int, word: str, places: list[Place]) -> None:
+    """Listen at each place and send the sockets to the service, in order, with `word`. This process keeps no socket."""
+    if places:
+        sockets = listen_at(places)
+        send_out(control, word, sockets)
+        for made in sockets:
+            made.close()
 
-    Addresses that `lo` lacks are given to it, so that the code reaches them unchanged. This process keeps no socket.
-    Needs CAP_NET_ADMIN over the namespace, and for ports below 1024 CAP_NET_BIND_SERVICE.
+
+def send_out(control: int, word: str, sockets: list[_socket.socket]) -> None:
+    """Send sockets to the service; they stay the caller's."""
+    line = rights.line_of(os.dup(control))
+    try:
+        rights.send(line, word.encode(), [made.fileno() for made in sockets])
+    finally:
+        line.close()
+
+
+def listen_at(places: list[Place]) -> list[_socket.socket]:
+    """Return sockets that listen at these places of this network namespace.
+
+    Addresses that `lo` lacks are given to it, so that the code reaches them unchanged. That needs CAP_NET_ADMIN over
+    the namespace, and ports below 1024 need CAP_NET_BIND_SERVICE.
     """
-    if not places:
-        return
     sockets: list[_socket.socket] = []
     added: set[str] = set()
-    for address, port in places:
+    for address, port, protocol in places:
         try:
             if address not in added and address != "::1" and not address.startswith("127."):
                 _add_to_loopback(address)
             added.add(address)
-            sockets.append(_listen(address, port))
+            sockets.append(_listen(address, port, protocol))
         except OSError as error:
             raise OSError(error.errno, error.strerror, f"listen on {address} port {port}") from None
-    line = rights.line_of(os.dup(control))
-    rights.send(line, b"listening", [made.fileno() for made in sockets])
-    for made in (line, *sockets):
-        made.close()
+    return sockets
 
 
-def _listen(address: str, port: int) -> _socket.socket:
-    made = _socket.socket(_family(address), _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC, 0)
+def _listen(address: str, port: int, protocol: str) -> _socket.socket:
+    kind = _socket.SOCK_STREAM if protocol == "tcp" else _socket.SOCK_DGRAM
+    made = _socket.socket(_family(address), kind | _socket.SOCK_CLOEXEC, 0)
     made.bind((address, port))
-    made.listen(BACKLOG)
+    if protocol == "tcp":
+        made.listen(BACKLOG)
     return made
 
 

@@ -121,7 +121,8 @@ def _be_alone() -> None:
 def _settle_namespaces(spec: JailSpec, networked: bool = False) -> None:
     if spec["namespaces"] & kernel.CLONE_NEWNET and not networked:
         network.raise_loopback()
-        listening.hand_out(spec["control"], spec["listen"])
+        listening.hand_out(spec["control"], "listening", spec["listen"])
+        listening.hand_out(spec["control"], "gateways", spec["gateways"])
     if spec["namespaces"] & kernel.CLONE_NEWUTS:
         _socket.sethostname("sandbox")
 

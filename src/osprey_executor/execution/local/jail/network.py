@@ -10,7 +10,11 @@ import fcntl
 import os
 import struct
 
-from . import kernel
+from . import kernel, listening
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .spec import Place
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 _MOST_FREE = 8
@@ -36,10 +40,12 @@ def raise_loopback() -> None:
 class Network:
     """A network namespace that belongs to the user namespace of this process: nobody in a jail has power over it."""
 
-    def __init__(self) -> None:
-        """Make it, and move this process into it."""
+    def __init__(self, places: list[Place]) -> None:
+        """Make it, listen at these places, and move this process into it."""
         kernel.unshare(kernel.CLONE_NEWNET)
         raise_loopback()
+        self.listening = listening.listen_at(places)
+        """For one run after the other: whoever reached one of them left a trace."""
         self._itself = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
         self._sockets = os.open(f"/proc/self/net/{_SOCKETS}", os.O_RDONLY | os.O_CLOEXEC)
         there = (*_TRACES, *(name for name in _TRACES_6 if os.path.exists(f"/proc/self/net/{name}")))
@@ -58,6 +64,8 @@ class Network:
         """Let go of it."""
         for descriptor in (self._itself, self._sockets, *self._traces):
             os.close(descriptor)
+        for made in self.listening:
+            made.close()
 
     def _told(self) -> list[bytes]:
         sockets = os.pread(self._sockets, _MOST_TOLD, 0).partition(b"\n")[0]
@@ -70,15 +78,20 @@ class Networks:
     To make one and to take it down costs the machine more than a process does.
     """
 
-    def __init__(self) -> None:
-        """Move this process into one of its own: it could not come back to one that others made."""
-        self._home = Network()
+    def __init__(self, places: list[Place]) -> None:
+        """Move this process into one of its own: it could not come back to one that others made.
+
+        Args:
+            places: where each network listens.
+        """
+        self._home = Network([])
+        self._places = places
         self._free: list[Network] = []
 
     def enter(self) -> Network:
         """Move this process into one that nobody uses. Ends with `leave`."""
         if not self._free:
-            return Network()
+            return Network(self._places)
         network = self._free.pop()
         network.enter()
         return network

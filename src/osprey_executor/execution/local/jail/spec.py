@@ -12,6 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypedDict
 
+    Place = tuple[str, int, str]
+    """IP address, port, and `tcp` or `udp`."""
+
     class Power(TypedDict):
         """What the process of the code gives up, and what is left to it."""
 
@@ -44,8 +47,10 @@ if TYPE_CHECKING:
         monitor_id: int
         namespaces: int
         """CLONE_NEW* flags beside user and pid."""
-        listen: list[tuple[str, int]]
-        """(IP address, port) in the jail whose listening sockets the service gets."""
+        listen: list[Place]
+        """In the jail, whose listening sockets the service gets for endpoints outside."""
+        gateways: list[Place]
+        """The same for gateways, all on the loopback's own address: no power over the network is needed for them."""
         binds: list[tuple[str, str]]
         """(source, target): read-only, no set-uid, no devices; parents before children."""
         devices: list[str]

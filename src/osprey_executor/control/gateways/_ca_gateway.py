@@ -1,0 +1,145 @@
+"""The Channel Access gateway of one run: searches and circuits on the sockets of its sandbox."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Coroutine, Sequence
+from importlib import import_module
+from typing import Any, cast
+
+from osprey_executor.control.gateways._ca_circuit import VERSION, Circuit
+from osprey_executor.control.gateways._ca_found import Found
+from osprey_executor.control.gateways._link import LinkSource
+
+ca: Any = import_module("caproto")
+
+_CIRCUITS = 64
+"""At the same time; more are not accepted until one ends."""
+_MOST_SEARCHES = 1000
+"""Of names, by datagrams, at the same time; the others are asked for again by their clients."""
+_DATAGRAM = 1400
+_PATIENCE = 0.001
+"""Seconds to gather answers for one datagram."""
+
+
+def serve(link: socket.socket, doors: Sequence[socket.socket]) -> None:
+    """Serve until the broker is gone or the program has ended.
+
+    Args:
+        link: to the broker.
+        doors: TCP and UDP sockets of the server, and the UDP socket of the beacon repeater.
+    """
+    asyncio.run(_serve(link, doors))
+
+
+async def _serve(link: socket.socket, doors: Sequence[socket.socket]) -> None:
+    circuits, searches, repeater = doors
+    source = await LinkSource.connect(link)
+    found, port = Found(source), int(circuits.getsockname()[1])
+    loop = asyncio.get_running_loop()
+    await loop.create_datagram_endpoint(lambda: _Searches(found, port), sock=searches)
+    await loop.create_datagram_endpoint(_Repeater, sock=repeater)
+    circuits.setblocking(False)
+
+    async def converse(near: socket.socket) -> None:
+        near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        await Circuit(source, found, port).serve(*await asyncio.open_connection(sock=near))
+
+    door = _Door(circuits, converse)
+    await source.finishing.wait()
+    await door.finish()
+    await source.close()
+
+
+class _Door:
+    """Accepts connections, a bounded number of them."""
+
+    def __init__(
+        self, listening: socket.socket, converse: Callable[[socket.socket], Coroutine[Any, Any, None]]
+    ) -> None:
+        self._listening, self._converse = listening, converse
+        self._loop = asyncio.get_running_loop()
+        self._circuits: set[asyncio.Task[None]] = set()
+        self._loop.add_reader(listening, self._accept)
+
+    async def finish(self) -> None:
+        """Take the connections that wait, no more after them, and return when all have ended."""
+        while self._accept():
+            pass
+        self._loop.remove_reader(self._listening)
+        if self._circuits:
+            await asyncio.wait(self._circuits)
+
+    def _accept(self) -> bool:
+        if len(self._circuits) >= _CIRCUITS:
+            self._loop.remove_reader(self._listening)
+            return False
+        try:
+            near, _ = self._listening.accept()
+        except OSError:
+            return False
+        near.setblocking(False)
+        task = self._loop.create_task(self._converse(near))
+        self._circuits.add(task)
+        task.add_done_callback(self._ended)
+        return True
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if len(self._circuits) >= _CIRCUITS:
+            self._loop.add_reader(self._listening, self._accept)
+        self._circuits.discard(task)
+
+
+class _Searches(asyncio.DatagramProtocol):
+    """Answers searches by UDP."""
+
+    def __init__(self, found: Found, port: int) -> None:
+        self._found, self._port = found, port
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answers: dict[Any, list[bytes]] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        try:
+            commands = ca.Broadcaster(ca.SERVER).recv(data, addr)
+            wanted = [(command.name, command.cid) for command in commands if isinstance(command, ca.SearchRequest)]
+        except Exception:  # no datagram of a client; whatever its structures raise
+            return
+        for name, cid in wanted:
+            if len(self._tasks) < _MOST_SEARCHES:
+                task = asyncio.create_task(self._search(name, cid, addr))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    async def _search(self, name: str, cid: int, addr: Any) -> None:
+        if not await self._found.is_there(name):
+            return
+        if addr not in self._answers:
+            self._answers[addr] = []
+            asyncio.get_running_loop().call_later(_PATIENCE, self._flush, addr)
+        self._answers[addr].append(bytes(ca.SearchResponse(self._port, None, cid, VERSION)))
+
+    def _flush(self, addr: Any) -> None:
+        version = bytes(ca.VersionResponse(VERSION))
+        datagram = version
+        for answer in self._answers.pop(addr):
+            if len(datagram) + len(answer) > _DATAGRAM:
+                self._transport.sendto(datagram, addr)
+                datagram = version
+            datagram += answer
+        self._transport.sendto(datagram, addr)
+
+
+class _Repeater(asyncio.DatagramProtocol):
+    """Confirms that there is a beacon repeater, so that libraries start none. There are no beacons to repeat."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        with contextlib.suppress(OSError):
+            self._transport.sendto(bytes(ca.RepeaterConfirmResponse("127.0.0.1")), addr)

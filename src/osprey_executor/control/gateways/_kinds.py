@@ -1,0 +1,37 @@
+"""Which gateways there are, and where programs find them."""
+
+from __future__ import annotations
+
+from osprey_executor.config import ControlSystemConfig
+from osprey_executor.control.gateways._answers import serve_link
+from osprey_executor.models import Gateway, Gateways, Place
+
+_CA_PORT, _CA_REPEATER_PORT, _PVA_PORT = 5064, 5065, 5075
+
+CHANNEL_ACCESS = Gateway(
+    "ca",
+    "Channel Access",
+    # libca and caproto start a daemon unless somebody is at the port of the beacon repeater.
+    (Place(_CA_PORT), Place(_CA_PORT, "udp"), Place(_CA_REPEATER_PORT, "udp")),
+    {
+        "EPICS_CA_NAME_SERVERS": f"127.0.0.1:{_CA_PORT}",
+        "EPICS_CA_ADDR_LIST": "127.0.0.1",
+        "EPICS_CA_AUTO_ADDR_LIST": "NO",
+    },
+)
+PV_ACCESS = Gateway(
+    "pva",
+    "PVAccess",
+    (Place(_PVA_PORT),),
+    {
+        "EPICS_PVA_NAME_SERVERS": f"127.0.0.1:{_PVA_PORT}",
+        "EPICS_PVA_ADDR_LIST": "127.0.0.1",
+        "EPICS_PVA_AUTO_ADDR_LIST": "NO",
+    },
+)
+_ALL = Gateways(f"{__package__}", (CHANNEL_ACCESS,), serve_link)
+
+
+def gateways_for(control: ControlSystemConfig) -> Gateways | None:
+    """Return the gateways that programs get with this control system; None: none."""
+    return _ALL if control.gateways else None

@@ -241,11 +241,16 @@ class Circuit:
         self._send(ca.EventAddResponse(elements, kind, 1, _NO_READ, number, metadata=description))
 
     async def _monitor(self, channel: _Channel, number: int, kind: int, count: int, *, once: bool) -> None:
+        last, moment = b"", None
         try:
             async with contextlib.aclosing(self._source.monitor(channel.name)) as samples:
                 async for sample in samples:
                     await self._flows.wait()
-                    self._send(self._event(sample, number, kind, count))
+                    event = bytes(self._event(sample, number, kind, count))
+                    if event == last and sample.timestamp == moment:  # a first value, told again at its subscription
+                        continue
+                    last, moment = event, sample.timestamp
+                    self._send(event)
                     await self._writer.drain()
                     if once:  # descriptions are not followed
                         return

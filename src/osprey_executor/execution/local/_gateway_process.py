@@ -29,7 +29,9 @@ class GatewayProcess:
             LaunchError: no process is to be had.
         """
         self._running = sandbox.start_own(("-P", "-s", "-B", "-m", gateways.module, kind.kind), _LIMITS)
-        self._link: socket.socket | None = self._running.take_runtime()
+        with self._running.take_runtime() as runtime:
+            # Whoever serves it closes it, also when this process is let go before.
+            self._link: socket.socket | None = runtime.dup()
         self._outputs = [
             Capture(descriptor, _LIMITS.output, lambda text: None, lambda: None)
             for descriptor in (self._running.stdout, self._running.stderr)

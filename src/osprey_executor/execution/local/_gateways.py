@@ -170,8 +170,11 @@ class RunGateways:
         one.serving = self._loop.create_task(self._serve(one, one.process))
 
     async def _serve(self, one: _Open, process: GatewayProcess) -> None:
-        wrong = await self._pool.gateways.serve(self._control, process.take_link(), self._program_ended)
-        if not self._over:
+        try:
+            wrong = await self._pool.gateways.serve(self._control, process.take_link(), self._program_ended)
+        except Exception as error:  # of ours; the run goes on without channels, and its record says so
+            wrong = f"{type(error).__name__}: {error}"
+        if wrong or not self._over:
             if wrong:
                 process.end()
             self._fail(one, wrong or await process.last_words())

@@ -248,6 +248,22 @@ async def test_each_of_these_ways_writes_where_it_is_approved(
         await records.connector.write("T:NUMBER", 1.5)
 
 
+async def test_a_read_after_a_write_sees_what_was_written(run: Run, records: Broker, permit: Any) -> None:
+    source = """
+import epics
+seen = []
+for value in (3.0, 4.0, 5.0):
+    epics.caput("T:NUMBER", value)
+    seen.append(epics.caget("T:NUMBER", use_monitor=False))
+results = {"seen": seen}
+"""
+    try:
+        ran = await run(source, permit(frozenset({"T:NUMBER"})))
+        assert ran.outcome.results["seen"] == [3.0, 4.0, 5.0]
+    finally:
+        await records.connector.write("T:NUMBER", 1.5)
+
+
 OTHER_WRITES = {
     "a drive limit": ("import epics\nepics.caput('T:NUMBER.DRVH', 1e6, wait=True)", "T:NUMBER.DRVH"),
     "processing": ("import epics\nepics.caput('T:NUMBER.PROC', 1, wait=True)", "T:NUMBER.PROC"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -16,20 +16,22 @@ from typing import Any
 from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.gateways import _ca_values as values
 from osprey_executor.control.gateways._ca_found import Found
+from osprey_executor.control.gateways._ca_stream import Hostile, Stream
 from osprey_executor.control.gateways._link import Source
 from osprey_executor.errors import ControlSystemError
 
 ca: Any = import_module("caproto")
 
 VERSION = 13
-_PIECE = 2**16
-_LARGEST = 17 * 2**20
-"""Bytes of one command: the largest array that the broker takes, and a little."""
+_PIECE = 2**14
 _MOST_CHANNELS = 20_000
 _MOST_SUBSCRIPTIONS = 20_000
 _READS = 128
 """Answered at the same time; the next command waits for one of them."""
 _WRITES = 64
+_AFTER_WRITES = 0.2
+"""Seconds that a read waits for writes before it, which an IOC would have done by then: they may take long, as the
+broker sends each with a put-callback, and a program that watches a motor on its way reads meanwhile."""
 _PROPERTY = 8
 """Of a subscription's mask, DBE_PROPERTY: caeventmask.h."""
 _NO_WRITE, _NO_READ = ca.CAStatus.ECA_NOWTACCESS, ca.CAStatus.ECA_NORDACCESS
@@ -38,8 +40,7 @@ _DONE = ca.CAStatus.ECA_NORMAL
 _LONGEST_WORDS = 200
 
 
-class Hostile(Exception):
-    """A command that no client sends."""
+_Work = Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -70,24 +71,32 @@ class Circuit:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer; writes that the client sent before it went are brought to their end."""
         self._writer = writer
-        stream = ca.VirtualCircuit(ca.SERVER, ("", 0), None)
+        stream = Stream()
         try:
             self._send(ca.VersionResponse(VERSION))
             while piece := await reader.read(_PIECE):
-                commands, needed = stream.recv(piece)
-                if needed > _LARGEST:
-                    raise Hostile
-                for command in commands:
+                for command in stream.feed(piece):
                     await self._take(command)
                 await writer.drain()
         except ConnectionError:
             pass
         except Exception:  # caproto raises whatever its structures raise
             writer.transport.abort()
+            self._tell_of(*stream.refused())
         finally:
             if self._changes:
                 await asyncio.wait(self._changes)
             await self._close()
+
+    def _tell_of(self, command: int, kind: int, sid: int) -> None:
+        """Have an attempt to write seen that cannot even be parsed."""
+        if command in (ca.WriteRequest.ID, ca.WriteNotifyRequest.ID) and sid in self._channels:
+            name = self._channels[sid].name
+
+            async def call() -> None:
+                await self._source.call(name, {"write": f"a write of DBR type {kind}"})
+
+            self._changes.add(self._start(call))
 
     async def _close(self) -> None:
         tasks = {*self._tasks, *(task for _, task in self._subscriptions.values())}
@@ -106,14 +115,16 @@ class Circuit:
             case ca.EchoRequest():
                 self._send(ca.EchoResponse())
             case ca.SearchRequest():
-                self._start(self._search(command.name, command.cid))
+                name, cid = command.name, command.cid
+                self._start(lambda: self._search(name, cid))
             case ca.CreateChanRequest():
-                self._start(self._create(command.name, command.cid))
+                name, cid = command.name, command.cid
+                self._start(lambda: self._create(name, cid))
             case ca.ReadNotifyRequest() | ca.ReadRequest():
+                channel = self._channel(command.sid)
                 await self._reads.acquire()
-                self._start(self._read(self._channel(command.sid), command)).add_done_callback(
-                    lambda _: self._reads.release()
-                )
+                reading = self._start(lambda: self._read(channel, command))
+                reading.add_done_callback(lambda _: self._reads.release())
             case ca.WriteRequest() | ca.WriteNotifyRequest():
                 await self._change(command)
             case ca.EventAddRequest():
@@ -133,15 +144,15 @@ class Circuit:
         if not self._writer.transport.is_closing():
             self._writer.write(b"".join(map(bytes, commands)))
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, work: _Work) -> asyncio.Task[None]:
         task = asyncio.create_task(self._guarded(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _guarded(self, work: Awaitable[None]) -> None:
+    async def _guarded(self, work: _Work) -> None:
         try:
-            await work
+            await work()
         except (ConnectionError, ControlSystemError):
             self._writer.transport.abort()
 
@@ -176,6 +187,8 @@ class Circuit:
         if not values.readable(kind) or count > channel.count:
             self._send(self._error(command, channel, _BAD_TYPE, "no such type, or too many elements"))
             return
+        if earlier := set(self._changes):
+            await asyncio.wait(earlier, timeout=_AFTER_WRITES)
         status = _DONE
         try:
             sample = (await self._source.samples([channel.name]))[channel.name]
@@ -197,10 +210,10 @@ class Circuit:
         raw = b"".join(map(bytes, command.buffers))
         await self._writes.acquire()
         try:
-            asked = self._source.write(channel.name, values.written(kind, count, raw))
+            value, problem = values.written(kind, count, raw), None
         except values.Unservable as error:  # alarms that are acknowledged, among others
-            asked = self._source.call(channel.name, {"write": str(error)})
-        task = self._start(self._changed(channel, command, asked))
+            value, problem = None, str(error)
+        task = self._start(lambda: self._changed(channel, command, value, problem))
         self._changes.add(task)
         task.add_done_callback(self._end_change)
 
@@ -208,9 +221,12 @@ class Circuit:
         self._changes.discard(task)
         self._writes.release()
 
-    async def _changed(self, channel: _Channel, command: Any, asked: Awaitable[str | None]) -> None:
+    async def _changed(self, channel: _Channel, command: Any, value: Any, problem: str | None) -> None:
         try:
-            refused = await asked
+            if problem:
+                refused = await self._source.call(channel.name, {"write": problem})
+            else:
+                refused = await self._source.write(channel.name, value)
         except ControlSystemError as error:
             refused = str(error)
         header = command.header
@@ -233,7 +249,12 @@ class Circuit:
             self._send(self._error(command, channel, _BAD_TYPE, "no such type, or too many elements"))
             return
         once = command.mask == _PROPERTY
-        work = self._monitor(channel, number, kind, count, once=once) if channel.readable else self._shut(number, kind)
+
+        def work() -> Awaitable[None]:
+            if channel.readable:
+                return self._monitor(channel, number, kind, count, once=once)
+            return self._shut(number, kind)
+
         self._subscriptions[number] = (channel, asyncio.create_task(self._guarded(work)))
 
     async def _shut(self, number: int, kind: int) -> None:

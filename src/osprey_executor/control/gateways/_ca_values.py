@@ -175,7 +175,8 @@ def _limits(sample: Sample, plain: int) -> Sequence[float]:
     lowest, highest = sample.control_limits or (0.0, 0.0)
     limits = (high, low, hihi, upper, lower, lolo, highest, lowest)
     if plain in (FLOAT, DOUBLE):
-        return np.array(limits, _DTYPES[plain]).tolist()
+        with np.errstate(all="ignore"):
+            return np.array(limits, _DTYPES[plain]).tolist()
     least, most = np.iinfo(_DTYPES[plain]).min, np.iinfo(_DTYPES[plain]).max
     return [int(np.clip(np.nan_to_num(limit), least, most)) for limit in limits]
 

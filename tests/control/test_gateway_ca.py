@@ -264,6 +264,55 @@ results = {"seen": seen}
         await records.connector.write("T:NUMBER", 1.5)
 
 
+REHEARSED = {
+    "pyepics": """
+import epics
+epics.caput("T:NUMBER", 3.0, wait=True, timeout=10)
+results = {"seen": epics.caget("T:NUMBER", use_monitor=False)}
+""",
+    "caproto": """
+from caproto.sync.client import read, write
+write("T:NUMBER", 3.0, notify=True, timeout=10)
+results = {"seen": float(read("T:NUMBER", timeout=10).data[0])}
+""",
+    "a monitor": """
+import epics, time
+seen = []
+pv = epics.PV("T:NUMBER", callback=lambda value, **more: seen.append(value))
+pv.wait_for_connection(10)
+pv.put(3.0, wait=True, timeout=10)
+while 3.0 not in seen: time.sleep(0.01)
+results = {"seen": pv.get()}
+""",
+}
+
+
+@pytest.mark.parametrize("source", REHEARSED.values(), ids=REHEARSED)
+async def test_a_rehearsal_sees_its_own_writes_and_moves_nothing(
+    source: str, engine: Engine, records: Broker, journal: Path
+) -> None:
+    before = await now(records)
+    async with records.rehearsal(run_id="r1", journal=journal) as session:
+        outcome = await engine.run(Program(code=source), control=session)
+    assert (outcome.error, outcome.results) == (None, {"seen": 3.0})
+    plan = session.plan(outcome.status)
+    assert [(write.channel, write.value) for write in plan.writes] == [("T:NUMBER", 3.0)]
+    assert not plan.feedback_dependent
+    assert await now(records) == before
+
+
+async def test_a_rehearsal_notes_what_is_read_after_its_writes_but_not_what_is_found(
+    engine: Engine, records: Broker, journal: Path
+) -> None:
+    write = "from caproto.sync.client import read, write\nwrite('T:NUMBER', 3.0, notify=True)\n"
+    depends: list[bool] = []
+    for more in ("write('T:OTHER', 1.0, notify=True)", "read('T:WHOLE')"):
+        async with records.rehearsal(run_id="r1", journal=journal) as session:
+            outcome = await engine.run(Program(code=write + more), control=session)
+        depends.append(session.plan(outcome.status).feedback_dependent)
+    assert depends == [False, True]
+
+
 OTHER_WRITES = {
     "a drive limit": ("import epics\nepics.caput('T:NUMBER.DRVH', 1e6, wait=True)", "T:NUMBER.DRVH"),
     "processing": ("import epics\nepics.caput('T:NUMBER.PROC', 1, wait=True)", "T:NUMBER.PROC"),

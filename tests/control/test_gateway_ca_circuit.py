@@ -48,6 +48,10 @@ class Machine:
             raise ChannelDisconnectedError("nobody")
         return {name: self.known[name] for name in channels}
 
+    async def describe(self, channels: Sequence[str]) -> Mapping[str, Sample]:
+        found = await self.samples(channels)
+        return {name: sample.model_copy(update={"value": None}) for name, sample in found.items()}
+
     async def monitor(self, channel: str) -> AsyncGenerator[Sample]:
         self.running += 1
         try:

@@ -70,6 +70,14 @@ async def test_samples_come_whole_and_are_recorded_as_reads(link: Any) -> None:
     assert [reading.channel for reading in linked.session.reads] == ["A", "NAME", "ROW"]
 
 
+async def test_to_look_at_a_channel_shows_no_value_and_is_no_reading(link: Any) -> None:
+    async with link() as linked:
+        samples = await linked.source.describe(["A", "ROW"])
+    assert (samples["A"].value, samples["A"].kind, samples["A"].timestamp) == (None, "number", None)
+    assert (samples["ROW"].value, samples["ROW"].count) == (None, 2)
+    assert not linked.session.reads
+
+
 async def test_a_channel_that_is_none_is_an_error_with_words(link: Any) -> None:
     async with link() as linked:
         with pytest.raises(ControlSystemError, match="filters"):

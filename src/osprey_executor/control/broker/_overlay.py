@@ -75,10 +75,11 @@ class Overlay(NoCommands, NoArchive):
         Raises:
             ControlSystemError: the channel cannot be read, or the model is gone.
         """
-        self.moved = True
         if self._model is not None and self._model.knows(channel):
+            self.moved = True
             return await self._model.write(channel, value)
         sample = (await self.read([channel]))[channel]
+        self.moved = True  # in one step with the write: what a monitor tells before it is not read after it
         return Confirmation(self._put(sample, value))
 
     async def show(self, channel: str, value: Any) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -99,6 +100,20 @@ class RehearsalSession(Session):
         """
         self._look(channels, line)
         return await super().read(channels, line)
+
+    async def samples(self, channels: Sequence[str], *, described: bool = False) -> Mapping[str, Sample]:
+        """Return one sample a channel, of the overlay where that has it; see `Session.samples`."""
+        if not described:
+            self._look(channels, None)
+        return await super().samples(channels, described=described)
+
+    async def monitor(self, channel: str) -> AsyncGenerator[Sample]:
+        """Yield the present sample, then each change that the rehearsal would see."""
+        self._look([channel], None)
+        async with contextlib.aclosing(super().monitor(channel)) as samples:
+            async for sample in samples:
+                self._look([channel], None)
+                yield sample
 
     async def history(
         self, channels: Sequence[str], start: datetime, end: datetime, bin: float | None = None

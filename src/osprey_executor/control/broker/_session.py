@@ -161,15 +161,20 @@ class Session:
         self._reads.add(readings.values())
         return readings
 
-    async def samples(self, channels: Sequence[str]) -> Mapping[str, Sample]:
+    async def samples(self, channels: Sequence[str], *, described: bool = False) -> Mapping[str, Sample]:
         """Return one sample a channel, by the names as asked for, for a gateway: its client sees severity and time.
+
+        Args:
+            channels: names.
+            described: only what the channels hold is wanted, and the values are shown to nobody: that is no reading.
 
         Raises:
             ControlSystemError: a channel is no name, unknown, disconnected, or not to be read by the limits database.
         """
         canonical = {asked: self._to_be_read(asked) for asked in channels}
         samples = await self._connector.read(list(dict.fromkeys(canonical.values())))
-        self._reads.add(samples.values())
+        if not described:
+            self._reads.add(samples.values())
         return {asked: samples[name] for asked, name in canonical.items()}
 
     async def monitor(self, channel: str) -> AsyncGenerator[Sample]:

@@ -15,7 +15,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 from osprey_executor.control.connectors._frames import Unpacker, pack
 from osprey_executor.control.connectors._protocol import Sample
-from osprey_executor.control.gateways._told import told_of
+from osprey_executor.control.gateways._told import described_by, told_of
 from osprey_executor.errors import ChannelDisconnectedError, PythonExecutorException
 from osprey_executor.models import ControlSession, Refusal
 from osprey_executor.text import one_line
@@ -32,8 +32,8 @@ Message = dict[str, Any]
 class GatewaySession(Protocol):
     """What of a run's broker session a gateway may use."""
 
-    async def samples(self, channels: Sequence[str]) -> Mapping[str, Sample]:
-        """Return one sample a channel, INVALID ones as they are."""
+    async def samples(self, channels: Sequence[str], *, described: bool = False) -> Mapping[str, Sample]:
+        """Return one sample a channel, INVALID ones as they are; `described`: nobody is shown the values."""
         ...
 
     def monitor(self, channel: str) -> AsyncGenerator[Sample]:
@@ -144,6 +144,9 @@ class _Serving:
             case "samples":
                 names = _names(message.get("channels"), self._bounds.channels)
                 self._request(number, lambda: self._samples(names))
+            case "describe":
+                names = _names(message.get("channels"), self._bounds.channels)
+                self._request(number, lambda: self._describe(names))
             case "write":
                 name, value = _name(message.get("channel")), message.get("value")
                 self._changes.add(self._request(number, lambda: self._write(name, value)))
@@ -186,6 +189,10 @@ class _Serving:
     async def _samples(self, names: list[str]) -> Message:
         samples = await self._session.samples(names)
         return {"samples": {name: told_of(sample) for name, sample in samples.items()}}
+
+    async def _describe(self, names: list[str]) -> Message:
+        samples = await self._session.samples(names, described=True)
+        return {"samples": {name: described_by(sample) for name, sample in samples.items()}}
 
     async def _write(self, name: str, value: Any) -> Message:
         return {"refused": await _refused(lambda: self._session.write({name: value}))}

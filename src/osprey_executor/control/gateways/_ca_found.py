@@ -23,7 +23,7 @@ class Found:
         self._room = asyncio.Semaphore(_SEARCHES)
 
     def sample(self, name: str) -> Sample | None:
-        """Return a sample of a channel that was found, for its type; None: it may not be read, and perhaps written."""
+        """Return what a channel that was found holds; None: it may not be read, and perhaps written."""
         return self._known[name]
 
     async def is_there(self, name: str) -> bool:
@@ -44,7 +44,7 @@ class Found:
     async def _search(self, name: str) -> bool:
         async with self._room:
             try:
-                self._known[name] = (await self._source.samples([name]))[name]
+                self._known[name] = (await self._source.describe([name]))[name]
             except ChannelDisconnectedError:
                 return False
             except ControlSystemError:

@@ -3,11 +3,12 @@
 Frames are those of `connectors._frames`, on a stream socket. A request is `{"id": n, "op": ...}`, a reply bears its id:
 
     samples   channels              {"samples": {name: told}}     told: see `_told.told_of`
+    describe  channels              the same, without values
     monitor   channel               {"sample": told}, often       until {"error"} or an `end_monitor` of the same id
     write     channel, value        {"refused": words or None}
     call      channel, arguments    {"refused": words}
 
-A reply to the first two is `{"error": words, "away": true or false}` where the channel cannot be read. Unasked comes
+A reply to the first three is `{"error": words, "away": true or false}` where the channel cannot be read. Unasked comes
 `{"finish": true}`: the program has ended. The far end is `_answers.serve_link`, which takes nothing on trust.
 """
 
@@ -39,6 +40,14 @@ class Source(Protocol):
         Raises:
             ChannelDisconnectedError: a channel is unknown, or nobody answers for it.
             ControlSystemError: a channel is no name, or cannot be read for another reason.
+        """
+        ...
+
+    async def describe(self, channels: Sequence[str]) -> Mapping[str, Sample]:
+        """Return what each channel holds, in a sample without a value: to look at a channel is not to read it.
+
+        Raises:
+            ControlSystemError: as for `samples`.
         """
         ...
 
@@ -80,9 +89,11 @@ class LinkSource:
 
     async def samples(self, channels: Sequence[str]) -> Mapping[str, Sample]:
         """See `Source.samples`."""
-        reply = await self._ask({"op": "samples", "channels": list(channels)})
-        _raise(reply)
-        return {name: sample(name, told) for name, told in reply["samples"].items()}
+        return await self._sampled("samples", channels)
+
+    async def describe(self, channels: Sequence[str]) -> Mapping[str, Sample]:
+        """See `Source.describe`."""
+        return await self._sampled("describe", channels)
 
     async def monitor(self, channel: str) -> AsyncGenerator[Sample]:
         """See `Source.monitor`."""
@@ -112,6 +123,11 @@ class LinkSource:
         self._hearing.cancel()
         await asyncio.wait({self._hearing})
         self._writer.close()
+
+    async def _sampled(self, operation: str, channels: Sequence[str]) -> Mapping[str, Sample]:
+        reply = await self._ask({"op": operation, "channels": list(channels)})
+        _raise(reply)
+        return {name: sample(name, told) for name, told in reply["samples"].items()}
 
     def _send(self, message: Message) -> None:
         if self.ended.is_set():

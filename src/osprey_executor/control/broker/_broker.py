@@ -11,6 +11,7 @@ from osprey_executor.config import Config
 from osprey_executor.control.broker._abort import watched
 from osprey_executor.control.broker._conditions import Condition, conditions_of, unmet
 from osprey_executor.control.broker._held import Held, anyone
+from osprey_executor.control.broker._metered import Metered
 from osprey_executor.control.broker._model import Model, Models
 from osprey_executor.control.broker._overlay import Overlay
 from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
@@ -122,7 +123,7 @@ class Broker:
         if shut is None and self.report.real and isinstance(permit, UnattendedPermit):
             shut = "nobody is asked (approval.mode is disabled): a real control system is written with an approval only"
         return Session(
-            self._connector,
+            Metered(self._connector),
             run_id=run_id,
             permit=permit,
             shut=shut,
@@ -160,7 +161,7 @@ class Broker:
             if self._models is not None:
                 model = await stack.enter_async_context(self._models.one(self._connector))
             yield RehearsalSession(
-                Overlay(self._connector, model),
+                Overlay(Metered(self._connector), model),
                 run_id=run_id,
                 shut=limits.shut if limits else None,
                 journal=journal,

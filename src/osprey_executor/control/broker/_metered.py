@@ -1,0 +1,150 @@
+"""A control system as one run may use it: as fast as a program can sensibly want it, and no faster.
+
+Reads of the runtime and of gateways, monitors, and the looks before writes count together. Whoever goes beyond a rate
+waits; who asks for too many channels is refused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from osprey_executor.control.connectors._protocol import Confirmation, Connector, Sample
+from osprey_executor.errors import ChannelDisconnectedError, ControlSystemError
+from osprey_executor.models import History
+
+
+@dataclass(frozen=True)
+class Quota:
+    """What one run may use. A rate may be passed for as long as `burst` seconds of it have not been used."""
+
+    samples: float = 20_000.0
+    """A second, read or told by monitors."""
+    searches: float = 1000.0
+    """A second: channels that nobody knew when this run last asked. Each is a search on the machine's network."""
+    bytes: float = 100e6
+    """A second."""
+    burst: float = 10.0
+    channels: int = 50_000
+    """Different ones in all."""
+    monitors: int = 10_000
+    """At the same time."""
+
+
+class Metered:
+    """A connector over another one, for one run."""
+
+    def __init__(self, machine: Connector, quota: Quota | None = None) -> None:
+        self._machine = machine
+        self._quota = quota or Quota()
+        quota = self._quota
+        self._samples, self._searches, self._bytes = (
+            _Bucket(rate, rate * quota.burst) for rate in (quota.samples, quota.searches, quota.bytes)
+        )
+        self._known: set[str] = set()
+        self._monitors = 0
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """Those of the machine."""
+        return self._machine.addresses
+
+    async def connect(self) -> None:
+        """Nothing to do: the machine is connected."""
+
+    async def close(self) -> None:
+        """Nothing to do: the machine stays connected."""
+
+    async def read(self, channels: Sequence[str]) -> Mapping[str, Sample]:
+        """Wait for this run's turn, and read.
+
+        Raises:
+            ControlSystemError: as the machine has it, or the run has asked for too many channels.
+        """
+        self._meet(channels)
+        self._samples.take(len(channels))
+        await self._turn()
+        try:
+            samples = await self._machine.read(channels)
+        except ChannelDisconnectedError:
+            self._known.difference_update(channels)
+            raise
+        self._bytes.take(sum(_size(sample.value) for sample in samples.values()))
+        return samples
+
+    async def monitor(self, channels: Sequence[str]) -> AsyncGenerator[Sample]:
+        """Yield samples, no more than this run's share of them: what comes between is left out, but for the newest.
+
+        Raises:
+            ControlSystemError: as the machine has it, or the run has asked for too many channels or monitors.
+        """
+        self._meet(channels)
+        if self._monitors >= self._quota.monitors:
+            raise ControlSystemError(f"{self._quota.monitors} monitors in one run: no more are kept")
+        self._monitors += 1
+        try:
+            await self._turn()
+            async with contextlib.aclosing(self._machine.monitor(channels)) as samples:
+                async for sample in samples:
+                    self._samples.take(1)
+                    self._bytes.take(_size(sample.value))
+                    await self._turn()
+                    yield sample
+        finally:
+            self._monitors -= 1
+
+    async def write(self, channel: str, value: Any) -> Confirmation:
+        """Write at once: the broker has decided."""
+        return await self._machine.write(channel, value)
+
+    async def call(self, channel: str, arguments: Mapping[str, Any]) -> Any:
+        """Call at once: the broker has decided."""
+        return await self._machine.call(channel, arguments)
+
+    async def history(
+        self, channels: Sequence[str], start: datetime, end: datetime, bin: float | None = None
+    ) -> Mapping[str, History]:
+        """Ask the machine; the broker bounds how much."""
+        return await self._machine.history(channels, start, end, bin)
+
+    def _meet(self, channels: Iterable[str]) -> None:
+        new = {channel for channel in channels if channel not in self._known}
+        if not new:
+            return
+        if len(self._known) + len(new) > self._quota.channels:
+            raise ControlSystemError(f"more than {self._quota.channels} different channels in one run")
+        self._known |= new
+        self._searches.take(len(new))
+
+    async def _turn(self) -> None:
+        debt = max(self._samples.debt(), self._searches.debt(), self._bytes.debt())
+        if debt > 0:
+            await asyncio.sleep(debt)
+
+
+class _Bucket:
+    """Fills at a rate, up to its room; may be emptied below nothing, and is in debt then."""
+
+    def __init__(self, rate: float, room: float) -> None:
+        self._rate, self._room = rate, room
+        self._level, self._when = room, time.monotonic()
+
+    def take(self, amount: float) -> None:
+        now = time.monotonic()
+        self._level = min(self._room, self._level + (now - self._when) * self._rate) - amount
+        self._when = now
+
+    def debt(self) -> float:
+        """Return the seconds until it is not empty any more."""
+        return -self._level / self._rate - (time.monotonic() - self._when)
+
+
+def _size(value: Any) -> int:
+    if isinstance(value, dict):  # a table
+        return sum(map(_size, cast("dict[str, Any]", value).values()))
+    return int(getattr(value, "nbytes", 8))

@@ -26,6 +26,8 @@ VERSION = 13
 _PIECE = 2**14
 _MOST_CHANNELS = 20_000
 _MOST_SUBSCRIPTIONS = 20_000
+_MOST_ASKED = 50_000
+"""Commands whose answers are on their way; searches for names that nobody knows wait for some seconds."""
 _READS = 128
 """Answered at the same time; the next command waits for one of them."""
 _WRITES = 64
@@ -109,6 +111,8 @@ class Circuit:
             await self._writer.wait_closed()
 
     async def _take(self, command: Any) -> None:
+        if len(self._tasks) > _MOST_ASKED:
+            raise Hostile
         match command:
             case ca.VersionRequest() | ca.ClientNameRequest() | ca.HostNameRequest() | ca.ReadSyncRequest():
                 return  # whom the client says to be is of no interest

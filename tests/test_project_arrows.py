@@ -28,7 +28,7 @@ AT_HOME = {
     "epicscorelibs": "control/connectors/",
     "langchain_anthropic": "generation/_provider.py",
     "langchain_openai": "generation/_provider.py",
-    "p4p": "control/connectors/",
+    "p4p": ("control/connectors/", "control/gateways/"),
     "softioc": "control/simulator/",
 }
 

@@ -1,0 +1,264 @@
+"""Carries one connection of the code to the p4p server, and looks that values are there before they are asked for.
+
+p4p answers a get with what was posted last. So a request that needs a value waits here until the broker has given it.
+What p4p has no handler for (putGet, process, array operations) is answered here, as the commands that they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+from osprey_executor.control.gateways import _pva_wire as wire
+from osprey_executor.control.gateways._link import Source
+from osprey_executor.control.gateways._pva_channel import Channel, Gone
+from osprey_executor.control.gateways._pva_channels import Channels, canonical
+from osprey_executor.control.gateways._pva_streams import FromClient, FromServer
+from osprey_executor.control.gateways._pva_wire import Command, Malformed, Message
+from osprey_executor.errors import ControlSystemError
+
+_PIECE = 2**16
+_MOST_WAITING = 10_000
+"""Requests of one connection that wait for a value."""
+_MOST_ANSWERS = 1000
+"""Answers of ours that wait for the end of one of the server's."""
+_MOST_CHANNELS = 10_000
+"""Of one connection."""
+_FRESH = 0.1
+"""Seconds for which the value that was read to make a get ready is that get's value."""
+
+_AS_THEY_ARE = {
+    *(Command.CONNECTION_VALIDATION, Command.ECHO, Command.SEARCH, Command.AUTHNZ, Command.MESSAGE),
+}
+_OPERATIONS = {Command.GET, Command.PUT, Command.MONITOR, Command.RPC, Command.GET_FIELD}
+_CALLS = {Command.PUT_GET: "putGet", Command.PROCESS: "process", Command.ARRAY: "array operation"}
+
+Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
+@dataclass
+class _Waiting:
+    """The requests of one operation that wait, in order."""
+
+    sid: int
+    tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
+
+
+class Relay:
+    """One connection, for as long as both sides keep it.
+
+    Args:
+        client: the code's end.
+        server: that of the p4p server.
+        channels: what the server serves.
+        source: answers commands.
+    """
+
+    def __init__(self, client: Stream, server: Stream, channels: Channels, source: Source) -> None:
+        self._from_client, self._to_client = client
+        self._from_server, self._to_server = server
+        self._channels, self._source = channels, source
+        self._client, self._server = FromClient(), FromServer()
+        self._asked: dict[int, str] = {}
+        """Names by the client's numbers."""
+        self._by_sid: dict[int, Channel] = {}
+        self._waiting: dict[int, _Waiting] = {}
+        self._held = 0
+        """How many requests wait."""
+        self._fresh: dict[int, float] = {}
+        """Until when the first get of an operation needs no read."""
+        self._answers: list[bytes] = []
+
+    async def carry(self) -> None:
+        """Carry until one side closes.
+
+        Raises:
+            Malformed: the client sends what is no PVAccess.
+        """
+        ways = [asyncio.create_task(way()) for way in (self._outward, self._inward)]
+        try:
+            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            for way in done:
+                await way
+        except (ConnectionError, TimeoutError):
+            pass
+        finally:
+            rest = [*ways, *(task for waiting in self._waiting.values() for task in waiting.tasks)]
+            for task in rest:
+                task.cancel()
+            await asyncio.wait(rest)
+            for writer in (self._to_client, self._to_server):
+                writer.close()
+
+    async def _outward(self) -> None:
+        while piece := await self._from_client.read(_PIECE):
+            for message in self._client.feed(piece):
+                await self._take(message)
+            await self._to_server.drain()
+            await self._to_client.drain()  # answers of ours
+
+    async def _inward(self) -> None:
+        while piece := await self._from_server.read(_PIECE):
+            reach, about_channels = self._server.feed(piece)
+            for message in about_channels:
+                self._note(message)
+            self._to_client.write(piece[:reach])
+            if reach:
+                for answer in self._answers:
+                    self._to_client.write(answer)
+                self._answers.clear()
+            self._to_client.write(piece[reach:])
+            await self._to_client.drain()
+
+    async def _take(self, message: Message) -> None:
+        command = message.command
+        if command in _OPERATIONS:
+            self._operate(message)
+        elif command in _CALLS:
+            await self._refuse(message)
+        elif command is Command.CREATE_CHANNEL:
+            self._create(message)
+        elif command is Command.DESTROY_CHANNEL:
+            sid, _ = message.numbers("II")
+            self._lose(sid)
+            self._pass(message)
+        elif command in (Command.DESTROY_REQUEST, Command.CANCEL_REQUEST):
+            _, ioid = message.numbers("II")
+            self._drop(ioid)
+            self._pass(message)
+        elif command in _AS_THEY_ARE:
+            self._pass(message)
+
+    def _operate(self, message: Message) -> None:
+        if message.command is Command.GET_FIELD:
+            sid, ioid = message.numbers("II")
+            subcommand = wire.INIT
+        else:
+            sid, ioid, subcommand = message.numbers("IIB")
+        ready = self._ready(message.command, ioid, subcommand, self._by_sid.get(sid))
+        if ready is None and ioid not in self._waiting:
+            self._pass(message)
+        elif self._held >= _MOST_WAITING:
+            self._fail(message, "too many requests at the same time")
+        else:
+            waiting = self._waiting.setdefault(ioid, _Waiting(sid))
+            before = waiting.tasks[-1] if waiting.tasks else None
+            task = asyncio.create_task(self._pass_when(message, ready, before))
+            waiting.tasks.append(task)
+            self._held += 1
+            task.add_done_callback(lambda _: self._done(ioid, waiting, task))
+
+    def _ready(
+        self, command: Command, ioid: int, subcommand: int, channel: Channel | None
+    ) -> Callable[[], Awaitable[None]] | None:
+        """Return what must be done before the server gets a request; None: nothing."""
+        if channel is None or command is Command.RPC:
+            return None
+        if subcommand & wire.INIT:
+            if command is Command.MONITOR:
+                return channel.watch
+            return lambda: self._open(channel, ioid)
+        if command is Command.GET or (command is Command.PUT and subcommand & wire.GET):
+            if self._fresh.pop(ioid, 0.0) > asyncio.get_running_loop().time():
+                return None
+            return channel.refresh
+        return None
+
+    async def _open(self, channel: Channel, ioid: int) -> None:
+        if await channel.open() and len(self._fresh) < _MOST_WAITING:
+            self._fresh[ioid] = asyncio.get_running_loop().time() + _FRESH
+
+    async def _pass_when(
+        self, message: Message, ready: Callable[[], Awaitable[None]] | None, before: asyncio.Task[None] | None
+    ) -> None:
+        if before is not None:
+            await asyncio.wait({before})
+        try:
+            if ready is not None:
+                await ready()
+        except Gone:
+            return
+        except ControlSystemError as error:
+            self._fail(message, str(error))
+            if message.command is Command.PUT:
+                await self._tell_of_put(message, error)
+            return
+        self._pass(message)
+
+    async def _tell_of_put(self, message: Message, error: ControlSystemError) -> None:
+        """Journal a put that cannot begin: its value never comes here, and that somebody tried must not be lost."""
+        sid, _, subcommand = message.numbers("IIB")
+        if subcommand & wire.INIT and (channel := self._by_sid.get(sid)):
+            await self._source.call(channel.name, {"put": f"not begun: {error}"})
+
+    def _done(self, ioid: int, waiting: _Waiting, task: asyncio.Task[None]) -> None:
+        waiting.tasks.remove(task)
+        self._held -= 1
+        if not task.cancelled() and task.exception() is not None:
+            self._to_client.transport.abort()  # its request has no answer
+        if not waiting.tasks and self._waiting.get(ioid) is waiting:
+            del self._waiting[ioid]
+
+    async def _refuse(self, message: Message) -> None:
+        sid, _, _ = message.numbers("IIB")
+        channel = self._by_sid.get(sid)
+        what = _CALLS[message.command]
+        words = "there is no such channel"
+        if channel is not None:
+            words = await self._source.call(channel.name, {"operation": what})
+        self._fail(message, words)
+
+    def _create(self, message: Message) -> None:
+        for cid, encoded in wire.names_of(message):
+            name = encoded.decode("ascii", errors="replace")
+            if canonical(name) is None:
+                self._answer(wire.no_channel(cid, "not the name of a channel", self._server.big))
+            elif len(self._asked) >= _MOST_CHANNELS:
+                self._answer(wire.no_channel(cid, f"more than {_MOST_CHANNELS} channels", self._server.big))
+            else:
+                self._asked[cid] = name
+                self._to_server.write(wire.ask_for_channel(cid, encoded, message.big))
+
+    def _note(self, answer: Message) -> None:
+        if answer.command is Command.DESTROY_CHANNEL:
+            sid, cid = answer.numbers("II")
+            self._asked.pop(cid, None)
+            self._lose(sid)
+            return
+        cid, sid = answer.numbers("II")
+        name = self._asked.get(cid)
+        channel = self._channels.get(name) if name is not None and wire.succeeded(answer, 8) else None
+        if channel is not None:
+            self._by_sid[sid] = channel
+        else:
+            self._asked.pop(cid, None)
+
+    def _lose(self, sid: int) -> None:
+        self._by_sid.pop(sid, None)
+        for ioid in [ioid for ioid, waiting in self._waiting.items() if waiting.sid == sid]:
+            self._drop(ioid)
+
+    def _drop(self, ioid: int) -> None:
+        self._fresh.pop(ioid, None)
+        if (waiting := self._waiting.pop(ioid, None)) is not None:
+            for task in waiting.tasks:
+                task.cancel()
+
+    def _fail(self, message: Message, words: str) -> None:
+        if message.command is Command.GET_FIELD:
+            (_, ioid), subcommand = message.numbers("II"), None
+        else:
+            _, ioid, subcommand = message.numbers("IIB")
+        self._answer(wire.failure(message.command, ioid, subcommand, words, self._server.big))
+
+    def _answer(self, answer: bytes) -> None:
+        if self._server.between:
+            self._to_client.write(answer)
+        elif len(self._answers) < _MOST_ANSWERS:
+            self._answers.append(answer)
+        else:
+            raise Malformed("more requests than answers are taken")
+
+    def _pass(self, message: Message) -> None:
+        self._to_server.write(message.raw)

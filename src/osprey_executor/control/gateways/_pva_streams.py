@@ -1,0 +1,133 @@
+"""Streams of PVAccess: that of a client made into messages, and that of the server followed, which passes as it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from osprey_executor.control.gateways._pva_wire import (
+    BIG,
+    CONTROL,
+    FROM_SERVER,
+    HEAD,
+    MAGIC,
+    SEGMENT,
+    Command,
+    Malformed,
+    Message,
+)
+
+LARGEST = 16 * 2**20
+"""Bytes of one message of a client."""
+_LONGEST_ANSWER = 2**16
+"""Of those messages of the server that are looked into."""
+_LAST, _MIDDLE = 0x20, 0x30
+_COMMANDS = {command.value: command for command in Command}
+
+
+class FromClient:
+    """Makes messages of the pieces that a client sends. Control messages say nothing that a server heeds."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+        self._segments = bytearray()
+        self._expected: int | None = None
+        """The command of which another segment must come."""
+
+    def feed(self, piece: bytes) -> Iterator[Message]:
+        """Yield each message that is complete with this piece.
+
+        Raises:
+            Malformed: it is none, or too large.
+        """
+        kept = self._kept
+        kept += piece
+        while len(kept) >= HEAD:
+            magic, version, flags, command = kept[:4]
+            if magic != MAGIC or not version or flags & FROM_SERVER:
+                raise Malformed(f"no head of a message: {bytes(kept[:HEAD]).hex()}")
+            if flags & CONTROL:
+                del kept[:HEAD]
+                continue
+            big = bool(flags & BIG)
+            size = int.from_bytes(kept[4:HEAD], "big" if big else "little")
+            if size + len(self._segments) > LARGEST:
+                raise Malformed(f"a message of {size} bytes")
+            if len(kept) < HEAD + size:
+                return
+            payload = bytes(kept[HEAD : HEAD + size])
+            del kept[: HEAD + size]
+            whole = self._joined(command, flags & SEGMENT, payload)
+            if whole is not None:
+                if command not in _COMMANDS:
+                    raise Malformed(f"a command {command:#x}")
+                yield Message(_COMMANDS[command], whole, big, version)
+
+    def _joined(self, command: int, segment: int, payload: bytes) -> bytes | None:
+        goes_on = segment in (_MIDDLE, _LAST)
+        if (self._expected is not None) != goes_on or (goes_on and command != self._expected):
+            raise Malformed("segments in disorder")
+        if not segment:
+            return payload
+        self._segments += payload
+        if segment != _LAST:
+            self._expected = command
+            return None
+        whole = bytes(self._segments)
+        self._segments.clear()
+        self._expected = None
+        return whole
+
+
+class FromServer:
+    """Follows the stream of the server: where messages end, and what it says of channels."""
+
+    def __init__(self) -> None:
+        self._head = bytearray()
+        self._left = 0
+        self._kept: bytearray | None = None
+        self.big = False
+        """Whether its numbers are big-endian."""
+
+    @property
+    def between(self) -> bool:
+        """Whether the stream so far ends where a message ends."""
+        return not self._head
+
+    def feed(self, piece: bytes) -> tuple[int, list[Message]]:
+        """Return up to where whole messages reach in `piece`, and those among them that are about channels.
+
+        Raises:
+            Malformed: it is not the stream of a server.
+        """
+        at = reach = 0
+        found: list[Message] = []
+        while at < len(piece):
+            if (missing := HEAD - len(self._head)) > 0:
+                self._head += piece[at : at + missing]
+                at = min(at + missing, len(piece))
+                if len(self._head) < HEAD:
+                    break
+                self._begin()
+            taken = min(self._left, len(piece) - at)
+            if self._kept is not None:
+                self._kept += piece[at : at + taken]
+            at += taken
+            self._left -= taken
+            if not self._left:
+                if self._kept is not None:
+                    found.append(Message(_COMMANDS[self._head[3]], bytes(self._kept), self.big))
+                self._head.clear()
+                reach = at
+        return reach, found
+
+    def _begin(self) -> None:
+        magic, _, flags, command = self._head[:4]
+        if magic != MAGIC:
+            raise Malformed("no head of a message")
+        self.big = bool(flags & BIG)
+        size = int.from_bytes(self._head[4:], "big" if self.big else "little")
+        self._left = 0 if flags & CONTROL else size
+        about_channels = not flags & CONTROL and command in (Command.CREATE_CHANNEL, Command.DESTROY_CHANNEL)
+        if about_channels and size > _LONGEST_ANSWER:
+            raise Malformed(f"an answer of {size} bytes")
+        self._kept = bytearray() if about_channels else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import struct
 from typing import Any
 
@@ -44,6 +45,8 @@ class RawClient:
 
     async def __aexit__(self, *_: Any) -> None:
         self._writer.close()
+        with contextlib.suppress(OSError):
+            await self._writer.wait_closed()
 
     def send(self, *messages: bytes) -> None:
         self._writer.write(b"".join(messages))

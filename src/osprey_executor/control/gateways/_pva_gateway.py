@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from importlib import import_module
 from typing import Any
@@ -44,6 +45,9 @@ class PvaGateway:
         server: Any = import_module("p4p.server")
         self._provider = server.DynamicProvider("osprey-executor", self._channels)
         self._server = server.Server(providers=[self._provider], conf=_configuration(self._port), useenv=False)
+        if self._server.conf()["EPICS_PVAS_SERVER_PORT"] != str(self._port):
+            self._server.stop()
+            raise OSError(errno.EADDRINUSE, f"the PVAccess server needs port {self._port} of {_HOST}, which is taken")
 
     async def serve(self) -> None:
         """Accept connections until cancelled."""

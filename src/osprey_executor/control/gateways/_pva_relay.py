@@ -87,9 +87,9 @@ class Relay:
             rest = [*ways, *(task for waiting in self._waiting.values() for task in waiting.tasks)]
             for task in rest:
                 task.cancel()
-            await asyncio.wait(rest)
             for writer in (self._to_client, self._to_server):
-                writer.close()
+                writer.transport.abort()  # who does not read must not hold it up
+            await asyncio.gather(*rest, return_exceptions=True)
 
     async def _outward(self) -> None:
         while piece := await self._from_client.read(_PIECE):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from collections.abc import AsyncIterator
 
@@ -22,10 +21,9 @@ def source() -> FakeSource:
 @pytest.fixture
 async def port(source: FakeSource) -> AsyncIterator[int]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        serving = asyncio.create_task(PvaGateway(source, listening).serve())
+        gateway = PvaGateway(source, listening)
         yield listening.getsockname()[1]
-        serving.cancel()
-        await asyncio.wait({serving})
+        await gateway.close()
 
 
 @pytest.fixture

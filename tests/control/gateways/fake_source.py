@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -23,10 +24,12 @@ def sample(channel: str, value: Any, kind: str = "number", dtype: str = "f8", **
 
 def machine() -> dict[str, Sample]:
     states = {"kind": "enum", "dtype": "enum", "labels": ("Off", "Standby", "On")}
+    shown = {"units": "A", "precision": 3, "display_limits": (-5.0, 5.0)}
+    shown |= {"low_alarms": (-4.0, -3.0), "high_alarms": (3.0, 4.0)}
     table = {"at": np.array([1.0, 2.0]), "name": ["a", "b"]}
     samples = [
-        sample("G:NUMBER", 1.5, units="A", control_limits=(-10.0, 10.0)),
-        sample("G:WHOLE", 7, dtype="i4", units="turns"),
+        sample("G:NUMBER", 1.5, **shown, control_limits=(-10.0, 10.0)),
+        sample("G:WHOLE", 7, dtype="i4", units="turns", control_limits=(math.nan, math.nan)),
         sample("G:LONG", 2**40, dtype="i8"),
         sample("G:STATE", "Standby", **states),
         sample("G:FLAG", True, "enum", "?", labels=("false", "true")),

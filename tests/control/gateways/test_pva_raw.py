@@ -125,3 +125,14 @@ async def test_more_connections_than_are_served_wait(port: int) -> None:
         one.close()
         with contextlib.suppress(OSError):
             await one.wait_closed()
+
+
+async def test_a_put_is_heard_of_although_nobody_waits_for_the_answer(port: int, source: FakeSource) -> None:
+    async with RawClient(port) as client:
+        sid = await client.channel("G:NUMBER")
+        bits = b"\x01\x02" + struct.pack("<d", 4.5)
+        client.send(operate(PUT, sid, 5, 0x08), operate(PUT, sid, 5, 0x00, bits))
+    async with asyncio.timeout(20):
+        while not source.writes:
+            await source.changed.wait()
+    assert source.writes == [("G:NUMBER", 4.5)]

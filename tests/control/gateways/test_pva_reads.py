@@ -40,7 +40,16 @@ async def test_types_are_those_of_the_channel(client: Context) -> None:
 async def test_units_limits_labels_and_alarms_come_along(client: Context) -> None:
     number, state = await get(client, "G:NUMBER"), await get(client, "G:STATE")
     assert number.raw.display.units == "A"
+    assert number.raw.display.precision == 3
+    assert (number.raw.display.limitLow, number.raw.display.limitHigh) == (-5.0, 5.0)
     assert (number.raw.control.limitLow, number.raw.control.limitHigh) == (-10.0, 10.0)
+    alarms = number.raw.valueAlarm
+    assert (alarms.lowAlarmLimit, alarms.lowWarningLimit, alarms.highWarningLimit, alarms.highAlarmLimit) == (
+        *(-4.0, -3.0),
+        *(3.0, 4.0),
+    )
+    whole = await get(client, "G:WHOLE")
+    assert (whole.raw.control.limitLow, whole.raw.control.limitHigh) == (0, 0)  # not a number: no limits
     assert (state.choice, state.raw.value.choices) == ("Standby", ["Off", "Standby", "On"])
     invalid, high = await get(client, "G:ALARM"), await get(client, "G:HIHI")
     assert (invalid.severity, invalid.raw.alarm.message) == (3, "no link")

@@ -29,7 +29,7 @@ PV_ACCESS = Gateway(
         "EPICS_PVA_AUTO_ADDR_LIST": "NO",
     },
 )
-_ALL = Gateways(f"{__package__}", (CHANNEL_ACCESS,), serve_link)
+_ALL = Gateways(f"{__package__}", (CHANNEL_ACCESS, PV_ACCESS), serve_link)
 
 
 def gateways_for(control: ControlSystemConfig) -> Gateways | None:

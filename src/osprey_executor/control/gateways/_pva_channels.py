@@ -28,6 +28,11 @@ class _Later:
         except RuntimeError:  # the loop is over
             work.close()
 
+    async def finish(self) -> None:
+        """Return when all of it is done."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = self._loop.create_task(work)
         self._tasks.add(task)
@@ -50,6 +55,10 @@ class Channels:
         """Return the channel if a client has it open."""
         known = canonical(name)
         return self._channels.get(known) if known else None
+
+    async def finish(self) -> None:
+        """Return when what clients wanted to change is at the source."""
+        await self._later.finish()
 
     def testChannel(self, name: str) -> bool:
         """Return whether a name is one."""

@@ -7,6 +7,7 @@ What p4p has no handler for (putGet, process, array operations) is answered here
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -25,6 +26,8 @@ _MOST_ANSWERS = 1000
 """Answers of ours that wait for the end of one of the server's."""
 _MOST_CHANNELS = 10_000
 """Of one connection."""
+_LAST = 0.5
+"""Seconds for each part of what a client had sent before it closed."""
 _FRESH = 0.1
 """Seconds for which the value that was read to make a get ready is that get's value."""
 
@@ -76,40 +79,52 @@ class Relay:
         Raises:
             Malformed: the client sends what is no PVAccess.
         """
-        ways = [asyncio.create_task(way()) for way in (self._outward, self._inward)]
+        outward, inward = (asyncio.create_task(way()) for way in (self._outward, self._inward))
+        rest = {outward, inward}
         try:
-            done, _ = await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
-            for way in done:
-                await way
-        except (ConnectionError, TimeoutError):
+            await asyncio.wait(rest, return_when=asyncio.FIRST_COMPLETED)
+            if outward.done():
+                outward.result()
+                # What the client had sent last may be a write: it is heard of also where nobody waits for the answer.
+                rest |= self._tasks()
+                await asyncio.wait(rest - {inward}, timeout=_LAST)
+                self._to_server.write_eof()
+                await asyncio.wait({inward}, timeout=_LAST)
+        except OSError:
             pass
         finally:
-            rest = [*ways, *(task for waiting in self._waiting.values() for task in waiting.tasks)]
+            rest |= self._tasks()
             for task in rest:
                 task.cancel()
             for writer in (self._to_client, self._to_server):
                 writer.transport.abort()  # who does not read must not hold it up
             await asyncio.gather(*rest, return_exceptions=True)
 
+    def _tasks(self) -> set[asyncio.Task[None]]:
+        return {task for waiting in self._waiting.values() for task in waiting.tasks}
+
     async def _outward(self) -> None:
-        while piece := await self._from_client.read(_PIECE):
-            for message in self._client.feed(piece):
-                await self._take(message)
-            await self._to_server.drain()
-            await self._to_client.drain()  # answers of ours
+        with contextlib.suppress(ConnectionError):
+            while piece := await self._from_client.read(_PIECE):
+                for message in self._client.feed(piece):
+                    await self._take(message)
+                await self._to_server.drain()
+                await self._to_client.drain()  # answers of ours
 
     async def _inward(self) -> None:
         while piece := await self._from_server.read(_PIECE):
             reach, about_channels = self._server.feed(piece)
             for message in about_channels:
                 self._note(message)
+            if self._to_client.is_closing():
+                continue  # it is gone; what it had sent is still heard
             self._to_client.write(piece[:reach])
             if reach:
-                for answer in self._answers:
-                    self._to_client.write(answer)
+                self._to_client.writelines(self._answers)
                 self._answers.clear()
             self._to_client.write(piece[reach:])
-            await self._to_client.drain()
+            with contextlib.suppress(ConnectionError):
+                await self._to_client.drain()
 
     async def _take(self, message: Message) -> None:
         command = message.command

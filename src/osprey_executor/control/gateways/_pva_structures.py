@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -68,7 +69,7 @@ def structure_type(layout: Layout) -> Any:
         return nt.NTEnum().type
     if layout.kind == "NTTable":
         return nt.NTTable(list(layout.columns)).type
-    return nt.NTScalar(layout.code, display=True, control=True).type
+    return nt.NTScalar(layout.code, display=True, control=True, valueAlarm=True, form=True).type
 
 
 def about(sample: Sample) -> Plain:
@@ -80,9 +81,8 @@ def about(sample: Sample) -> Plain:
             return {"value": {"choices": list(sample.labels)}}
         case Layout(_, code) if code[-1] in "?s":
             return {"display": {"units": sample.units}}
-        case _:
-            low, high = sample.control_limits or (0, 0)
-            return {"display": {"units": sample.units}, "control": {"limitLow": low, "limitHigh": high}}
+        case Layout(_, code):
+            return _of_numbers(sample, code)
 
 
 def moment(sample: Sample) -> Plain:
@@ -131,6 +131,21 @@ def arguments_of(structure: Any) -> Plain:
         return _small(_plain(query if isinstance(query, dict) else arguments))
     except NoValue as error:
         return error.args[0]
+
+
+def _of_numbers(sample: Sample, code: str) -> Plain:
+    def pair(names: tuple[str, str], limits: tuple[float, float] | None) -> Plain:
+        if limits is None or not all(map(math.isfinite, limits)):
+            return {}
+        return {name: limit if code[-1] in "fd" else int(limit) for name, limit in zip(names, limits, strict=True)}
+
+    ends = ("limitLow", "limitHigh")
+    display = {"units": sample.units, **pair(ends, sample.display_limits)}
+    if sample.precision is not None:
+        display["precision"] = sample.precision
+    low = pair(("lowAlarmLimit", "lowWarningLimit"), sample.low_alarms)
+    high = pair(("highWarningLimit", "highAlarmLimit"), sample.high_alarms)
+    return {"display": display, "control": pair(ends, sample.control_limits), "valueAlarm": {**low, **high}}
 
 
 def _has_value(marked: set[str]) -> bool:

@@ -104,6 +104,9 @@ class Ioc:
 
     pid: int
     port: int
+    """Where it is looked for."""
+    tcp: int
+    """Where it is spoken to."""
 
     def stop(self) -> None:
         os.kill(self.pid, signal.SIGSTOP)
@@ -157,7 +160,7 @@ async def run_server(folder: Path, module: str) -> AsyncIterator[Ioc]:
     try:
         assert child.process.stdout is not None
         told = json.loads(await asyncio.wait_for(child.process.stdout.readline(), 60))
-        yield Ioc(child.process.pid, told["port"])
+        yield Ioc(child.process.pid, told["port"], told.get("tcp", told["port"]))
     finally:
         await child.stop()
 

@@ -97,7 +97,8 @@ def main() -> None:
     add("OPTIONS", NTScalar("d"), 0.0, Request(asked))
     with Server(providers=[provider], conf=LOOPBACK, useenv=False) as server:
         told = server.conf()
-        print(json.dumps({"port": int(told["EPICS_PVAS_BROADCAST_PORT"])}), flush=True)
+        ports = {"port": told["EPICS_PVAS_BROADCAST_PORT"], "tcp": told["EPICS_PVAS_SERVER_PORT"]}
+        print(json.dumps({name: int(port) for name, port in ports.items()}), flush=True)
         sys.stdin.read()
 
 

@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from random import Random
 
 PORT = 5075
 
@@ -92,3 +93,76 @@ ATTACKS = {
     "array": lambda: command(0x0E, "P:ROW"),
 }
 """Each returns the kind of the status that it got: 255 is a success, 2 and 3 are failures."""
+
+
+def spoiled(message, random):
+    """Return a message with a few bytes changed, cut, repeated or made up."""
+    spoilt = bytearray(message)
+    for _ in range(random.randint(1, 4)):
+        at = random.randrange(len(spoilt)) if spoilt else 0
+        match random.randrange(6):
+            case 0:
+                spoilt[at : at + 1] = bytes([random.randrange(256)])
+            case 1:
+                spoilt[at : at + 1] = bytes([random.choice((0, 1, 0x7F, 0x80, 0xFE, 0xFF))])
+            case 2:
+                del spoilt[at : at + random.randint(1, 8)]
+            case 3:
+                spoilt[at:at] = random.randbytes(random.randint(1, 8))
+            case 4:
+                spoilt[at:at] = spoilt[at : at + random.randint(1, 16)]
+            case _:
+                # The payload, with a head that fits: what is in it gets past whoever looks at heads alone.
+                body = bytes(spoilt[8:])
+                spoilt[:] = packed(spoilt[3] if len(spoilt) > 3 else 10, body[: random.randint(0, len(body))])
+    return bytes(spoilt)
+
+
+def fuzz(rounds, seed):
+    """Say spoiled things; return how many connections were closed on us, and how many still answered."""
+    random = Random(seed)
+    told = {"closed": 0, "answered": 0}
+    for _ in range(rounds):
+        try:
+            with Client() as client:
+                client.socket.settimeout(5)
+                sid = client.channel("P:NUMBER")
+                at = struct.pack("<I", sid)
+
+                def say(command, ioid, subcommand, rest=b"", at=at):
+                    return packed(command, at + struct.pack("<IB", ioid, subcommand) + rest)
+
+                messages = [
+                    say(0x0A, 1, 0x08, options(process="true")),
+                    say(0x0A, 1, 0x40),
+                    say(0x0B, 2, 0x08, b"\xff"),
+                    say(0x0B, 2, 0x40),
+                    say(0x0B, 2, 0x00, b"\x01\x02" + struct.pack("<d", 4.5)),
+                    say(0x0D, 3, 0x88, options(pipeline="true", queueSize="4") + struct.pack("<I", 4)),
+                    say(0x0D, 3, 0x44),
+                    say(0x0D, 3, 0x80, struct.pack("<I", 2)),
+                    say(0x14, 4, 0x08, b"\xff"),
+                    say(0x14, 4, 0x00, b"\x80" + text("") + b"\x01" + text("x") + b"\x43" + struct.pack("<d", 1.0)),
+                    say(0x10, 5, 0x08, b"\xff"),
+                    packed(0x11, at + struct.pack("<I", 6) + text("")),
+                    packed(
+                        3,
+                        struct.pack("<IB", 1, 0x81) + bytes(21) + b"\x01" + text("tcp") + b"\x01\x00" + at + text("X"),
+                    ),
+                    packed(7, struct.pack("<HI", 1, 2) + text("P:WHOLE")),
+                    packed(0x0F, at + struct.pack("<I", 2)),
+                    packed(0x15, at + struct.pack("<I", 3)),
+                    packed(8, at + struct.pack("<I", 1)),
+                    packed(1, struct.pack("<IHH", 0x10000, 0x7FFF, 0) + text("ca") + options(user="x")),
+                    packed(0x12, struct.pack("<IB", 3, 1) + text("hello")),
+                ]
+                for message in messages:
+                    client.send(spoiled(message, random) if random.random() < 0.05 else message)
+                client.send(packed(2, b"still there"))
+                client.socket.shutdown(socket.SHUT_WR)
+                while client.answer(2) != b"still there":
+                    pass
+                told["answered"] += 1
+        except OSError:
+            told["closed"] += 1
+    return told

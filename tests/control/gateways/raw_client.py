@@ -51,6 +51,20 @@ class RawClient:
     def send(self, *messages: bytes) -> None:
         self._writer.write(b"".join(messages))
 
+    def pause(self) -> None:
+        """Read nothing more."""
+        self._writer.transport.pause_reading()  # pyright: ignore[reportAttributeAccessIssue]
+
+    async def takes(self, messages: bytes) -> bool:
+        """Send; False: the far end has stopped to read, and buffers are full."""
+        self.send(messages)
+        try:
+            await asyncio.wait_for(self._writer.drain(), 2)
+        except TimeoutError:
+            self._writer.transport.abort()
+            return False
+        return True
+
     async def answer(self, command: int) -> bytes:
         """Return the payload of the next answer to `command`."""
         async with asyncio.timeout(20):

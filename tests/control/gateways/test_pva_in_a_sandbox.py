@@ -189,3 +189,15 @@ async def test_the_same_bytes_do_it_where_no_gateway_is(start_pva: Any, monkeypa
         for name in ("put", "put as another user", "put and process", "put a whole number", "rpc"):
             done[name] = await asyncio.to_thread(hostile_pva.ATTACKS[name])
         assert set(done.values()) == {255}
+
+
+async def test_malformed_bytes_change_nothing_and_end_no_service(
+    engine: Engine, pva: Broker, read_only: Session
+) -> None:
+    before = await held(pva)
+    told = (await run(engine, read_only, HOSTILE + "\nresults = fuzz(150, 4)\n")).results
+    assert told["closed"] > 20
+    assert told["answered"] > 5
+    assert await held(pva) == before
+    again = (await run(engine, read_only, HOSTILE + "\nresults = {'status': ATTACKS['put']()}\n")).results
+    assert again == {"status": 2}

@@ -268,6 +268,8 @@ class Relay:
         self._answer(wire.failure(message.command, ioid, subcommand, words, self._server.big))
 
     def _answer(self, answer: bytes) -> None:
+        if self._to_client.is_closing():
+            return
         if self._server.between:
             self._to_client.write(answer)
         elif len(self._answers) < _MOST_ANSWERS:
@@ -276,4 +278,5 @@ class Relay:
             raise Malformed("more requests than answers are taken")
 
     def _pass(self, message: Message) -> None:
-        self._to_server.write(message.raw)
+        if not self._to_server.is_closing():
+            self._to_server.write(message.raw)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, cast
 
 from osprey_executor.control.gateways._ca_circuit import VERSION, Circuit
 from osprey_executor.control.gateways._ca_found import Found
+from osprey_executor.control.gateways._door import Door
 from osprey_executor.control.gateways._link import LinkSource
 
 ca: Any = import_module("caproto")
@@ -41,55 +42,15 @@ async def _serve(link: socket.socket, doors: Sequence[socket.socket]) -> None:
     loop = asyncio.get_running_loop()
     await loop.create_datagram_endpoint(lambda: _Searches(found, port), sock=searches)
     await loop.create_datagram_endpoint(_Repeater, sock=repeater)
-    circuits.setblocking(False)
 
     async def converse(near: socket.socket) -> None:
         near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await Circuit(source, found, port).serve(*await asyncio.open_connection(sock=near))
 
-    door = _Door(circuits, converse)
+    door = Door(circuits, _CIRCUITS, converse)
     await source.finishing.wait()
     await door.finish()
     await source.close()
-
-
-class _Door:
-    """Accepts connections, a bounded number of them."""
-
-    def __init__(
-        self, listening: socket.socket, converse: Callable[[socket.socket], Coroutine[Any, Any, None]]
-    ) -> None:
-        self._listening, self._converse = listening, converse
-        self._loop = asyncio.get_running_loop()
-        self._circuits: set[asyncio.Task[None]] = set()
-        self._loop.add_reader(listening, self._accept)
-
-    async def finish(self) -> None:
-        """Take the connections that wait, no more after them, and return when all have ended."""
-        while self._accept():
-            pass
-        self._loop.remove_reader(self._listening)
-        if self._circuits:
-            await asyncio.wait(self._circuits)
-
-    def _accept(self) -> bool:
-        if len(self._circuits) >= _CIRCUITS:
-            self._loop.remove_reader(self._listening)
-            return False
-        try:
-            near, _ = self._listening.accept()
-        except OSError:
-            return False
-        near.setblocking(False)
-        task = self._loop.create_task(self._converse(near))
-        self._circuits.add(task)
-        task.add_done_callback(self._ended)
-        return True
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if len(self._circuits) >= _CIRCUITS:
-            self._loop.add_reader(self._listening, self._accept)
-        self._circuits.discard(task)
 
 
 class _Searches(asyncio.DatagramProtocol):

@@ -201,3 +201,34 @@ async def test_malformed_bytes_change_nothing_and_end_no_service(
     assert await held(pva) == before
     again = (await run(engine, read_only, HOSTILE + "\nresults = {'status': ATTACKS['put']()}\n")).results
     assert again == {"status": 2}
+
+
+async def test_records_of_channel_access_are_read_by_pvaccess(
+    engine: Engine, records: Broker, journal: Path, entries: Entries
+) -> None:
+    """The protocol of the program need not be that of the machine."""
+    session = records.session(run_id="r1", permit=None, journal=journal)
+    before = (await records.connector.read(["T:NUMBER"]))["T:NUMBER"].value
+    code = """
+from p4p.client.thread import Context
+context = Context("pva")
+names = "NUMBER WHOLE STATE TEXT ROW BYTES TEXTS EMPTY ALARM NEVER NUMBER.EGU NUMBER.DRVH".split()
+values = context.get(["T:" + name for name in names])
+results = {name: value.tolist() if hasattr(value, "tolist") else value.raw.value for name, value in zip(names, values)}
+results["STATE"] = values[2].choice
+results["limits"] = list(values[0].raw.control.todict().values())[:2]
+results["severities"] = [value.severity for value in values[-4:-2]]
+try:
+    context.put("T:NUMBER.DRVH", 1e6)
+except Exception as error:
+    results["refused"] = f"{type(error).__name__}: {error}"
+"""
+    results = (await run(engine, session, code)).results
+    assert results["NUMBER"] == before
+    assert results["STATE"] in ("Off", "Standby", "On")
+    assert (results["EMPTY"], results["ALARM"], results["NUMBER.EGU"], results["NUMBER.DRVH"]) == ([], 3.0, "A", 10.0)
+    assert [type(results[name]) for name in ("WHOLE", "TEXT", "ROW", "BYTES", "TEXTS")] == [int, str, list, list, list]
+    assert results["limits"] == [-10.0, 10.0]
+    assert results["severities"] == [1, 3]
+    assert results["refused"].startswith("RemoteError: T:NUMBER.DRVH = 1000000.0: refused")
+    assert [entry["channel"] for entry in entries() if entry["event"] == "refused"] == ["T:NUMBER.DRVH"]

@@ -94,7 +94,7 @@ async def test_a_request_that_is_taken_back_is_not_sent_later(raw: RawClient, so
         packed(0x13, b""),
         packed(0x6F, b"abc"),
         packed(GET, b"abc"),
-        packed(GET, b"", size=2**31),
+        packed(GET, bytes(16), size=2**31),
         packed(GET, b"a", flags=0x20),
         packed(GET, b"", flags=0x10) * 2,
         packed(7, struct.pack("<H", 60_000)),

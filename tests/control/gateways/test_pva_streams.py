@@ -64,9 +64,20 @@ def test_spoiled_streams_are_messages_or_malformed(seed: int) -> None:
     assert seen <= 3 * len(SESSION) * 4
 
 
-def test_what_is_too_large_is_not_waited_for() -> None:
-    with pytest.raises(Malformed, match="bytes"):
-        list(FromClient().feed(packed(0x0B, b"", size=LARGEST + 1)))
+def test_of_what_is_too_large_only_the_beginning_is_kept() -> None:
+    parser = FromClient()
+    beginning = bytes(range(40))
+    assert list(parser.feed(packed(0x0B, beginning[:10], size=LARGEST + 1))) == []
+    (large,) = parser.feed(beginning[10:])
+    assert (large.command, large.payload, large.missing) == (Command.PUT, beginning[:16], LARGEST + 1 - 16)
+    for _ in range(15):
+        assert list(parser.feed(bytes(2**20))) == []
+        assert len(parser._kept) == 0
+    (after,) = parser.feed(bytes(LARGEST + 1 - 40 - 15 * 2**20) + SESSION[7])
+    assert after.command is Command.ECHO
+
+
+def test_segments_together_are_not_too_large() -> None:
     parser = FromClient()
     assert list(parser.feed(packed(0x0B, bytes(1000), flags=0x10))) == []
     with pytest.raises(Malformed, match="bytes"):

@@ -125,6 +125,17 @@ async def test_text_that_no_frame_would_hold_is_refused(client: Context, source:
     assert (source.writes, source.calls) == ([], [("G:TEXT", {"put": "texts of 300002 characters"})])
 
 
+async def test_an_array_that_is_too_large_is_refused_and_told_of(client: Context, source: FakeSource) -> None:
+    """Its bytes are not kept anywhere, and the connection goes on."""
+    with pytest.raises(RemoteError, match="a command counts as a write"):
+        await put(client, "G:ROW", np.zeros(3 * 2**20))
+    ((name, told),) = source.calls
+    assert (name, told["operation"]) == ("G:ROW", "put")
+    assert told["bytes"] > 24 * 2**20
+    assert source.writes == []
+    assert await asyncio.wait_for(client.get("G:NUMBER"), 20) == 1.5
+
+
 async def test_a_put_that_cannot_begin_is_told_of(client: Context, source: FakeSource) -> None:
     """Without the structure of the channel a client has nothing to put into, and nobody would know that it tried."""
     source.hidden.add("G:NUMBER")

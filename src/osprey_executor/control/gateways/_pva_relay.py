@@ -36,6 +36,8 @@ _AS_THEY_ARE = {
 }
 _OPERATIONS = {Command.GET, Command.PUT, Command.MONITOR, Command.RPC, Command.GET_FIELD}
 _CALLS = {Command.PUT_GET: "putGet", Command.PROCESS: "process", Command.ARRAY: "array operation"}
+_LARGE = {Command.PUT: "put", Command.RPC: "command"}
+"""Those of the operations that may bring more than is taken."""
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
@@ -128,10 +130,12 @@ class Relay:
 
     async def _take(self, message: Message) -> None:
         command = message.command
-        if command in _OPERATIONS:
-            self._operate(message)
-        elif command in _CALLS:
+        if command in _CALLS or (message.missing and command in _LARGE):
             await self._refuse(message)
+        elif message.missing:
+            raise Malformed(f"a {command.name} of so many bytes")
+        elif command in _OPERATIONS:
+            self._operate(message)
         elif command is Command.CREATE_CHANNEL:
             self._create(message)
         elif command is Command.DESTROY_CHANNEL:
@@ -218,10 +222,12 @@ class Relay:
     async def _refuse(self, message: Message) -> None:
         sid, _, _ = message.numbers("IIB")
         channel = self._by_sid.get(sid)
-        what = _CALLS[message.command]
+        told: dict[str, object] = {"operation": (_CALLS | _LARGE)[message.command]}
+        if message.missing:
+            told["bytes"] = len(message.payload) + message.missing
         words = "there is no such channel"
         if channel is not None:
-            words = await self._source.call(channel.name, {"operation": what})
+            words = await self._source.call(channel.name, told)
         self._fail(message, words)
 
     def _create(self, message: Message) -> None:

@@ -17,7 +17,9 @@ from osprey_executor.control.gateways._pva_wire import (
 )
 
 LARGEST = 16 * 2**20
-"""Bytes of one message of a client."""
+"""Bytes of one message of a client that are taken."""
+_BEGINNING = 16
+"""Bytes of a larger one, which say what it is about."""
 _LONGEST_ANSWER = 2**16
 """Of those messages of the server that are looked into."""
 _LAST, _MIDDLE = 0x20, 0x30
@@ -32,15 +34,18 @@ class FromClient:
         self._segments = bytearray()
         self._expected: int | None = None
         """The command of which another segment must come."""
+        self._skip = 0
+        """Bytes that nobody takes."""
 
     def feed(self, piece: bytes) -> Iterator[Message]:
-        """Yield each message that is complete with this piece.
+        """Yield each message that is complete with this piece; of one that is too large, its beginning.
 
         Raises:
-            Malformed: it is none, or too large.
+            Malformed: it is none, or segments of one that is too large.
         """
         kept = self._kept
         kept += piece
+        self._leave_out()
         while len(kept) >= HEAD:
             magic, version, flags, command = kept[:4]
             if magic != MAGIC or not version or flags & FROM_SERVER:
@@ -51,7 +56,15 @@ class FromClient:
             big = bool(flags & BIG)
             size = int.from_bytes(kept[4:HEAD], "big" if big else "little")
             if size + len(self._segments) > LARGEST:
-                raise Malformed(f"a message of {size} bytes")
+                if flags & SEGMENT or self._segments or command not in _COMMANDS:
+                    raise Malformed(f"a message of {size} bytes")
+                if len(kept) < HEAD + _BEGINNING:
+                    return
+                beginning = bytes(kept[HEAD : HEAD + _BEGINNING])
+                self._skip = HEAD + size
+                self._leave_out()
+                yield Message(_COMMANDS[command], beginning, big, version, missing=size - _BEGINNING)
+                continue
             if len(kept) < HEAD + size:
                 return
             payload = bytes(kept[HEAD : HEAD + size])
@@ -61,6 +74,11 @@ class FromClient:
                 if command not in _COMMANDS:
                     raise Malformed(f"a command {command:#x}")
                 yield Message(_COMMANDS[command], whole, big, version)
+
+    def _leave_out(self) -> None:
+        left_out = min(self._skip, len(self._kept))
+        del self._kept[:left_out]
+        self._skip -= left_out
 
     def _joined(self, command: int, segment: int, payload: bytes) -> bytes | None:
         goes_on = segment in (_MIDDLE, _LAST)

@@ -61,6 +61,8 @@ class Message:
     big: bool
     """Whether its numbers are big-endian."""
     version: int = 2
+    missing: int = 0
+    """Bytes of the payload that were too many to be taken."""
 
     @property
     def raw(self) -> bytes:

@@ -127,6 +127,7 @@ def fuzz(rounds, seed):
             with Client() as client:
                 client.socket.settimeout(5)
                 sid = client.channel("P:NUMBER")
+                client.operate(0x14, sid, 0x08, b"\xff")
                 at = struct.pack("<I", sid)
 
                 def say(command, ioid, subcommand, rest=b"", at=at):
@@ -142,8 +143,8 @@ def fuzz(rounds, seed):
                     say(0x0D, 3, 0x44),
                     say(0x0D, 3, 0x80, struct.pack("<I", 2)),
                     say(0x14, 4, 0x08, b"\xff"),
-                    say(0x14, 4, 0x00, b"\x80" + text("") + b"\x01" + text("x") + b"\x43" + struct.pack("<d", 1.0)),
-                    say(0x10, 5, 0x08, b"\xff"),
+                    say(0x14, 5, 0x00, b"\x80" + text("") + b"\x01" + text("x") + b"\x43" + struct.pack("<d", 1.0)),
+                    say(0x10, 7, 0x08, b"\xff"),
                     packed(0x11, at + struct.pack("<I", 6) + text("")),
                     packed(
                         3,

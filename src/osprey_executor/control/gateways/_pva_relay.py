@@ -74,6 +74,7 @@ class Relay:
         self._fresh: dict[int, float] = {}
         """Until when the first get of an operation needs no read."""
         self._answers: list[bytes] = []
+        self._outgoing: list[bytes] = []
 
     async def carry(self) -> None:
         """Carry until one side closes.
@@ -90,6 +91,7 @@ class Relay:
                 # What the client had sent last may be a write: it is heard of also where nobody waits for the answer.
                 rest |= self._tasks()
                 await asyncio.wait(rest - {inward}, timeout=_LAST)
+                self._flush()
                 self._to_server.write_eof()
                 await asyncio.wait({inward}, timeout=_LAST)
         except OSError:
@@ -110,6 +112,7 @@ class Relay:
             while piece := await self._from_client.read(_PIECE):
                 for message in self._client.feed(piece):
                     await self._take(message)
+                self._flush()
                 await self._to_server.drain()
                 await self._to_client.drain()  # answers of ours
 
@@ -239,7 +242,7 @@ class Relay:
                 self._answer(wire.no_channel(cid, f"more than {_MOST_CHANNELS} channels", self._server.big))
             else:
                 self._asked[cid] = name
-                self._to_server.write(wire.ask_for_channel(cid, encoded, message.big))
+                self._send(wire.ask_for_channel(cid, encoded, message.big))
 
     def _note(self, answer: Message) -> None:
         if answer.command is Command.DESTROY_CHANNEL:
@@ -284,5 +287,15 @@ class Relay:
             raise Malformed("more requests than answers are taken")
 
     def _pass(self, message: Message) -> None:
-        if not self._to_server.is_closing():
-            self._to_server.write(message.raw)
+        self._send(message.raw)
+
+    def _send(self, raw: bytes) -> None:
+        """Send to the server, together with what else is sent now: a packet each costs more than all the rest."""
+        if not self._outgoing:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._outgoing.append(raw)
+
+    def _flush(self) -> None:
+        if self._outgoing and not self._to_server.is_closing():
+            self._to_server.write(b"".join(self._outgoing))
+        self._outgoing.clear()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from p4p.client.asyncio import Context
 from tests.control.gateways.fake_source import FakeSource, sample
 from tests.control.gateways.raw_client import RawClient, create, operate
 
+from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.gateways import _pva_channels
 
 MONITOR = 0x0D
@@ -54,3 +57,28 @@ async def test_channels_are_counted(port: int, source: FakeSource, monkeypatch: 
     async with RawClient(port) as client:
         client.send(create("G:ONE", "G:TWO", "G:ONE.VAL", "G:THREE"))
         assert [(await client.answer(7))[8] for _ in range(4)] == [0xFF, 0xFF, 0xFF, 3]
+
+
+async def test_unknown_channels_hold_up_no_known_one(client: Context, source: FakeSource) -> None:
+    """The broker answers a number of requests at the same time; those for what is not there must not take them all."""
+    assert await asyncio.wait_for(client.get("G:NUMBER"), 20) == 1.5
+    asked: list[str] = []
+    full = asyncio.Event()
+    answer = source.samples
+
+    async def samples(channels: Sequence[str]) -> Mapping[str, Sample]:
+        if channels[0] in source.now:
+            return await answer(channels)
+        asked.extend(channels)
+        if len(asked) == 100:
+            full.set()
+        return await asyncio.Future()
+
+    source.samples = samples
+    pending = [asyncio.create_task(client.get(f"G:NOBODY{number}")) for number in range(150)]
+    await asyncio.wait_for(full.wait(), 20)
+    assert await asyncio.wait_for(client.get("G:NUMBER"), 20) == 1.5
+    assert len(asked) == 100
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)

@@ -27,6 +27,8 @@ PV_ACCESS = Gateway(
         "EPICS_PVA_NAME_SERVERS": f"127.0.0.1:{_PVA_PORT}",
         "EPICS_PVA_ADDR_LIST": "127.0.0.1",
         "EPICS_PVA_AUTO_ADDR_LIST": "NO",
+        # That there are no interfaces to list and no groups to join is no news in a sandbox.
+        "PVXS_LOG": "pvxs.iface=CRIT,pvxs.loop=CRIT",
     },
 )
 _ALL = Gateways(f"{__package__}", (CHANNEL_ACCESS, PV_ACCESS), serve_link)

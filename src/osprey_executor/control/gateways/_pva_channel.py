@@ -72,7 +72,7 @@ class Channel:
                 if self._layout is not None:
                     return False
                 with contextlib.suppress(ChannelDisconnectedError):
-                    self._show((await self._source.samples([self.name]))[self.name])
+                    self._show(await self._reads.first(self.name))
                     return True
             await asyncio.sleep(_AGAIN)
 

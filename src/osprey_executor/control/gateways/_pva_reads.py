@@ -1,4 +1,4 @@
-"""Reads of channels that are known to be there, gathered: what is asked for at the same time is one request."""
+"""Reads of channels: of those that are known to be there, what is asked for at the same time is one request."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from osprey_executor.errors import ControlSystemError
 
 _MOST = 500
 """Channels of one request."""
+_MOST_UNKNOWN = 100
+"""Requests for channels that may not be there, at the same time: the broker answers only so many of one run."""
 
 
 _Waiting = dict[str, list[asyncio.Future[Sample]]]
@@ -20,8 +22,19 @@ class Reads:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self._unknown = asyncio.Semaphore(_MOST_UNKNOWN)
         self._waiting: _Waiting = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    async def first(self, channel: str) -> Sample:
+        """Return a sample of a channel of which nobody knows whether it is there: that may take long, for it alone.
+
+        Raises:
+            ChannelDisconnectedError: nobody answers for it.
+            ControlSystemError: the channel cannot be read.
+        """
+        async with self._unknown:
+            return (await self._source.samples([channel]))[channel]
 
     async def read(self, channel: str) -> Sample:
         """Return the sample of a moment after this call.

@@ -11,6 +11,8 @@ from p4p.client.asyncio import Context
 from tests.control.gateways.fake_source import FakeSource
 from tests.control.gateways.raw_client import RawClient, create, operate, packed
 
+from osprey_executor.control.gateways._pva_gateway import MOST_CONNECTIONS
+
 GET, PUT, PUT_GET, MONITOR, ARRAY, PROCESS, RPC = 0x0A, 0x0B, 0x0C, 0x0D, 0x0E, 0x10, 0x14
 
 
@@ -113,7 +115,7 @@ async def test_what_is_no_pvaccess_ends_its_connection_alone(
 
 
 async def test_more_connections_than_are_served_wait(port: int) -> None:
-    crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(16)]
+    crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_CONNECTIONS)]
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     waiting = asyncio.create_task(reader.read(1))
     for other, _ in crowd:

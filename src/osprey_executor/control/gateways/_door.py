@@ -23,6 +23,7 @@ class Door:
         self._listening, self._most, self._converse = listening, most, converse
         self._loop = asyncio.get_running_loop()
         self._served: set[asyncio.Task[None]] = set()
+        self._over = False
         listening.setblocking(False)
         self._loop.add_reader(listening, self._accept)
 
@@ -30,17 +31,21 @@ class Door:
         """Take the connections that wait, no more after them, and return when all have ended."""
         while self._accept():
             pass
-        self._loop.remove_reader(self._listening)
+        self._stop()
         if self._served:
             await asyncio.wait(self._served)
 
     async def close(self) -> None:
         """End all of them."""
-        self._loop.remove_reader(self._listening)
+        self._stop()
         for task in self._served:
             task.cancel()
         if self._served:
             await asyncio.wait(self._served)
+
+    def _stop(self) -> None:
+        self._over = True
+        self._loop.remove_reader(self._listening)
 
     def _accept(self) -> bool:
         if len(self._served) >= self._most:
@@ -57,6 +62,6 @@ class Door:
         return True
 
     def _ended(self, task: asyncio.Task[None]) -> None:
-        if len(self._served) >= self._most:
+        if len(self._served) >= self._most and not self._over:
             self._loop.add_reader(self._listening, self._accept)
         self._served.discard(task)

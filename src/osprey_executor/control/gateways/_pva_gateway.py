@@ -23,7 +23,7 @@ from osprey_executor.control.gateways._pva_wire import Malformed
 
 p4p: Any = import_module("p4p.server")
 
-MOST_CONNECTIONS = 16
+MOST_CONNECTIONS = 64
 """At the same time."""
 _HOST = "127.0.0.2"
 """Where the server listens: not where a client looks, so that both may have one port number on one machine."""

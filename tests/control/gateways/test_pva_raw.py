@@ -138,3 +138,14 @@ async def test_a_put_is_heard_of_although_nobody_waits_for_the_answer(port: int,
         while not source.writes:
             await source.changed.wait()
     assert source.writes == [("G:NUMBER", 4.5)]
+
+
+async def test_the_type_of_a_channel_can_be_asked_for(raw: RawClient, source: FakeSource) -> None:
+    source.hidden.add("G:TEXT")
+    for cid, name in enumerate(("G:NUMBER", "G:TEXT"), 1):
+        sid = await raw.channel(name, cid)
+        raw.send(packed(0x11, struct.pack("<II", sid, 5) + b"\x00"))
+    answers = [await raw.answer(0x11) for _ in range(2)]
+    assert [answer[:5] for answer in answers] == [struct.pack("<IB", 5, 0xFF), struct.pack("<IB", 5, 2)]
+    assert b"epics:nt/NTScalar:1.0" in answers[0]
+    assert b"not readable, says the limits database" in answers[1]

@@ -149,3 +149,18 @@ async def test_the_type_of_a_channel_can_be_asked_for(raw: RawClient, source: Fa
     assert [answer[:5] for answer in answers] == [struct.pack("<IB", 5, 0xFF), struct.pack("<IB", 5, 2)]
     assert b"epics:nt/NTScalar:1.0" in answers[0]
     assert b"not readable, says the limits database" in answers[1]
+
+
+@pytest.mark.parametrize(
+    "end", [packed(0x0F, struct.pack("<II", 0x11223344, 5)), packed(0x08, struct.pack("<II", 0x11223344, 1)), b""]
+)
+async def test_a_put_that_is_taken_back_is_told_of(port: int, source: FakeSource, end: bytes) -> None:
+    """Nobody answers for the channel, so the server never gets to see the put."""
+    async with RawClient(port) as client:
+        sid = await client.channel("G:NOBODY")
+        client.send(operate(PUT, sid, 5, 0x08), end.replace(b"\x44\x33\x22\x11", struct.pack("<I", sid)))
+    async with asyncio.timeout(20):
+        while not source.calls:
+            await asyncio.sleep(0.01)
+    assert source.calls == [("G:NOBODY", {"put": "taken back before anybody answered for the channel"})]
+    assert source.writes == []

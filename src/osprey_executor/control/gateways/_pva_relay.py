@@ -9,25 +9,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from functools import partial
 
 from osprey_executor.control.gateways import _pva_wire as wire
 from osprey_executor.control.gateways._link import Source
 from osprey_executor.control.gateways._pva_channel import Channel, Gone
 from osprey_executor.control.gateways._pva_channels import Channels, canonical
 from osprey_executor.control.gateways._pva_streams import FromClient, FromServer
+from osprey_executor.control.gateways._pva_waiting import Waiting
 from osprey_executor.control.gateways._pva_wire import Command, Malformed, Message
 from osprey_executor.errors import ControlSystemError
 
 _PIECE = 2**16
-_MOST_WAITING = 10_000
-"""Requests of one connection that wait for a value."""
 _MOST_ANSWERS = 1000
 """Answers of ours that wait for the end of one of the server's."""
 _MOST_CHANNELS = 10_000
 """Of one connection."""
 _LAST = 0.5
 """Seconds for each part of what a client had sent before it closed."""
+_MOST_FRESH = 10_000
 _FRESH = 0.1
 """Seconds for which the value that was read to make a get ready is that get's value."""
 
@@ -40,14 +40,6 @@ _LARGE = {Command.PUT: "put", Command.RPC: "command"}
 """Those of the operations that may bring more than is taken."""
 
 Stream = tuple[asyncio.StreamReader, asyncio.StreamWriter]
-
-
-@dataclass
-class _Waiting:
-    """The requests of one operation that wait, in order."""
-
-    sid: int
-    tasks: list[asyncio.Task[None]] = field(default_factory=list[asyncio.Task[None]])
 
 
 class Relay:
@@ -68,9 +60,8 @@ class Relay:
         self._asked: dict[int, str] = {}
         """Names by the client's numbers."""
         self._by_sid: dict[int, Channel] = {}
-        self._waiting: dict[int, _Waiting] = {}
-        self._held = 0
-        """How many requests wait."""
+        self._waiting = Waiting(self._to_client.transport.abort)
+        self._telling: set[asyncio.Task[str]] = set()
         self._fresh: dict[int, float] = {}
         """Until when the first get of an operation needs no read."""
         self._answers: list[bytes] = []
@@ -89,7 +80,7 @@ class Relay:
             if outward.done():
                 outward.result()
                 # What the client had sent last may be a write: it is heard of also where nobody waits for the answer.
-                rest |= self._tasks()
+                rest |= self._waiting.tasks
                 await asyncio.wait(rest - {inward}, timeout=_LAST)
                 self._flush()
                 self._to_server.write_eof()
@@ -97,15 +88,13 @@ class Relay:
         except OSError:
             pass
         finally:
-            rest |= self._tasks()
+            rest |= self._waiting.tasks
             for task in rest:
                 task.cancel()
             for writer in (self._to_client, self._to_server):
                 writer.transport.abort()  # who does not read must not hold it up
             await asyncio.gather(*rest, return_exceptions=True)
-
-    def _tasks(self) -> set[asyncio.Task[None]]:
-        return {task for waiting in self._waiting.values() for task in waiting.tasks}
+            await asyncio.gather(*self._telling, return_exceptions=True)
 
     async def _outward(self) -> None:
         with contextlib.suppress(ConnectionError):
@@ -147,7 +136,8 @@ class Relay:
             self._pass(message)
         elif command in (Command.DESTROY_REQUEST, Command.CANCEL_REQUEST):
             _, ioid = message.numbers("II")
-            self._drop(ioid)
+            self._fresh.pop(ioid, None)
+            self._waiting.drop(ioid)
             self._pass(message)
         elif command in _AS_THEY_ARE:
             self._pass(message)
@@ -158,18 +148,17 @@ class Relay:
             subcommand = wire.INIT
         else:
             sid, ioid, subcommand = message.numbers("IIB")
-        ready = self._ready(message.command, ioid, subcommand, self._by_sid.get(sid))
+        channel = self._by_sid.get(sid)
+        ready = self._ready(message.command, ioid, subcommand, channel)
         if ready is None and ioid not in self._waiting:
             self._pass(message)
-        elif self._held >= _MOST_WAITING:
+        elif self._waiting.full:
             self._fail(message, "too many requests at the same time")
         else:
-            waiting = self._waiting.setdefault(ioid, _Waiting(sid))
-            before = waiting.tasks[-1] if waiting.tasks else None
-            task = asyncio.create_task(self._pass_when(message, ready, before))
-            waiting.tasks.append(task)
-            self._held += 1
-            task.add_done_callback(lambda _: self._done(ioid, waiting, task))
+            writes = message.command is Command.PUT and not subcommand & wire.GET
+            written = channel if writes else None
+            lost = partial(self._tell, written, "taken back before anybody answered for the channel")
+            self._waiting.add(sid, ioid, partial(self._pass_when, message, ready, written), lost)
 
     def _ready(
         self, command: Command, ioid: int, subcommand: int, channel: Channel | None
@@ -188,39 +177,43 @@ class Relay:
         return None
 
     async def _open(self, channel: Channel, ioid: int) -> None:
-        if await channel.open() and len(self._fresh) < _MOST_WAITING:
+        if await channel.open() and len(self._fresh) < _MOST_FRESH:
             self._fresh[ioid] = asyncio.get_running_loop().time() + _FRESH
 
     async def _pass_when(
-        self, message: Message, ready: Callable[[], Awaitable[None]] | None, before: asyncio.Task[None] | None
+        self,
+        message: Message,
+        ready: Callable[[], Awaitable[None]] | None,
+        written: Channel | None,
+        before: asyncio.Task[None] | None,
     ) -> None:
-        if before is not None:
-            await asyncio.wait({before})
+        """Pass a request on when the one before it was, and it is ready. `written` is the channel that it would change.
+
+        A put that never gets to p4p is told of all the same: that somebody tried must not be lost.
+        """
         try:
+            if before is not None:
+                await asyncio.wait({before})
             if ready is not None:
                 await ready()
         except Gone:
-            return
+            self._tell(written, "its channel is gone")
         except ControlSystemError as error:
             self._fail(message, str(error))
-            if message.command is Command.PUT:
-                await self._tell_of_put(message, error)
-            return
-        self._pass(message)
+            self._tell(written, f"not begun: {error}")
+        else:
+            self._pass(message)
 
-    async def _tell_of_put(self, message: Message, error: ControlSystemError) -> None:
-        """Journal a put that cannot begin: its value never comes here, and that somebody tried must not be lost."""
-        sid, _, subcommand = message.numbers("IIB")
-        if subcommand & wire.INIT and (channel := self._by_sid.get(sid)):
-            await self._source.call(channel.name, {"put": f"not begun: {error}"})
+    def _tell(self, channel: Channel | None, what: str) -> None:
+        if channel is not None:
+            telling = asyncio.ensure_future(self._source.call(channel.name, {"put": what}))
+            self._telling.add(telling)
+            telling.add_done_callback(self._told)
 
-    def _done(self, ioid: int, waiting: _Waiting, task: asyncio.Task[None]) -> None:
-        waiting.tasks.remove(task)
-        self._held -= 1
-        if not task.cancelled() and task.exception() is not None:
-            self._to_client.transport.abort()  # its request has no answer
-        if not waiting.tasks and self._waiting.get(ioid) is waiting:
-            del self._waiting[ioid]
+    def _told(self, telling: asyncio.Task[str]) -> None:
+        self._telling.discard(telling)
+        if not telling.cancelled():
+            telling.exception()  # without a broker there is nobody to tell
 
     async def _refuse(self, message: Message) -> None:
         sid, _, _ = message.numbers("IIB")
@@ -260,14 +253,7 @@ class Relay:
 
     def _lose(self, sid: int) -> None:
         self._by_sid.pop(sid, None)
-        for ioid in [ioid for ioid, waiting in self._waiting.items() if waiting.sid == sid]:
-            self._drop(ioid)
-
-    def _drop(self, ioid: int) -> None:
-        self._fresh.pop(ioid, None)
-        if (waiting := self._waiting.pop(ioid, None)) is not None:
-            for task in waiting.tasks:
-                task.cancel()
+        self._waiting.lose(sid)
 
     def _fail(self, message: Message, words: str) -> None:
         if message.command is Command.GET_FIELD:

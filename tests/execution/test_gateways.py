@@ -67,7 +67,9 @@ async def test_many_runs_at_once_have_a_gateway_each(tmp_path: Path) -> None:
 
 
 async def test_what_tells_libraries_where_to_look_is_there_only_with_gateways(tmp_path: Path) -> None:
-    source = "import os\nresults = {name: value for name, value in os.environ.items() if name[:5] in ('EPICS', 'PVXS_')}"
+    source = (
+        "import os\nresults = {name: value for name, value in os.environ.items() if name[:5] in ('EPICS', 'PVXS_')}"
+    )
     async with open_local(ExecutionConfig(), gateways=ours()) as engine:
         outcome = await engine.run(Program(code=source), control=session(tmp_path))
         assert outcome.results == ours().environment

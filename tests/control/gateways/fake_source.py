@@ -53,6 +53,7 @@ class FakeSource:
     hidden: set[str] = field(default_factory=set)
     """Channels that may not be read."""
     requests: list[list[str]] = field(default_factory=list)
+    described: list[str] = field(default_factory=list)
     writes: list[tuple[str, Any]] = field(default_factory=list)
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     monitored: set[str] = field(default_factory=set)
@@ -72,6 +73,12 @@ class FakeSource:
         self.requests.append(list(channels))
         await asyncio.sleep(0)
         return {name: self._sample(name) for name in channels}
+
+    async def describe(self, channels: Sequence[str]) -> Mapping[str, Sample]:
+        self.described += channels
+        await asyncio.sleep(0)
+        of_the_moment = {"value": None, "severity": AlarmSeverity.NO_ALARM, "status": "", "timestamp": None}
+        return {name: self._sample(name).model_copy(update=of_the_moment) for name in channels}
 
     async def monitor(self, channel: str) -> AsyncGenerator[Sample]:
         self.monitored.add(channel)

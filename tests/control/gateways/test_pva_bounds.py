@@ -64,9 +64,9 @@ async def test_unknown_channels_hold_up_no_known_one(client: Context, source: Fa
     assert await asyncio.wait_for(client.get("G:NUMBER"), 20) == 1.5
     asked: list[str] = []
     full = asyncio.Event()
-    answer = source.samples
+    answer = source.describe
 
-    async def samples(channels: Sequence[str]) -> Mapping[str, Sample]:
+    async def describe(channels: Sequence[str]) -> Mapping[str, Sample]:
         if channels[0] in source.now:
             return await answer(channels)
         asked.extend(channels)
@@ -74,7 +74,7 @@ async def test_unknown_channels_hold_up_no_known_one(client: Context, source: Fa
             full.set()
         return await asyncio.Future()
 
-    source.samples = samples
+    source.describe = describe
     pending = [asyncio.create_task(client.get(f"G:NOBODY{number}")) for number in range(150)]
     await asyncio.wait_for(full.wait(), 20)
     assert await asyncio.wait_for(client.get("G:NUMBER"), 20) == 1.5

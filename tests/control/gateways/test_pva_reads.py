@@ -70,6 +70,7 @@ async def test_a_get_is_one_read_and_never_an_old_one(client: Context, source: F
         source.now["G:NUMBER"] = source.now["G:NUMBER"].model_copy(update={"value": float(number)})
         assert await get(client, "G:NUMBER") == number
     assert source.requests == [["G:NUMBER"]] * 5
+    assert source.described == ["G:NUMBER"]
 
 
 async def test_a_field_of_the_structure_can_be_asked_for_alone(client: Context) -> None:

@@ -42,6 +42,22 @@ async def test_arrays_stay_arrays(client: Context, source: FakeSource) -> None:
     assert (name, value.dtype, value.tolist()) == ("G:ROW", np.float64, [4.0, 5.0])
 
 
+async def test_to_put_is_not_to_read(client: Context, source: FakeSource) -> None:
+    """Else a rehearsal of two puts would depend on what it did not move."""
+    told: list[Any] = []
+
+    def build(structure: Any) -> None:
+        told.append((structure.value, structure.alarm.severity, structure.alarm.message, structure.display.units))
+        structure.value = 4.5
+
+    await put(client, "G:NUMBER", build)
+    for name in ("G:STATE", "G:ROW", "G:TEXT"):
+        await put(client, name, source.now[name].value)
+    assert told == [(0.0, 3, "not read", "A")]
+    assert source.requests == []
+    assert [name for name, _ in source.writes] == ["G:NUMBER", "G:STATE", "G:ROW", "G:TEXT"]
+
+
 async def test_a_get_after_a_put_sees_it(client: Context, source: FakeSource) -> None:
     for number in range(3):
         await put(client, "G:NUMBER", number + 0.5)

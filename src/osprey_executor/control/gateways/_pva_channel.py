@@ -12,6 +12,7 @@ from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.gateways._link import Source
 from osprey_executor.control.gateways._pva_reads import Reads
 from osprey_executor.control.gateways._pva_structures import (
+    UNREAD,
     Layout,
     NoValue,
     about,
@@ -34,8 +35,8 @@ class Gone(Exception):
 class Channel:
     """One channel. Methods belong to the event loop, but for those that p4p calls in a thread of its own.
 
-    p4p answers gets and monitors from the value that was posted last, so whoever passes a client's request on to it
-    first has the value read: by `open`, `refresh` or `watch`.
+    p4p answers gets and monitors from the value that was posted last. So whoever passes a client's request on to it
+    first has the channel looked at (`open`), its value read (`refresh`), or its changes followed (`watch`).
     """
 
     def __init__(
@@ -58,8 +59,8 @@ class Channel:
         self._watcher: asyncio.Task[None] | None = None
         self._watched: asyncio.Future[None] | None = None
 
-    async def open(self) -> bool:
-        """Have a first value; wait for as long as nobody answers for the channel. Return whether this call read it.
+    async def open(self) -> None:
+        """Know what it holds, which is not to read it; wait for as long as nobody answers for it.
 
         Raises:
             ControlSystemError: it cannot be read for another reason.
@@ -70,10 +71,10 @@ class Channel:
                 if self._gone:
                     raise Gone
                 if self._layout is not None:
-                    return False
+                    return
                 with contextlib.suppress(ChannelDisconnectedError):
-                    self._show(await self._reads.first(self.name))
-                    return True
+                    self._describe(await self._reads.describe(self.name))
+                    return
             await asyncio.sleep(_AGAIN)
 
     async def refresh(self) -> None:
@@ -150,28 +151,30 @@ class Channel:
                 return
             await asyncio.sleep(_AGAIN)
 
-    def _show(self, sample: Sample) -> None:
+    def _describe(self, sample: Sample) -> None:
         if self._gone:
             raise Gone
-        try:
-            self._post(sample)
-        except (ValueError, TypeError, OverflowError, KeyError) as error:
-            raise ControlSystemError(f"{self.name}: no structure of PVAccess holds its value: {error}") from None
+        if self._layout is None:  # it may be monitored meanwhile
+            self._layout, self._about = layout(sample), about(sample)
+            self._hand_over(self.pv.open, self._about, UNREAD if sample.value is None else moment(sample))
 
-    def _post(self, sample: Sample) -> None:
-        kind, aside = layout(sample), about(sample)
-        if self._layout is None:
-            self._layout, self._about, self._shown = kind, aside, sample
-            self.pv.open(_structure(kind, aside, moment(sample)))
-        elif kind != self._layout:
+    def _show(self, sample: Sample) -> None:
+        self._describe(sample)
+        if layout(sample) != self._layout:
             self.close()
             raise Gone
-        elif aside != self._about:
-            self._about, self._shown = aside, sample
-            self.pv.post(_structure(kind, aside, moment(sample)))
-        elif not self._is_old(sample):
-            self._shown = sample
-            self.pv.post(_structure(kind, {}, moment(sample)))
+        aside = about(sample)
+        if aside == self._about and self._is_old(sample):
+            return
+        self._hand_over(self.pv.post, {} if aside == self._about else aside, moment(sample))
+        self._about, self._shown = aside, sample
+
+    def _hand_over(self, take: Callable[[Any], None], aside: dict[str, Any], now: dict[str, Any]) -> None:
+        assert self._layout is not None
+        try:
+            take(_structure(self._layout, aside, now))
+        except (ValueError, TypeError, OverflowError, KeyError) as error:
+            raise ControlSystemError(f"{self.name}: no structure of PVAccess holds its value: {error}") from None
 
     def _is_old(self, sample: Sample) -> bool:
         """Whether it tells nothing new to those who monitor the channel: a get must not look like a change."""
@@ -188,11 +191,7 @@ class Channel:
             value = put_value(operation.value())
         except NoValue as error:
             return await self._source.call(self.name, error.args[0])
-        refused = await self._source.write(self.name, value)
-        if refused is None:
-            with contextlib.suppress(ControlSystemError, Gone):  # it is written all the same
-                await self.refresh()
-        return refused
+        return await self._source.write(self.name, value)
 
     async def _called(self, operation: Any) -> str | None:
         return await self._source.call(self.name, arguments_of(operation.value()))
@@ -211,7 +210,7 @@ class Channel:
 def _structure(kind: Layout, aside: dict[str, Any], now: dict[str, Any]) -> Any:
     fields = {**aside, **now}
     if kind.kind == "NTEnum" and aside:
-        fields["value"] = {**aside["value"], **now["value"]}
+        fields["value"] = {**aside["value"], **now.get("value", {})}
     value_type: Any = import_module("p4p").Value
     return value_type(structure_type(kind), fields)
 

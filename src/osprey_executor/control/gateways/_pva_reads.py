@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from osprey_executor.control.connectors._protocol import Sample
+from osprey_executor.control.connectors._protocol import ChannelKind, Sample
 from osprey_executor.control.gateways._link import Source
 from osprey_executor.errors import ControlSystemError
 
@@ -26,14 +26,18 @@ class Reads:
         self._waiting: _Waiting = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def first(self, channel: str) -> Sample:
-        """Return a sample of a channel of which nobody knows whether it is there: that may take long, for it alone.
+    async def describe(self, channel: str) -> Sample:
+        """Return what a channel holds, of which nobody knows whether it is there: that may take long, for it alone.
 
         Raises:
             ChannelDisconnectedError: nobody answers for it.
             ControlSystemError: the channel cannot be read.
         """
         async with self._unknown:
+            described = (await self._source.describe([channel]))[channel]
+            if described.kind is not ChannelKind.TABLE:
+                return described
+            # Its columns are told by its value alone.
             return (await self._source.samples([channel]))[channel]
 
     async def read(self, channel: str) -> Sample:

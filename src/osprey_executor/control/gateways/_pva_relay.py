@@ -27,9 +27,6 @@ _MOST_CHANNELS = 10_000
 """Of one connection."""
 _LAST = 0.5
 """Seconds for each part of what a client had sent before it closed."""
-_MOST_FRESH = 10_000
-_FRESH = 0.1
-"""Seconds for which the value that was read to make a get ready is that get's value."""
 
 _AS_THEY_ARE = {
     *(Command.CONNECTION_VALIDATION, Command.ECHO, Command.SEARCH, Command.AUTHNZ, Command.MESSAGE),
@@ -62,8 +59,6 @@ class Relay:
         self._by_sid: dict[int, Channel] = {}
         self._waiting = Waiting(self._to_client.transport.abort)
         self._telling: set[asyncio.Task[str]] = set()
-        self._fresh: dict[int, float] = {}
-        """Until when the first get of an operation needs no read."""
         self._answers: list[bytes] = []
         self._outgoing: list[bytes] = []
 
@@ -136,7 +131,6 @@ class Relay:
             self._pass(message)
         elif command in (Command.DESTROY_REQUEST, Command.CANCEL_REQUEST):
             _, ioid = message.numbers("II")
-            self._fresh.pop(ioid, None)
             self._waiting.drop(ioid)
             self._pass(message)
         elif command in _AS_THEY_ARE:
@@ -149,7 +143,7 @@ class Relay:
         else:
             sid, ioid, subcommand = message.numbers("IIB")
         channel = self._by_sid.get(sid)
-        ready = self._ready(message.command, ioid, subcommand, channel)
+        ready = self._ready(message.command, subcommand, channel)
         if ready is None and ioid not in self._waiting:
             self._pass(message)
         elif self._waiting.full:
@@ -161,7 +155,7 @@ class Relay:
             self._waiting.add(sid, ioid, partial(self._pass_when, message, ready, written), lost)
 
     def _ready(
-        self, command: Command, ioid: int, subcommand: int, channel: Channel | None
+        self, command: Command, subcommand: int, channel: Channel | None
     ) -> Callable[[], Awaitable[None]] | None:
         """Return what must be done before the server gets a request; None: nothing."""
         if channel is None or command is Command.RPC:
@@ -169,16 +163,9 @@ class Relay:
         if subcommand & wire.INIT:
             if command is Command.MONITOR:
                 return channel.watch
-            return lambda: self._open(channel, ioid)
-        if command is Command.GET or (command is Command.PUT and subcommand & wire.GET):
-            if self._fresh.pop(ioid, 0.0) > asyncio.get_running_loop().time():
-                return None
-            return channel.refresh
-        return None
-
-    async def _open(self, channel: Channel, ioid: int) -> None:
-        if await channel.open() and len(self._fresh) < _MOST_FRESH:
-            self._fresh[ioid] = asyncio.get_running_loop().time() + _FRESH
+            return channel.open
+        # What a put asks for besides, to fill in, is what is known: to put is not to read.
+        return channel.refresh if command is Command.GET else None
 
     async def _pass_when(
         self,

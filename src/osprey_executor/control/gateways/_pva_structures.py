@@ -28,6 +28,8 @@ _MOST_TEXT = 2**18
 """Characters of JSON that a value or the arguments of a command may be; the broker takes somewhat more."""
 
 Plain = dict[str, Any]
+UNREAD: Plain = {"alarm": {"severity": 3, "status": _STATUSES.index("UNDEFINED"), "message": "not read"}}
+"""Of a channel whose value nobody has asked for: a client that puts is told a structure first."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tests.control.gateways import hostile_pva
 from osprey_executor.config import config_from
 from osprey_executor.control import Broker, Session, gateways_for
 from osprey_executor.execution import Engine, Program, open_engine
-from osprey_executor.models import MachineEffects, Outcome, RunStatus
+from osprey_executor.models import ControlSession, MachineEffects, Outcome, RunStatus
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -91,7 +91,7 @@ def read_only(pva: Broker, journal: Path) -> Session:
     return pva.session(run_id="r1", permit=None, journal=journal)
 
 
-async def run(engine: Engine, session: Session, code: str) -> Outcome:
+async def run(engine: Engine, session: ControlSession, code: str) -> Outcome:
     outcome = await asyncio.wait_for(engine.run(Program(code=code), control=session), 100)
     assert outcome.status is RunStatus.SUCCEEDED, (outcome.error, outcome.notes)
     assert "PVAccess: used through the gateway" in outcome.notes
@@ -232,3 +232,35 @@ except Exception as error:
     assert results["severities"] == [1, 3]
     assert results["refused"].startswith("RemoteError: T:NUMBER.DRVH = 1000000.0: refused")
     assert [entry["channel"] for entry in entries() if entry["event"] == "refused"] == ["T:NUMBER.DRVH"]
+
+
+async def test_a_rehearsal_keeps_puts_and_depends_on_no_feedback(engine: Engine, pva: Broker, journal: Path) -> None:
+    before = await held(pva)
+    code = """
+from p4p.client.thread import Context
+context = Context("pva")
+context.put("P:NUMBER", 2.25)
+context.put("P:WHOLE", 12)
+context.put("P:STATE", "Off")
+results = {"number": float(context.get("P:NUMBER")), "state": context.get("P:STATE").choice}
+"""
+    async with pva.rehearsal(run_id="r1", journal=journal) as session:
+        results = (await run(engine, session, code)).results
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert results == {"number": 2.25, "state": "Off"}
+    assert [write.channel for write in plan.writes] == ["P:NUMBER", "P:WHOLE", "P:STATE"]
+    assert not plan.feedback_dependent
+    assert await held(pva) == before
+
+
+async def test_a_rehearsal_notes_what_is_read_after_its_puts(engine: Engine, pva: Broker, journal: Path) -> None:
+    """The canary of the one above."""
+    code = """
+from p4p.client.thread import Context
+context = Context("pva")
+context.put("P:NUMBER", 2.25)
+context.get("P:TEXT")
+"""
+    async with pva.rehearsal(run_id="r1", journal=journal) as session:
+        await run(engine, session, code)
+        assert session.plan(RunStatus.SUCCEEDED).feedback_dependent

@@ -292,6 +292,8 @@ class ControlSystemConfig(Section):
     type: str = "mock"
     """`mock`, `epics`, `pva`, `simulator`, or a connector that a plug-in registers."""
     writes_enabled: Switch = False
+    user_name: Annotated[str, Field(pattern=r"^[a-z_][a-z0-9_-]{0,30}$")] | None = "osprey-executor"
+    """Under which EPICS servers see and log what is written; None: that of the service's account."""
     limits_database: Path | None = None
     """YAML or JSON; where it is set and cannot be read, nothing is written."""
     allow_unlisted_channels: Switch | None = None

@@ -13,6 +13,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from osprey_executor.control.connectors._account import take_name
 from osprey_executor.control.connectors._ca_channels import Channel, Channels
 from osprey_executor.control.connectors._ca_library import NO_WRITE_ACCESS, NORMAL, PUT_FAILED, CaError, packed
 from osprey_executor.control.connectors._worker import Answer, Bulk, Requests, bounded, run, told
@@ -229,4 +230,5 @@ def _start(requests: Requests) -> Any:
 
 
 if __name__ == "__main__":
+    take_name()
     run(_start)

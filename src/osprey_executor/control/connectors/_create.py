@@ -47,9 +47,19 @@ def create_connector(config: ControlSystemConfig, timeouts: Timeouts) -> Connect
         case "simulator":
             return SimulatorConnector(timeouts=timeouts)
         case "epics":
-            return EpicsConnector(config.epics.address_list, name_servers=config.epics.name_servers, timeouts=timeouts)
+            return EpicsConnector(
+                config.epics.address_list,
+                name_servers=config.epics.name_servers,
+                timeouts=timeouts,
+                user_name=config.user_name,
+            )
         case "pva":
-            return PvaConnector(config.pva.address_list, name_servers=config.pva.name_servers, timeouts=timeouts)
+            return PvaConnector(
+                config.pva.address_list,
+                name_servers=config.pva.name_servers,
+                timeouts=timeouts,
+                user_name=config.user_name,
+            )
         case name:
             return _plugged_in(name, config, "control_system.type", available_connectors())
 

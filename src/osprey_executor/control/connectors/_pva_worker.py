@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from typing import Any
 
+from osprey_executor.control.connectors._account import take_name
 from osprey_executor.control.connectors._pva_values import answered, described, fill, question
 from osprey_executor.control.connectors._worker import Answer, Bulk, Requests, bounded, run, told
 
@@ -238,4 +239,5 @@ def _start(requests: Requests) -> None:
 
 
 if __name__ == "__main__":
+    take_name()
     run(_start)

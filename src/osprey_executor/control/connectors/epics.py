@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from osprey_executor.control.connectors._account import VARIABLE
 from osprey_executor.control.connectors._addresses import UNANSWERED, checked
 from osprey_executor.control.connectors._by_process import ByProcess
 from osprey_executor.control.connectors._lacking import NoArchive, NoCommands
@@ -20,6 +21,7 @@ class EpicsConnector(ByProcess, NoCommands, NoArchive):
         address_list: `host` or `host:port`, as EPICS_CA_ADDR_LIST has them; the variable itself is not looked at.
         name_servers: the same, asked by TCP instead of UDP.
         timeouts: how long to wait for what.
+        user_name: under which servers see what is written; None: that of the account.
     """
 
     def __init__(
@@ -28,10 +30,12 @@ class EpicsConnector(ByProcess, NoCommands, NoArchive):
         *,
         name_servers: Sequence[str] = (),
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        user_name: str | None = None,
         extra: str = "epics",
     ) -> None:
         self.addresses = checked("epics", "5064", address_list, name_servers)
         environment = {
+            VARIABLE: user_name or "",
             "EPICS_CA_AUTO_ADDR_LIST": "NO",
             "EPICS_CA_ADDR_LIST": " ".join(address_list) or UNANSWERED,
             "EPICS_CA_NAME_SERVERS": " ".join(name_servers),

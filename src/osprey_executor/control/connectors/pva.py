@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from osprey_executor.control.connectors._account import VARIABLE
 from osprey_executor.control.connectors._addresses import UNANSWERED, checked
 from osprey_executor.control.connectors._by_process import ByProcess
 from osprey_executor.control.connectors._lacking import NoArchive
@@ -24,6 +25,7 @@ class PvaConnector(ByProcess, NoArchive):
         address_list: `host` or `host:port`, as EPICS_PVA_ADDR_LIST has them; the variable itself is not looked at.
         name_servers: the same, asked by TCP instead of UDP.
         timeouts: how long to wait for what.
+        user_name: under which servers see what is written; None: that of the account.
     """
 
     def __init__(
@@ -32,9 +34,11 @@ class PvaConnector(ByProcess, NoArchive):
         *,
         name_servers: Sequence[str] = (),
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        user_name: str | None = None,
     ) -> None:
         self.addresses = checked("pva", "5076", address_list, name_servers)
         environment = {
+            VARIABLE: user_name or "",
             "EPICS_PVA_AUTO_ADDR_LIST": "NO",
             "EPICS_PVA_ADDR_LIST": " ".join(address_list) or UNANSWERED,
             "EPICS_PVA_NAME_SERVERS": " ".join(name_servers),

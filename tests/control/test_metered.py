@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from osprey_executor.control import MockConnector
+from osprey_executor.control import Broker, MockConnector
 from osprey_executor.control.broker import _metered
 from osprey_executor.control.broker._metered import Metered, Quota
 from osprey_executor.errors import ChannelDisconnectedError, ControlSystemError
+from osprey_executor.models import ControlSystemReport
+
+REPORT = ControlSystemReport(type="epics", real=True, writes_enabled=True)
 
 
 class Clock:
@@ -115,6 +120,28 @@ async def test_monitors_wait_like_reads(clock: Clock) -> None:
     await samples.aclose()
 
 
-async def test_writes_and_calls_pass() -> None:
-    run = metered(samples=0.001, burst=1)
-    assert (await run.write("A", 2.0)).read_back is not None
+async def test_no_write_waits_for_what_the_program_has_asked(
+    monkeypatch: pytest.MonkeyPatch, journal: Path, permit: Any
+) -> None:
+    async def never(seconds: float) -> None:
+        await asyncio.get_running_loop().create_future()
+
+    session = Broker(MockConnector(), REPORT).session(run_id="r", permit=permit(), journal=journal)
+    monkeypatch.setattr(_metered, "asyncio", SimpleNamespace(sleep=never))
+    reading = asyncio.ensure_future(session.read([f"C{number}" for number in range(10_000)]))
+    reading_more = asyncio.ensure_future(session.read([f"D{number}" for number in range(10_000)]))
+    await session.write({"A": 1.0})
+    assert [write.channel for write in session.writes] == ["A"]
+    assert not reading_more.done()
+    for task in (reading, reading_more):
+        task.cancel()
+    await asyncio.wait({reading, reading_more})
+
+
+async def test_runtime_and_gateway_count_together(clock: Clock, journal: Path) -> None:
+    session = Broker(MockConnector(), REPORT).session(run_id="r", permit=None, journal=journal)
+    for _ in range(20):
+        await session.read([f"C{number}" for number in range(10_000)])
+    assert clock.now == 0
+    await session.samples(["C1"] + [f"C{number}" for number in range(10_000)])
+    assert clock.now == pytest.approx(0.5)

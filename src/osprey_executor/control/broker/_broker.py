@@ -11,7 +11,6 @@ from osprey_executor.config import Config
 from osprey_executor.control.broker._abort import watched
 from osprey_executor.control.broker._conditions import Condition, conditions_of, unmet
 from osprey_executor.control.broker._held import Held, anyone
-from osprey_executor.control.broker._metered import Metered
 from osprey_executor.control.broker._model import Model, Models
 from osprey_executor.control.broker._overlay import Overlay
 from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
@@ -123,7 +122,7 @@ class Broker:
         if shut is None and self.report.real and isinstance(permit, UnattendedPermit):
             shut = "nobody is asked (approval.mode is disabled): a real control system is written with an approval only"
         return Session(
-            Metered(self._connector),
+            self._connector,
             run_id=run_id,
             permit=permit,
             shut=shut,
@@ -161,7 +160,7 @@ class Broker:
             if self._models is not None:
                 model = await stack.enter_async_context(self._models.one(self._connector))
             yield RehearsalSession(
-                Overlay(Metered(self._connector), model),
+                Overlay(self._connector, model),
                 run_id=run_id,
                 shut=limits.shut if limits else None,
                 journal=journal,

@@ -1,7 +1,7 @@
-"""A control system as one run may use it: as fast as a program can sensibly want it, and no faster.
+"""A control system as one run may read it: as fast as a program can sensibly want it, and no faster.
 
-Reads of the runtime and of gateways, monitors, and the looks before writes count together. Whoever goes beyond a rate
-waits; who asks for too many channels is refused.
+Reads and monitors of the runtime and of gateways count together. Whoever goes beyond a rate waits; who asks for too
+many channels is refused. Looks that the broker takes itself, before a write or a stop action, do not come by here.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, cast
 
-from osprey_executor.control.connectors._protocol import Confirmation, Connector, Sample
+from osprey_executor.control.connectors._protocol import Connector, Sample
 from osprey_executor.errors import ChannelDisconnectedError, ControlSystemError
-from osprey_executor.models import History
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Quota:
 
 
 class Metered:
-    """A connector over another one, for one run."""
+    """What of a connector one run reads."""
 
     def __init__(self, machine: Connector, quota: Quota | None = None) -> None:
         self._machine = machine
@@ -48,17 +46,6 @@ class Metered:
         )
         self._known: set[str] = set()
         self._monitors = 0
-
-    @property
-    def addresses(self) -> tuple[str, ...]:
-        """Those of the machine."""
-        return self._machine.addresses
-
-    async def connect(self) -> None:
-        """Nothing to do: the machine is connected."""
-
-    async def close(self) -> None:
-        """Nothing to do: the machine stays connected."""
 
     async def read(self, channels: Sequence[str]) -> Mapping[str, Sample]:
         """Wait for this run's turn, and read.
@@ -97,20 +84,6 @@ class Metered:
                     yield sample
         finally:
             self._monitors -= 1
-
-    async def write(self, channel: str, value: Any) -> Confirmation:
-        """Write at once: the broker has decided."""
-        return await self._machine.write(channel, value)
-
-    async def call(self, channel: str, arguments: Mapping[str, Any]) -> Any:
-        """Call at once: the broker has decided."""
-        return await self._machine.call(channel, arguments)
-
-    async def history(
-        self, channels: Sequence[str], start: datetime, end: datetime, bin: float | None = None
-    ) -> Mapping[str, History]:
-        """Ask the machine; the broker bounds how much."""
-        return await self._machine.history(channels, start, end, bin)
 
     def _meet(self, channels: Iterable[str]) -> None:
         new = {channel for channel in channels if channel not in self._known}

@@ -25,6 +25,7 @@ from osprey_executor.control.broker._check import (
 from osprey_executor.control.broker._declared import declared_ranges
 from osprey_executor.control.broker._held import Held, anyone, with_held
 from osprey_executor.control.broker._journal import Journal
+from osprey_executor.control.broker._metered import Metered
 from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
 from osprey_executor.control.broker._reads import ReadLog
@@ -84,6 +85,8 @@ class Session:
         stale_after: float | None = None,
     ) -> None:
         self._connector = connector
+        self._metered = Metered(connector)
+        """The same, for what the program asks for itself: whatever it does, no write or stop action waits for it."""
         self._archiver = archiver or connector
         self._stale_after = stale_after
         self._permit = permit
@@ -152,7 +155,7 @@ class Session:
         names = list(dict.fromkeys(canonical.values()))
         if self._limits is not None:
             self._limits.readable(names)
-        samples = await self._connector.read(names)
+        samples = await self._metered.read(names)
         readable(samples, self._stale_after)
         # A sample is a reading; only one asked for by another name needs a reading of its own.
         readings: dict[str, Reading] = {
@@ -172,7 +175,7 @@ class Session:
             ControlSystemError: a channel is no name, unknown, disconnected, or not to be read by the limits database.
         """
         canonical = {asked: self._to_be_read(asked) for asked in channels}
-        samples = await self._connector.read(list(dict.fromkeys(canonical.values())))
+        samples = await self._metered.read(list(dict.fromkeys(canonical.values())))
         if not described:
             self._reads.add(samples.values())
         return {asked: samples[name] for asked, name in canonical.items()}
@@ -183,7 +186,7 @@ class Session:
         Raises:
             ControlSystemError: see `samples`, at any time.
         """
-        async with contextlib.aclosing(self._connector.monitor([self._to_be_read(channel)])) as samples:
+        async with contextlib.aclosing(self._metered.monitor([self._to_be_read(channel)])) as samples:
             async for sample in samples:
                 self._reads.add([sample])
                 yield sample

@@ -34,7 +34,7 @@ def reads(rounds: int) -> list[Line]:
         return [Line("reads", "all", None, "ms", note="softioc is not installed")]
     lines: list[Line] = []
     with ExitStack() as stack:
-        ports = json.loads(stack.enter_context(_process([], "_reads_ioc.py")).readline())
+        ports = json.loads(stack.enter_context(process([], "_reads_ioc.py")).readline())
         environment = {
             "EPICS_CA_AUTO_ADDR_LIST": "NO",
             "EPICS_CA_ADDR_LIST": f"127.0.0.1:{ports['ca']}",
@@ -47,7 +47,7 @@ def reads(rounds: int) -> list[Line]:
             if find_spec(module) is None:
                 lines.append(Line("reads", library, None, "ms", note="it is not installed"))
                 continue
-            pipe = stack.enter_context(_process([library], "_reads_client.py", environment))
+            pipe = stack.enter_context(process([library], "_reads_client.py", environment))
             bulk[library], single[library] = pipe.subject("bulk"), pipe.subject(str(_AT_ONCE))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-reads-")))
         for name, kind, port in (("broker, CA", "epics", "ca"), ("broker, PVA", "pva", "pva_udp")):
@@ -98,7 +98,7 @@ class _Pipe:
 
 
 @contextmanager
-def _process(arguments: Sequence[str], program: str, environment: Mapping[str, str] | None = None) -> Iterator[_Pipe]:
+def process(arguments: Sequence[str], program: str, environment: Mapping[str, str] | None = None) -> Iterator[_Pipe]:
     """Run a program of this folder, which ends with its standard input. What it says to people is left out."""
     process = subprocess.Popen(
         [sys.executable, _HERE / program, *arguments],

@@ -14,6 +14,7 @@ from pathlib import Path
 from _analysis import analysis
 from _crowd import concurrent
 from _engine import engine, figure, throughput
+from _gateways import gateways
 from _install import install
 from _measure import Cost, command, interleave, percentile, spread
 from _memory import EARLY, memory
@@ -80,6 +81,7 @@ TOPICS: dict[str, tuple[Callable[[int], list[Line]], int]] = {
     "concurrent": (concurrent, 3),
     "analysis": (analysis, 7),
     "reads": (reads, 50),
+    "gateways": (gateways, 9),
     "memory": (memory, 10_000),
 }
 """What is measured, and in how many rounds unless --rounds says so. A round of `memory` is one run of the service."""

@@ -41,7 +41,10 @@ def test_topics_of_the_engine_are_measured_with_their_goals() -> None:
     }
     assert all(line["value"] > 0 for line in found)
     assert len(re.findall(r" (?:met|NOT MET)\b", done.stdout)) == len(goals)
-    assert "not measured this time: import, help, install, throughput, request, analysis, reads, memory" in done.stdout
+    assert (
+        "not measured this time: import, help, install, throughput, request, analysis, reads, gateways, memory"
+        in done.stdout
+    )
 
 
 def test_reads_are_measured_with_their_goals() -> None:
@@ -49,6 +52,16 @@ def test_reads_are_measured_with_their_goals() -> None:
 
     lines = reads(1)
     assert {(line.unit, line.goal) for line in lines if line.goal is not None} == {("x", 1.3), ("x", 2.5)}
+    assert all(line.value and line.value > 0 for line in lines)
+
+
+def test_gateways_are_measured_against_the_same_program_outside() -> None:
+    from _gateways import gateways
+
+    lines = gateways(1)
+    assert {line.topic.removeprefix("gateways, ") for line in lines} == {
+        *("first read", "one channel", "1000 new channels", "1000 known channels")
+    }
     assert all(line.value and line.value > 0 for line in lines)
 
 

@@ -336,6 +336,28 @@ async def test_values_are_given_in_the_type_that_is_asked_for(
         assert getattr(answer.metadata, name) == (pytest.approx(value) if isinstance(value, float) else value)
 
 
+async def test_reads_that_come_together_are_asked_together_and_fail_apart(client: Client, machine: Machine) -> None:
+    asked: list[list[str]] = []
+    samples = machine.samples
+
+    async def counted(channels: Sequence[str]) -> Mapping[str, Sample]:
+        asked.append(list(channels))
+        return await samples(channels)
+
+    sids = {name: await client.create(name) for name in ("A", "S", "R")}
+    machine.samples = counted  # type: ignore[method-assign]
+    questions = [ca.ReadNotifyRequest(6, 1, sid, number) for number, sid in enumerate(sids.values())]
+    await client.send(*questions)
+    assert {(await client.hear(ca.ReadNotifyResponse)).status.name for _ in sids} == {"ECA_NORMAL"}
+    assert asked == [["A", "S", "R"]]
+    del machine.known["S"]
+    await client.send(*questions)
+    answers = [await client.hear(ca.ReadNotifyResponse) for _ in sids]
+    assert {answer.ioid: answer.status.name for answer in answers} == {
+        **{0: "ECA_NORMAL", 1: "ECA_GETFAIL", 2: "ECA_NORMAL"}
+    }
+
+
 async def test_what_has_no_such_form_is_refused(client: Client) -> None:
     sid = await client.create("A")
     for kind, count in ((35, 1), (38, 1), (6, 2)):

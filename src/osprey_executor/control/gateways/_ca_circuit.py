@@ -16,6 +16,7 @@ from typing import Any
 from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.gateways import _ca_values as values
 from osprey_executor.control.gateways._ca_found import Found
+from osprey_executor.control.gateways._ca_reads import Reads
 from osprey_executor.control.gateways._ca_stream import Hostile, Stream
 from osprey_executor.control.gateways._link import Source
 from osprey_executor.errors import ControlSystemError
@@ -28,7 +29,7 @@ _MOST_CHANNELS = 20_000
 _MOST_SUBSCRIPTIONS = 20_000
 _MOST_ASKED = 50_000
 """Commands whose answers are on their way; searches for names that nobody knows wait for some seconds."""
-_READS = 128
+_READS = 1000
 """Answered at the same time; the next command waits for one of them."""
 _WRITES = 64
 _AFTER_WRITES = 0.2
@@ -60,6 +61,7 @@ class Circuit:
 
     def __init__(self, source: Source, found: Found, port: int) -> None:
         self._source, self._found, self._port = source, found, port
+        self._reading = Reads(source)
         self._channels: dict[int, _Channel] = {}
         self._subscriptions: dict[int, tuple[_Channel, asyncio.Task[None]]] = {}
         self._numbers = iter(range(1, 2**31))
@@ -195,7 +197,7 @@ class Circuit:
             await asyncio.wait(earlier, timeout=_AFTER_WRITES)
         status = _DONE
         try:
-            sample = (await self._source.samples([channel.name]))[channel.name]
+            sample = await self._reading.sample(channel.name)
             count, description, elements = values.payload(sample, kind, count)
         except values.Unservable:
             status, (description, elements) = _BAD_TYPE, values.nothing(kind, count)

@@ -21,6 +21,7 @@ from osprey_executor.control.gateways import _ca_values as values
 from osprey_executor.control.gateways._ca_circuit import Circuit
 from osprey_executor.control.gateways._ca_found import Found
 from osprey_executor.control.gateways._ca_gateway import _Searches
+from osprey_executor.control.gateways._together import Together
 from osprey_executor.errors import ChannelDisconnectedError, ControlSystemError
 from osprey_executor.models import AlarmSeverity
 
@@ -81,7 +82,7 @@ class Client:
         self.stream = ca.VirtualCircuit(ca.CLIENT, ("", 0), 0)
         self.near = near
         near.setblocking(False)
-        circuit = Circuit(machine, Found(machine), 5064)
+        circuit = self.circuit = Circuit(machine, Found(machine), 5064)
 
         async def serve() -> None:
             await circuit.serve(*await asyncio.open_connection(sock=far))
@@ -336,7 +337,7 @@ async def test_values_are_given_in_the_type_that_is_asked_for(
         assert getattr(answer.metadata, name) == (pytest.approx(value) if isinstance(value, float) else value)
 
 
-async def test_reads_that_come_together_are_asked_together_and_fail_apart(client: Client, machine: Machine) -> None:
+async def test_reads_that_come_together_are_asked_together_and_fail_apart(machine: Machine) -> None:
     asked: list[list[str]] = []
     samples = machine.samples
 
@@ -344,8 +345,10 @@ async def test_reads_that_come_together_are_asked_together_and_fail_apart(client
         asked.append(list(channels))
         return await samples(channels)
 
-    sids = {name: await client.create(name) for name in ("A", "S", "R")}
     machine.samples = counted  # type: ignore[method-assign]
+    client = Client(machine)
+    sids = {name: await client.create(name) for name in ("A", "S", "R")}
+    asked.clear()
     questions = [ca.ReadNotifyRequest(6, 1, sid, number) for number, sid in enumerate(sids.values())]
     await client.send(*questions)
     assert {(await client.hear(ca.ReadNotifyResponse)).status.name for _ in sids} == {"ECA_NORMAL"}
@@ -356,6 +359,26 @@ async def test_reads_that_come_together_are_asked_together_and_fail_apart(client
     assert {answer.ioid: answer.status.name for answer in answers} == {
         **{0: "ECA_NORMAL", 1: "ECA_GETFAIL", 2: "ECA_NORMAL"}
     }
+    await client.end()
+
+
+async def test_a_channel_that_does_not_answer_holds_up_no_other(machine: Machine) -> None:
+    samples, free = machine.samples, asyncio.Event()
+
+    async def slow(channels: Sequence[str]) -> Mapping[str, Sample]:
+        if "S" in channels:
+            await free.wait()
+        return await samples(channels)
+
+    client = Client(machine)
+    sids = {name: await client.create(name) for name in ("A", "S", "R")}
+    machine.samples = slow  # type: ignore[method-assign]
+    client.circuit._reading = Together(slow)
+    await client.send(*(ca.ReadNotifyRequest(6, 1, sid, number) for number, sid in enumerate(sids.values())))
+    assert {(await client.hear(ca.ReadNotifyResponse)).ioid for _ in range(2)} == {0, 2}
+    free.set()
+    assert (await client.hear(ca.ReadNotifyResponse)).ioid == 1
+    await client.end()
 
 
 async def test_what_has_no_such_form_is_refused(client: Client) -> None:

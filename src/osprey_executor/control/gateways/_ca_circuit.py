@@ -16,9 +16,9 @@ from typing import Any
 from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.gateways import _ca_values as values
 from osprey_executor.control.gateways._ca_found import Found
-from osprey_executor.control.gateways._ca_reads import Reads
 from osprey_executor.control.gateways._ca_stream import Hostile, Stream
 from osprey_executor.control.gateways._link import Source
+from osprey_executor.control.gateways._together import Together
 from osprey_executor.errors import ControlSystemError
 
 ca: Any = import_module("caproto")
@@ -61,7 +61,7 @@ class Circuit:
 
     def __init__(self, source: Source, found: Found, port: int) -> None:
         self._source, self._found, self._port = source, found, port
-        self._reading = Reads(source)
+        self._reading = Together(source.samples)
         self._channels: dict[int, _Channel] = {}
         self._subscriptions: dict[int, tuple[_Channel, asyncio.Task[None]]] = {}
         self._numbers = iter(range(1, 2**31))

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         available_archivers,
         available_connectors,
         check_limits,
+        control_problem,
         limits_problem,
     )
     from osprey_executor.execution import engine_problem
@@ -61,6 +62,7 @@ __all__ = [
     "available_connectors",
     "available_generators",
     "check_limits",
+    "control_problem",
     "engine_problem",
     "limits_problem",
     "result_to_json",
@@ -79,6 +81,7 @@ _DOORS = {
     "available_connectors": "control",
     "available_generators": "generation",
     "check_limits": "control",
+    "control_problem": "control",
     "engine_problem": "execution",
     "limits_problem": "control",
     "result_to_json": "results",

@@ -131,3 +131,18 @@ def test_a_limits_database_that_cannot_be_read_is_told_and_keeps_no_run_from_sta
         assert "starting" in cli("run", "--code", "own.py").err
     (folder / "limits.yml").write_text("X: {min_value: 1}")
     assert cli("config", "check").code == 0
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ("{type: epics}", "control_system.epics.address_list is empty"),
+        ("{type: pva, pva: {address_list: ['a b']}}", "not an address"),
+        ("{preconditions: [{channel: 'A*', condition: '> 1'}]}", "not a channel name"),
+    ],
+)
+def test_a_control_system_that_cannot_be_asked_is_a_problem(cli: Cli, folder: Path, section: str, words: str) -> None:
+    (folder / "config.yml").write_text(f"control_system: {section}\n")
+    said = cli("config", "check")
+    assert said.code == 2
+    assert words in " ".join((said.out + said.err).split())

@@ -34,6 +34,8 @@ class Available:
     """What of a section the analysis cannot use."""
     limits_problem: Callable[[ControlSystemConfig], str | None]
     """Why the limits database of a section cannot be used."""
+    control_problem: Callable[[ControlSystemConfig], str | None]
+    """Why the control system of a section cannot be used."""
 
 
 class CheckReport(BaseModel):
@@ -119,6 +121,8 @@ def _unavailable(config: Config, available: Available) -> list[str]:
     kind = config.control_system.type
     if kind not in available.connectors:
         told.append(_unknown("control_system.type", kind, available.connectors))
+    elif problem := available.control_problem(config.control_system):
+        told.append(problem)
     generator = config.execution.code_generator
     # A class of one's own, `module:Class`, is only found by importing it.
     if generator and ":" not in generator and generator not in available.generators:

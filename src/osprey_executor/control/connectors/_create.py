@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from osprey_executor.config import ArchiverConfig, ControlSystemConfig, unsealed
+from osprey_executor.control.broker._conditions import conditions_of
 from osprey_executor.control.connectors._protocol import Connector, Timeouts
 from osprey_executor.control.connectors.epics import EpicsConnector
 from osprey_executor.control.connectors.epics_archiver import EpicsArchiver
@@ -62,6 +63,20 @@ def create_connector(config: ControlSystemConfig, timeouts: Timeouts) -> Connect
             )
         case name:
             return _plugged_in(name, config, "control_system.type", available_connectors())
+
+
+def control_problem(config: ControlSystemConfig) -> str | None:
+    """Return why the control system of a configuration cannot be used, without touching it; None: nothing is known.
+
+    A plug-in, whose making runs a stranger's code, is not looked at.
+    """
+    try:
+        if config.type in _BUILT_IN:
+            create_connector(config, Timeouts())
+        conditions_of((*config.preconditions, *config.abort_when))
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def create_archiver(archiver: ArchiverConfig, control: ControlSystemConfig) -> Connector | None:

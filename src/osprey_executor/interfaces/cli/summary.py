@@ -83,7 +83,10 @@ def _took(result: RunResult) -> str:
     timings = result.timings
     if not timings.total:
         return ""
-    told = f" after {max(timings.total - timings.waiting, 0.0):.1f} s"
+    took = timings.total
+    if result.status is RunStatus.CANCELLED and result.finished_at:  # what was cancelled has not told its time
+        took = (result.finished_at - result.created_at).total_seconds()
+    told = f" after {max(took - timings.waiting, 0.0):.1f} s"
     if timings.execution >= _WORTH_TELLING:
         told += f", {timings.execution:.1f} s of them running"
     if timings.waiting >= _WORTH_TELLING:

@@ -24,5 +24,6 @@ def examined(config: Path | None) -> CheckReport:
             service.engine_problem,
             service.analysis_problem,
             service.limits_problem,
+            service.control_problem,
         ),
     )

@@ -80,7 +80,10 @@ class Overlay(NoCommands, NoArchive):
             return await self._model.write(channel, value)
         sample = (await self.read([channel]))[channel]
         self.moved = True  # in one step with the write: what a monitor tells before it is not read after it
-        return Confirmation(self._put(sample, value))
+        made = self._put(sample, value)
+        # As from a server, which tells its monitors of a change before it confirms it.
+        await asyncio.sleep(0)
+        return Confirmation(made)
 
     async def show(self, channel: str, value: Any) -> None:
         """Let a read-back channel show what was written.

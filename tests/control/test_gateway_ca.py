@@ -248,6 +248,27 @@ async def test_each_of_these_ways_writes_where_it_is_approved(
         await records.connector.write("T:NUMBER", 1.5)
 
 
+TEXTS = {
+    "pyepics": "import epics\nepics.caput('T:TEXT', 'sent', wait=True, timeout=10)",
+    "aioca": "import aioca, asyncio\nasyncio.run(aioca.caput('T:TEXT', 'sent', wait=True, timeout=10))",
+    "caproto": "from caproto.sync.client import write\nwrite('T:TEXT', ['sent'], notify=True, timeout=10)",
+}
+
+
+@pytest.mark.parametrize("source", TEXTS.values(), ids=TEXTS)
+async def test_a_text_is_a_value_however_much_of_it_is_sent(
+    source: str, run: Run, records: Broker, permit: Any
+) -> None:
+    before = await now(records, "T:TEXT")
+    assert before != "sent"
+    try:
+        ran = await run(source, permit(frozenset({"T:TEXT"})))
+        assert ran.attempts == [("T:TEXT", "'sent'")]
+        assert await now(records, "T:TEXT") == "sent"
+    finally:
+        await records.connector.write("T:TEXT", before)
+
+
 async def test_a_read_after_a_write_sees_what_was_written(run: Run, records: Broker, permit: Any) -> None:
     source = """
 import epics

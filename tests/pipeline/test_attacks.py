@@ -8,19 +8,18 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from osprey_executor import PythonExecutorService
-from osprey_executor.control.broker._overlay import Overlay
+from osprey_executor import Approve, PythonExecutorService
 from osprey_executor.control.broker._session import Session
-from osprey_executor.models import MachineEffects, RunResult, RunStatus
+from osprey_executor.models import MachineEffects, Refusal, RunResult
 
-from .attacks import COMMANDS, GROUPS, NAMES, NO_VALUE, NOWHERE, channel_of, program
+from .attacks import COMMANDS, ELSEWHERE, GROUPS, NAMES, NO_VALUE, NOWHERE, channel_of, program
 from .conftest import own
 from .machine import Machine, machine_with
 
@@ -82,3 +81,42 @@ async def test_no_attack_changes_the_machine_and_each_that_is_heard_is_journalle
         assert await held(service) == before
     assert machine.arrived() == puts
     assert seen == {*NAMES} - NOWHERE, "\n".join(told)
+
+
+def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
+    """Return the attacks whose channel is another one now."""
+    return {
+        name
+        for name in NAMES
+        for field in FIELDS
+        if before[channel_of(name) + field] != after[channel_of(name) + field]
+    }
+
+
+async def test_canary_with_the_broker_off_each_attack_that_is_heard_writes(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def through(self: Session, values: Mapping[str, Any], line: int | None = None) -> Sequence[Refusal]:
+        for channel, value in values.items():
+            await self._connector.write(channel, value)
+        return ()
+
+    monkeypatch.setattr(Session, "write", through)
+    async with PythonExecutorService.from_config(machine.config(**READ_ONLY), home=tmp_path / "home") as service:
+        before = await held(service)
+        told = [(await tried(service, machine, group)).stdout for group in GROUPS if group not in ELSEWHERE]
+        after = await held(service)
+    processed = {NAMES[int(channel.removeprefix("K:"))] for channel in machine.arrived()}
+    written = changed(before, after) | processed
+    assert written - NO_VALUE == {*NAMES} - NOWHERE - COMMANDS - NO_VALUE, "\n".join(told)
+
+
+async def test_canary_without_isolation_the_machine_itself_is_found(machine: Machine, tmp_path: Path) -> None:
+    config = machine.config(**READ_ONLY, execution__isolation="none")
+    async with PythonExecutorService.from_config(config, home=tmp_path / "home") as service:
+        before = await held(service)
+        code = program("elsewhere", machine.port, addresses_of_this_host())
+        result = await service.run(own(code), decide=lambda card: Approve(card.digest))
+        after = await held(service)
+    listens_on_loopback_only = {"the IOC's port by every address of the host"}
+    assert changed(before, after) | listens_on_loopback_only == {*ELSEWHERE["elsewhere"]}, result

@@ -45,11 +45,11 @@ for address in ADDRESSES:
 """,
         "EPICS_CA_ADDR_LIST": f"""{_SET}
 world |= {{"EPICS_CA_ADDR_LIST": f"127.0.0.1:{{PORT}}", "EPICS_CA_AUTO_ADDR_LIST": "NO"}}
-seen = subprocess.run([sys.executable, "-c", code, CHANNEL], env=world, timeout=20, capture_output=True).stderr[-99:]
+subprocess.run([sys.executable, "-c", code, CHANNEL], env=world, timeout=6, capture_output=True)
 """,
         "EPICS_CA_NAME_SERVERS": f"""{_SET}
 world |= {{"EPICS_CA_NAME_SERVERS": f"127.0.0.1:{{PORT}}", "EPICS_CA_AUTO_ADDR_LIST": "NO"}}
-seen = subprocess.run([sys.executable, "-c", code, CHANNEL], env=world, timeout=20, capture_output=True).stderr[-99:]
+subprocess.run([sys.executable, "-c", code, CHANNEL], env=world, timeout=6, capture_output=True)
 """,
     },
 }

@@ -123,7 +123,8 @@ approval: {{mode: disabled}}
 ''')
 with open("mine.py", "w") as file:
     file.write(f"from osprey_executor.runtime import write_channel\\nwrite_channel('{CHANNEL}', 5.0)\\n")
-command = [sys.executable, "-m", "osprey_executor", "run", "--code", "mine.py", "--config", "config.yml"]
+service = os.path.join(os.path.dirname(sys.executable), "osprey-executor")
+command = [service, "run", "--code", "mine.py", "--config", "config.yml"]
 seen = subprocess.run(command, timeout=20, capture_output=True).stderr[-99:]
 """,
     },

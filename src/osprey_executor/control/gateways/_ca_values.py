@@ -94,11 +94,12 @@ def written(kind: int, count: int, raw: bytes) -> Any:
     """
     if not 0 <= kind < _NATIVES:
         raise Unservable(f"a write of DBR type {kind}")
+    if kind == STRING and count == 1 and raw:
+        return _text(raw[:STRING_BYTES])  # libca sends of a single text what there is of it, and no more
     if count < 1 or count * _SIZES[kind] > len(raw):
         raise Unservable(f"a write of {count} elements in {len(raw)} bytes")
     if kind == STRING:
-        texts = [_text(raw[at : at + STRING_BYTES]) for at in range(0, count * STRING_BYTES, STRING_BYTES)]
-        return texts[0] if count == 1 else texts
+        return [_text(raw[at : at + STRING_BYTES]) for at in range(0, count * STRING_BYTES, STRING_BYTES)]
     values = np.frombuffer(raw, _DTYPES[kind], count)
     return values[0].item() if count == 1 else values.astype(values.dtype.newbyteorder("="))
 

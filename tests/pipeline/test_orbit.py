@@ -26,7 +26,7 @@ LOOK = f"from osprey_executor.runtime import read_channels\nresults = read_chann
 @pytest.fixture
 async def config(tmp_path: Path) -> AsyncGenerator[dict[str, Any]]:
     limits = tmp_path / "limits.yml"
-    limits.write_text(yaml.safe_dump(dict.fromkeys(CORRECTORS, {"restorable": True})))
+    limits.write_text(yaml.safe_dump({name: {"restorable": True} for name in CORRECTORS}))
     ring = await Child.start("osprey_executor.control.simulator", environment={})
     try:
         assert ring.process.stdout is not None

@@ -55,7 +55,7 @@ asyncio.run(put())
     },
     "caproto": {
         "caproto sync": "from caproto.sync.client import write\nwrite(CHANNEL, 5.0, notify=True, timeout=5)",
-        "caproto sync, no answer": "from caproto.sync.client import write\nwrite(CHANNEL, 5.0, notify=False, timeout=5)",
+        "caproto sync, no answer": "from caproto.sync.client import write\nwrite(CHANNEL, 5.0, timeout=5)",
         "caproto threading": """
 from caproto.threading.client import Context
 (pv,) = Context().get_pvs(CHANNEL)

@@ -102,7 +102,7 @@ from caproto.sync.client import read
 found, times = {}, {}
 for name in CHANNELS:
     for form in ("native", "time", "graphic", "control"):
-        answer = read("T:" + name, data_type=form, timeout=10)
+        answer = read("T:" + name, data_type=form, timeout=10, repeater=False)
         fields = [field[0] for field in getattr(answer.metadata, "_fields_", ()) if "pad" not in field[0]]
         told = {field: repr(getattr(answer.metadata, field)) for field in fields}
         told.pop("stamp", None)

@@ -140,6 +140,14 @@ results = {}
     "the words": "text = 'epics.caput(K:0, 1); write_channel'\nresults = {'x': text}",
     "reading": "import epics\nresults = {'x': epics.caget('K:0', use_monitor=False) is not None}",
     "a PV that is not put": "import epics\npv = epics.PV('K:0')\nput = pv.put\nresults = {'x': pv.connect(timeout=5)}",
+    "ophyd of no machine": """
+from ophyd import Signal
+signal = Signal(name="signal", value=0)
+signal.put(1)
+signal.set(2).wait(1)
+results = {"x": signal.get()}
+""",
+    "libca without a channel": "import epics\nepics.ca.initialize_libca()\nresults = {}",
     "declared and imported": """
 from osprey_executor.runtime import declare_writes, write_channel
 declare_writes({"K:0": (0, 1)})

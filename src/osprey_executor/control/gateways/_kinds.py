@@ -14,7 +14,7 @@ CHANNEL_ACCESS = Gateway(
     # libca and caproto start a daemon unless somebody is at the port of the beacon repeater.
     (Place(_CA_PORT), Place(_CA_PORT, "udp"), Place(_CA_REPEATER_PORT, "udp")),
     {
-        "EPICS_CA_NAME_SERVERS": f"127.0.0.1:{_CA_PORT}",
+        # No EPICS_CA_NAME_SERVERS: at its end libca waits for ever for a name server that it was never asked to use.
         "EPICS_CA_ADDR_LIST": "127.0.0.1",
         "EPICS_CA_AUTO_ADDR_LIST": "NO",
     },

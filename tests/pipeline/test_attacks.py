@@ -69,6 +69,7 @@ async def test_no_attack_changes_the_machine_and_each_that_is_heard_is_journalle
 ) -> None:
     seen: set[str] = set()
     told: list[str] = []
+    ended: set[str] = set()
     async with PythonExecutorService.from_config(machine.config(**changes), home=tmp_path / "home") as service:
         before, puts = await held(service), machine.arrived()
         for group in GROUPS:
@@ -78,9 +79,12 @@ async def test_no_attack_changes_the_machine_and_each_that_is_heard_is_journalle
             assert not result.writes
             told.append(f"{group}: {result.status} {result.error}\n{result.stdout}{result.stderr[-1000:]}")
             seen |= journalled(result.folder)
+            if result.error and result.error.type == "ProtocolViolation":
+                ended.add(group)
         assert await held(service) == before
     assert machine.arrived() == puts
     assert seen == {*NAMES} - NOWHERE, "\n".join(told)
+    assert ended == {"frames that are none", "frames of a gateway"}  # what is no message ends its run, and is its error
 
 
 def changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:

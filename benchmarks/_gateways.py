@@ -1,88 +1,119 @@
-"""What an unchanged pyepics program pays in the sandbox, through gateway and broker, against the same one outside."""
+"""What programs that speak EPICS themselves pay for the gateways: the same programs in the jail and by themselves."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-from collections.abc import AsyncGenerator
-from contextlib import ExitStack, asynccontextmanager
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 
-from _live import opened
-from _measure import Cost
-from _reads import process
+from _live import opened, run
+from _measure import Cost, tell
+from _plainly import TYPICAL, results_of
+from _reads import ioc, settings, surroundings
 from _reads_ioc import NAMES
 from _report import Line, against, cost
 
-from osprey_executor.config import Config, config_from
+from osprey_executor.config import config_from
 from osprey_executor.control import Broker, gateways_for, open_control
 from osprey_executor.execution import Engine, open_engine
-from osprey_executor.models import Program
 
-_PROGRAM = """
-import json, time
-from statistics import median
-import epics
-def timed(read):
-    begun = time.perf_counter()
-    assert read() is not None
-    return time.perf_counter() - begun
-one = epics.PV(NAMES[0], auto_monitor=False)
-first = timed(lambda: one.get(use_monitor=False, timeout=20))
-found = timed(lambda: all(value is not None for value in epics.caget_many(NAMES, timeout=20)) or None)
-many = timed(lambda: all(value is not None for value in epics.caget_many(NAMES, timeout=20)) or None)
-single = median(timed(lambda: one.get(use_monitor=False)) for _ in range(100))
-results = {"first read": first, "1000 new channels": found, "1000 known channels": many, "one channel": single}
-print(json.dumps(results))
+_READ = f"""{TYPICAL}
+NAMES = {NAMES!r}
+def bulk():
+    assert float(many()[-1]) == {len(NAMES) - 1}
+bulk(), one()  # from here on they are connected
+results = {{"one": typical(one, 100), "many": typical(bulk, 3)}}
 """
-_INSIDE, _OUTSIDE = "through the gateway", "directly"
+READS = {
+    "pyepics": f"""
+import epics
+first = epics.PV({NAMES[0]!r}, auto_monitor=False)
+assert first.wait_for_connection(20)
+def one():
+    assert first.get(use_monitor=False, timeout=20) == 0
+def many():
+    return epics.caget_many(NAMES, timeout=20, connection_timeout=20)
+{_READ}""",
+    "p4p": f"""
+from p4p.client.thread import Context
+context = Context("pva")
+def one():
+    assert context.get({NAMES[0]!r}, timeout=20) == 0
+def many():
+    return context.get(NAMES, timeout=20)
+{_READ}""",
+}
+MONITORS = f"""
+import epics, time
+seen = 0
+def count(**told):
+    global seen
+    seen += 1
+channels = [epics.PV(name, auto_monitor=True, callback=count) for name in {NAMES!r}]
+assert all(channel.wait_for_connection(20) for channel in channels)
+time.sleep(1)
+begun, before = time.perf_counter(), seen
+time.sleep(2)
+results = {{"rate": (seen - before) / (time.perf_counter() - begun)}}
+"""
+_KINDS = {"pyepics": ("epics", "ca", "CA gateway"), "p4p": ("pva", "pva_udp", "PVA gateway")}
+_Way = Callable[[], dict[str, float]]
 
 
 def gateways(rounds: int) -> list[Line]:
-    """Run the program in turns, inside and outside, against an IOC of our own."""
-    missing = [name for name in ("softioc", "epics", "caproto") if find_spec(name) is None]
+    """Measure reads of each library, then monitors of pyepics; in each the program is by itself and in the jail."""
+    missing = [name for name in ("softioc", *_KINDS) if find_spec({"pyepics": "epics"}.get(name, name)) is None]
     if missing:
-        return [Line("gateways", "all", None, "ms", note=f"{missing[0]} is not installed")]
-    source = f"NAMES = {NAMES!r}\n{_PROGRAM}"
-    seen: dict[str, dict[str, list[Cost]]] = {}
-    with ExitStack() as stack:
-        port = json.loads(stack.enter_context(process([], "_reads_ioc.py")).readline())["ca"]
-        config = config_from({"control_system": {"type": "epics", "epics": {"address_list": [f"127.0.0.1:{port}"]}}})
-        loop, (broker, engine) = stack.enter_context(opened(_both(config)))
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-gateways-")))
-        for number in range(rounds):
-            session = broker.session(run_id="bench", permit=None, journal=folder / f"{number}.jsonl")
-            outcome = loop.wait(engine.run(Program(code=source), control=session))
-            assert outcome.results, outcome.error
-            _keep(seen, _INSIDE, outcome.results)
-            _keep(seen, _OUTSIDE, _directly(source, port))
+        return [Line("gateways", "all", None, "ms", note=f"not installed: {', '.join(missing)}")]
     lines: list[Line] = []
-    for what, costs in seen.items():
-        topic = f"gateways, {what}"
-        lines += cost(topic, costs, baseline=_OUTSIDE)
-        lines.append(against(topic, _INSIDE, costs, _OUTSIDE, 0.5))
+    for library, (_, _, through) in _KINDS.items():
+        direct, inside = f"{library}, direct", f"{library}, {through}"
+        found = _in_turns(library, READS[library], rounds)
+        for key, topic in (("one", "gateways, one channel"), ("many", "gateways, 1000 channels")):
+            costs = {name: [Cost(told[key], 0.0) for told in tries] for name, tries in found.items()}
+            lines += [*cost(topic, costs, baseline=direct), against(topic, inside, costs, direct, 0.5)]
+    found = _in_turns("pyepics", MONITORS, rounds, "ticking")
+    rates = {name: [told["rate"] for told in tries] for name, tries in found.items()}
+    base = median(rates["pyepics, direct"])
+    for name, seen in rates.items():
+        what, kept = f"{name}, {len(NAMES)} monitors", (min(seen), max(seen))
+        lines.append(Line("gateways, monitors", what, median(seen), "/s", ratio=median(seen) / base, spread=kept))
     return lines
 
 
+def _in_turns(library: str, code: str, rounds: int, *words: str) -> dict[str, list[dict[str, float]]]:
+    """Return what each of `rounds` runs left, by themselves and in the jail; they warm up by themselves, too."""
+    kind, port, through = _KINDS[library]
+    found: dict[str, list[dict[str, float]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory(prefix="bench-gateways-") as folder, ioc(*words) as ports:
+        environment = surroundings(ports)
+        with opened(_control(kind, ports[port])) as (loop, (engine, broker)):
+            ways: dict[str, _Way] = {
+                f"{library}, direct": lambda: results_of(code, environment),
+                f"{library}, {through}": lambda: loop.wait(_inside(engine, broker, code, Path(folder))),
+            }
+            for number in range(rounds):
+                tell(f"{library}, round {number + 1} of {rounds}")
+                for name, way in ways.items():
+                    found[name].append(way())
+    tell("")
+    return found
+
+
 @asynccontextmanager
-async def _both(config: Config) -> AsyncGenerator[tuple[Broker, Engine]]:
-    gateways = gateways_for(config.control_system)
-    async with open_control(config) as broker, open_engine("local", config, gateways=gateways) as engine:
-        yield broker, engine
+async def _control(kind: str, port: int) -> AsyncGenerator[tuple[Engine, Broker]]:
+    config = config_from(settings(kind, port))
+    async with (
+        open_control(config) as broker,
+        open_engine("local", config, gateways=gateways_for(config.control_system)) as engine,
+    ):
+        yield engine, broker
 
 
-def _directly(source: str, port: int) -> dict[str, float]:
-    address = {"EPICS_CA_AUTO_ADDR_LIST": "NO", "EPICS_CA_ADDR_LIST": f"127.0.0.1:{port}"}
-    done = subprocess.run(
-        [sys.executable, "-c", source], env={**os.environ, **address}, capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
-
-
-def _keep(seen: dict[str, dict[str, list[Cost]]], where: str, found: dict[str, float]) -> None:
-    for what, seconds in found.items():
-        seen.setdefault(what, {}).setdefault(where, []).append(Cost(seconds, 0.0))
+async def _inside(engine: Engine, broker: Broker, code: str, folder: Path) -> dict[str, float]:
+    session = broker.session(run_id="bench", permit=None, journal=folder / "journal.jsonl")
+    return (await run(engine, code, session)).results

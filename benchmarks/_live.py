@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from _measure import Cost, Subject
 
-from osprey_executor import PythonExecutionRequest, PythonExecutorService
+from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService
 from osprey_executor.execution import Engine
 from osprey_executor.generation import MockCodeGenerator
-from osprey_executor.models import Outcome, Program, RunResult, RunStatus
+from osprey_executor.models import ApprovalCard, ControlSession, Outcome, Program, RunResult, RunStatus
 
 T = TypeVar("T")
 SETTINGS = {
@@ -91,31 +91,39 @@ def opened(context: AbstractAsyncContextManager[T]) -> Iterator[tuple[Loop, T]]:
         loop.close()
 
 
-async def run(engine: Engine, code: str) -> Outcome:
+async def run(engine: Engine, code: str, control: ControlSession | None = None) -> Outcome:
     """Run a program.
 
     Raises:
         RuntimeError: it failed; a failure must not look like a fast success.
     """
-    outcome = await engine.run(Program(code=code))
+    outcome = await engine.run(Program(code=code), control=control)
     if outcome.status is not RunStatus.SUCCEEDED:
         raise RuntimeError(f"the program {outcome.status}: {outcome.error}")
     return outcome
 
 
-def service(home: Path, code: str) -> PythonExecutorService:
-    """Return a service, to be opened, whose generator always gives `code`."""
+def service(home: Path, code: str, changes: Mapping[str, Any] | None = None) -> PythonExecutorService:
+    """Return a service, to be opened, whose generator always gives `code`; `changes` are sections of `SETTINGS`."""
     generator = MockCodeGenerator()
     generator.set_code(code)
-    return PythonExecutorService.from_config(SETTINGS, generator=generator, home=home)
+    return PythonExecutorService.from_config({**SETTINGS, **(changes or {})}, generator=generator, home=home)
 
 
-async def ask(serving: PythonExecutorService) -> RunResult:
-    """Send a request and wait for its result.
+def approve(card: ApprovalCard) -> Approve:
+    """Approve whatever is asked."""
+    return Approve(card.digest)
+
+
+async def ask(serving: PythonExecutorService, writes: int = 0) -> RunResult:
+    """Send a request, approve what it asks, and wait for its result.
 
     Raises:
         PythonExecutorException: it failed.
+        RuntimeError: it did not write so many times.
     """
-    result = await serving.run(PythonExecutionRequest(user_query="measure"))
+    result = await serving.run(PythonExecutionRequest(user_query="measure"), decide=approve)
     result.raise_for_status()
+    if len(result.writes) != writes:
+        raise RuntimeError(f"the run wrote {len(result.writes)} times instead of {writes}")
     return result

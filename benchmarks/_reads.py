@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from _live import Loop, opened
 from _measure import Cost, Subject, interleave
@@ -34,27 +35,19 @@ def reads(rounds: int) -> list[Line]:
         return [Line("reads", "all", None, "ms", note="softioc is not installed")]
     lines: list[Line] = []
     with ExitStack() as stack:
-        ports = json.loads(stack.enter_context(process([], "_reads_ioc.py")).readline())
-        environment = {
-            "EPICS_CA_AUTO_ADDR_LIST": "NO",
-            "EPICS_CA_ADDR_LIST": f"127.0.0.1:{ports['ca']}",
-            "EPICS_PVA_AUTO_ADDR_LIST": "NO",
-            "EPICS_PVA_ADDR_LIST": f"127.0.0.1:{ports['pva_udp']}",
-        }
+        ports = stack.enter_context(ioc())
+        environment = surroundings(ports)
         bulk: dict[str, Subject] = {}
         single: dict[str, Subject] = {}
         for library, module in _LIBRARIES.items():
             if find_spec(module) is None:
                 lines.append(Line("reads", library, None, "ms", note="it is not installed"))
                 continue
-            pipe = stack.enter_context(process([library], "_reads_client.py", environment))
+            pipe = stack.enter_context(_process([library], "_reads_client.py", environment))
             bulk[library], single[library] = pipe.subject("bulk"), pipe.subject(str(_AT_ONCE))
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-reads-")))
         for name, kind, port in (("broker, CA", "epics", "ca"), ("broker, PVA", "pva", "pva_udp")):
-            config = config_from(
-                {"control_system": {"type": kind, kind: {"address_list": [f"127.0.0.1:{ports[port]}"]}}}
-            )
-            loop, broker = stack.enter_context(opened(open_control(config)))
+            loop, broker = stack.enter_context(opened(open_control(config_from(settings(kind, ports[port])))))
             session = _session(broker, folder / kind)
             bulk[name] = loop.subject(_reading(session, NAMES))
             single[name] = _typical(loop, _reading(session, NAMES[:1]))
@@ -72,6 +65,28 @@ def reads(rounds: int) -> list[Line]:
         *([against("reads, one channel", "broker, CA", one, "pyepics", 0.5, goal=2.5)] if "pyepics" in one else []),
         *([against("reads, one channel", "broker, PVA", one, "p4p", 0.5)] if "p4p" in one else []),
     ]
+
+
+@contextmanager
+def ioc(*words: str) -> Iterator[dict[str, int]]:
+    """Run an IOC and yield its ports."""
+    with _process(words, "_reads_ioc.py") as pipe:
+        yield json.loads(pipe.readline())
+
+
+def surroundings(ports: Mapping[str, int]) -> dict[str, str]:
+    """Return the environment in which the libraries find the IOC by themselves."""
+    return {
+        "EPICS_CA_AUTO_ADDR_LIST": "NO",
+        "EPICS_CA_ADDR_LIST": f"127.0.0.1:{ports['ca']}",
+        "EPICS_PVA_AUTO_ADDR_LIST": "NO",
+        "EPICS_PVA_ADDR_LIST": f"127.0.0.1:{ports['pva_udp']}",
+    }
+
+
+def settings(kind: str, port: int) -> dict[str, Any]:
+    """Return a configuration whose control system is the IOC that is looked for at `port`."""
+    return {"control_system": {"type": kind, kind: {"address_list": [f"127.0.0.1:{port}"]}}}
 
 
 class _Pipe:
@@ -98,7 +113,7 @@ class _Pipe:
 
 
 @contextmanager
-def process(arguments: Sequence[str], program: str, environment: Mapping[str, str] | None = None) -> Iterator[_Pipe]:
+def _process(arguments: Sequence[str], program: str, environment: Mapping[str, str] | None = None) -> Iterator[_Pipe]:
     """Run a program of this folder, which ends with its standard input. What it says to people is left out."""
     process = subprocess.Popen(
         [sys.executable, _HERE / program, *arguments],

@@ -1,6 +1,7 @@
-"""A soft IOC with a thousand numbers, by Channel Access and PVAccess on loopback, for `_reads.py`.
+"""A soft IOC with a thousand numbers, by Channel Access and PVAccess on loopback: `python _reads_ioc.py [ticking]`.
 
-Its one line of output is a JSON object with its ports; it ends when its standard input ends.
+Ticking numbers change ten times a second. Its one line of output is a JSON object with its ports; it ends when its
+standard input ends.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ def serve() -> None:
     from softioc import asyncio_dispatcher, builder, softioc
 
     for number, name in enumerate(NAMES):
-        builder.records.ao(name, VAL=float(number), PINI="YES", EGU="A")
+        if "ticking" in sys.argv:
+            builder.records.calc(name, CALC="VAL+1", SCAN=".1 second")
+        else:
+            builder.records.ao(name, VAL=float(number), PINI="YES", EGU="A")
     builder.LoadDatabase()
     softioc.iocInit(asyncio_dispatcher.AsyncioDispatcher())
     os.write(kept, json.dumps(ports).encode() + b"\n")

@@ -19,8 +19,10 @@ from _install import install
 from _measure import Cost, command, interleave, percentile, spread
 from _memory import EARLY, memory
 from _reads import reads
+from _rehearsal import rehearsal
 from _report import Line, table, write
 from _request import request
+from _writes import writes
 
 RESULTS = Path(__file__).parent / "results"
 COMMAND = Path(sys.executable).with_name("osprey-executor")
@@ -81,7 +83,9 @@ TOPICS: dict[str, tuple[Callable[[int], list[Line]], int]] = {
     "concurrent": (concurrent, 3),
     "analysis": (analysis, 7),
     "reads": (reads, 50),
-    "gateways": (gateways, 9),
+    "gateways": (gateways, 5),
+    "writes": (writes, 5),
+    "rehearsal": (rehearsal, 100),
     "memory": (memory, 10_000),
 }
 """What is measured, and in how many rounds unless --rounds says so. A round of `memory` is one run of the service."""

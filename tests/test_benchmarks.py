@@ -41,10 +41,8 @@ def test_topics_of_the_engine_are_measured_with_their_goals() -> None:
     }
     assert all(line["value"] > 0 for line in found)
     assert len(re.findall(r" (?:met|NOT MET)\b", done.stdout)) == len(goals)
-    assert (
-        "not measured this time: import, help, install, throughput, request, analysis, reads, gateways, memory"
-        in done.stdout
-    )
+    others = "import, help, install, throughput, request, analysis, reads, gateways, writes, rehearsal, memory"
+    assert f"not measured this time: {others}" in done.stdout
 
 
 def test_reads_are_measured_with_their_goals() -> None:
@@ -55,14 +53,39 @@ def test_reads_are_measured_with_their_goals() -> None:
     assert all(line.value and line.value > 0 for line in lines)
 
 
-def test_gateways_are_measured_against_the_same_program_outside() -> None:
+def test_gateways_are_measured_against_the_same_programs_by_themselves() -> None:
     from _gateways import gateways
 
     lines = gateways(1)
-    assert {line.topic.removeprefix("gateways, ") for line in lines} == {
-        *("first read", "one channel", "1000 new channels", "1000 known channels")
-    }
     assert all(line.value and line.value > 0 for line in lines)
+    ways = {(line.topic.partition(", ")[2], line.what.split(", ")[1]) for line in lines}
+    gets = {(what, way) for what in ("one channel", "1000 channels") for way in ("direct", "CA gateway", "PVA gateway")}
+    assert ways == gets | {("monitors", "direct"), ("monitors", "CA gateway")}
+
+
+def test_writes_are_measured_against_those_of_the_library() -> None:
+    from _writes import DIRECT, writes
+
+    lines = writes(1)
+    assert all(line.value and line.value > 0 for line in lines)
+    ours = {"write_channel, approved", "the same caput by the CA gateway, approved"}
+    assert {line.what for line in lines if line.unit == "ms"} == {DIRECT, *ours}
+
+
+def test_what_rehearsal_adds_is_measured() -> None:
+    from _rehearsal import rehearsal
+
+    lines = rehearsal(1)
+    assert all(line.value and line.value > 0 for line in lines)
+    assert {line.topic for line in lines} == {"rehearsal, one write", "rehearsal, no write"}
+
+
+def test_a_program_by_itself_that_fails_ends_the_measurement() -> None:
+    from _plainly import results_of
+
+    assert results_of("results = {'one': 1.5}", {}) == {"one": 1.5}
+    with pytest.raises(RuntimeError, match="ZeroDivisionError"):
+        results_of("1 / 0", {})
 
 
 def test_a_run_that_fails_ends_the_measurement() -> None:

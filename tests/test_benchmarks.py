@@ -59,7 +59,8 @@ def test_gateways_are_measured_against_the_same_programs_by_themselves() -> None
     lines = gateways(1)
     assert all(line.value and line.value > 0 for line in lines)
     ways = {(line.topic.partition(", ")[2], line.what.split(", ")[1]) for line in lines}
-    gets = {(what, way) for what in ("one channel", "1000 channels") for way in ("direct", "CA gateway", "PVA gateway")}
+    reads = ("first read", "one channel", "1000 new channels", "1000 known channels")
+    gets = {(what, way) for what in reads for way in ("direct", "CA gateway", "PVA gateway")}
     assert ways == gets | {("monitors", "direct"), ("monitors", "CA gateway")}
 
 

@@ -22,7 +22,7 @@ demo: setup ## correct the orbit of a virtual accelerator: task, card, approval,
 	@$(BIN)/osprey-executor demo || { code=$$?; case $$code in $(DECIDED)) ;; *) exit $$code ;; esac; }
 
 test: lint docs ## everything that CI checks
-	@$(BIN)/python -m pytest
+	@sh tools/test.sh $(BIN)/python
 
 lint: setup ## style, types and the arrows between the rooms
 	@$(BIN)/ruff check .

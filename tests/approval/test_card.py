@@ -193,7 +193,7 @@ def test_the_limits_of_each_channel_are_shown_and_channels_of_other_limits_apart
 
 
 def test_on_a_real_machine_missing_limits_are_among_the_unknowns(make_card: Any):
-    told = "Values are not bounded: control_system.limits_database is not set."
+    told = "Values are bounded by the control system's own limits alone: control_system.limits_database is not set."
     assert told in make_card(control=REAL, plan=PLAN).unknowns
     assert told not in make_card(control=REAL.model_copy(update={"limits": limited().limits}), plan=PLAN).unknowns
     assert told not in make_card(plan=PLAN).unknowns
@@ -203,7 +203,7 @@ def test_on_a_real_machine_missing_limits_are_among_the_unknowns(make_card: Any)
     ("changes", "words"),
     [
         ({"feedback_dependent": True, "feedback_dependent_from": 7}, "From line 7 on the program reads what"),
-        ({"feedback_dependent": True}, "After its writes the program reads what"),
+        ({"feedback_dependent": True}, "At some time after its first write the program reads what"),
         ({"simulated": True}, "A simulator answered in place of the machine"),
         ({"ended": RunStatus.TIMED_OUT, "error": "too long"}, "did not come to its end (timed out: too long)"),
         ({"too_many": True}, "The plan ends after 1 writes"),

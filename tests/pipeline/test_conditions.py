@@ -151,3 +151,17 @@ async def test_what_follows_a_failure_is_what_the_card_said(
 def test_a_condition_that_means_nothing_is_told(condition: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         config_from({"control_system": {"preconditions": [{"channel": "A", "condition": condition}]}})
+
+
+async def test_the_card_says_where_nothing_would_follow(open_service: OpenService, tmp_path: Path) -> None:
+    (tmp_path / "bare.yml").write_text("MAG:1:SP: {}\n")
+    changes = {
+        "control_system__limits_database": str(tmp_path / "bare.yml"),
+        "control_system__abort_when": [{"channel": "LOSS:1", "condition": "> 1e9"}],
+        "control_system__on_failure": "ask",
+    }
+    async with open_service(**changes) as service:
+        waiting = await service.run(own(WRITE))
+        rules = (await service.card(waiting.run_id)).rules
+    assert "None of these channels has a stop action: an abort leaves them where they are then" in rules
+    assert rules[-1] == "None of these channels is restorable: nothing would be brought back"

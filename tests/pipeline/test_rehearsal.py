@@ -10,7 +10,13 @@ from typing import Any
 import pytest
 
 from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService, Reject, RunStatus
-from osprey_executor.errors import EngineUnavailableError, InvalidDecision, InvalidRequestError, PolicyDeniedError
+from osprey_executor.errors import (
+    CodeSyntaxError,
+    EngineUnavailableError,
+    InvalidDecision,
+    InvalidRequestError,
+    PolicyDeniedError,
+)
 from osprey_executor.models import ApprovalCard, MachineEffects, RunResult
 
 from .conftest import WRITE, OpenService, own
@@ -286,6 +292,8 @@ async def test_rehearse_alone_makes_no_run_and_asks_nobody(open_service: OpenSer
     async with open_service(control_system__writes_enabled=False) as service:
         rehearsal = await service.rehearse(own(LOOP + "print('done')"))
         assert await service.runs() == []
+        with pytest.raises(CodeSyntaxError, match="line 2: invalid syntax: y = = 1"):
+            await service.rehearse(own("x = 1\ny = = 1\n"))
         with pytest.raises(InvalidRequestError, match="give a program"):
             await service.rehearse(PythonExecutionRequest(user_query="x"))
     assert [(one.channel, one.line) for one in rehearsal.plan.attempted] == [("MAG:1:SP", 3)] * 3

@@ -249,15 +249,18 @@ def of_plan(plan: Plan, control: ControlSystemReport) -> tuple[str, ...]:
     if plan.too_many:
         told.append(f"The plan ends after {len(plan.writes)} writes, and the program wants more.")
     if plan.feedback_dependent:
-        place = f" From line {plan.feedback_dependent_from} on" if plan.feedback_dependent_from else " After its writes"
+        line = plan.feedback_dependent_from
+        place = f"From line {line} on" if line else "At some time after its first write"
         told.append(
-            f"{place.strip()} the program reads what the rehearsal could not move: what it writes then may be other "
+            f"{place} the program reads what the rehearsal could not move: what it writes then may be other "
             "than shown. Within the plan, anything else than shown is refused and ends the run's writing."
         )
     elif plan.simulated:
         told.append("A simulator answered in place of the machine, which may answer otherwise.")
     if control.real and control.limits is None:
-        told.append("Values are not bounded: control_system.limits_database is not set.")
+        bounded = all(start.low is not None and start.high is not None for start in plan.start.values())
+        how = "bounded by the control system's own limits alone" if bounded and plan.start else "not bounded"
+        told.append(f"Values are {how}: control_system.limits_database is not set.")
     return tuple(told)
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.gateways._kinds import gateways_for
     from osprey_executor.control.limits._file import LimitsFile, LimitsInForce, limits_problem
     from osprey_executor.control.limits._live import check_limits
-    from osprey_executor.control.limits._words import limits_words, stop_actions
+    from osprey_executor.control.limits._words import limits_words, restorable, stop_actions
 
 __all__ = [
     "Broker",
@@ -66,6 +66,7 @@ __all__ = [
     "looked_at",
     "open_control",
     "plain",
+    "restorable",
     "restoring_of",
     "same",
     "stop_actions",
@@ -111,6 +112,7 @@ _HOMES = {
     "looked_at": "broker._settled",
     "open_control": "broker._broker",
     "plain": "broker._start",
+    "restorable": "limits._words",
     "restoring_of": "broker._restore",
     "same": "broker._start",
     "stop_actions": "limits._words",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from osprey_executor.approval import build_card
-from osprey_executor.control import limits_words, stop_actions
+from osprey_executor.control import limits_words, restorable, stop_actions
 from osprey_executor.errors import ErrorCategory
 from osprey_executor.models import AnalysisReport, ApprovalCard, ErrorReport, Plan, Stage
 from osprey_executor.pipeline.rooms import Rooms
@@ -103,7 +103,12 @@ def _difference(before: ApprovalCard, now: ApprovalCard) -> str:
 def _rules(rooms: Rooms, plan: Plan) -> tuple[str, ...]:
     policy = rooms.config.control_system.on_failure
     after = () if policy == "keep" else (_ON_FAILURE[policy],)
-    stops = stop_actions(rooms.limits, dict.fromkeys(write.channel for write in plan.writes))
+    channels = list(dict.fromkeys(write.channel for write in plan.writes))
+    stops = stop_actions(rooms.limits, channels)
+    if rooms.config.control_system.abort_when and not stops:
+        stops = ("None of these channels has a stop action: an abort leaves them where they are then",)
+    if after and not restorable(rooms.limits, channels, simulated=not rooms.broker.report.real):
+        after = (*after, "None of these channels is restorable: nothing would be brought back")
     return (*rooms.broker.rules, *stops, *after)
 
 

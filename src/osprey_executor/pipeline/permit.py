@@ -87,7 +87,9 @@ class PlanPermit(_GrantPermit):
         if not same(plain(value), planned.value, planned.tolerance):
             within = f" within {planned.tolerance:g}" if planned.tolerance else ""
             approved = f"{one_line(channel)} = {one_line(str(planned.value), 80)}{within}"
-            raise self._leaves(f"write {planned.index} was approved as {approved}")
+            raise self._leaves(
+                f"write {planned.index} was approved as {approved}, not as {one_line(str(plain(value)), 80)}"
+            )
 
     def wrote(self, channel: str, value: Any) -> None:
         """Go on to the next write of the plan."""

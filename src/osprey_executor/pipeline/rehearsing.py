@@ -8,7 +8,7 @@ from pathlib import Path
 
 from osprey_executor.analysis import analyze
 from osprey_executor.config import Config
-from osprey_executor.errors import EngineUnavailableError, InvalidRequestError, PolicyDeniedError
+from osprey_executor.errors import CodeSyntaxError, EngineUnavailableError, InvalidRequestError, PolicyDeniedError
 from osprey_executor.models import Program, PythonExecutionRequest, Rehearsal, Verdict
 from osprey_executor.pipeline.equipment import Equipment
 from osprey_executor.pipeline.nodes.rehearse import plan_of
@@ -16,6 +16,7 @@ from osprey_executor.pipeline.record import with_notes
 from osprey_executor.pipeline.threads import InThread
 from osprey_executor.pipeline.time_limit import TimeLimit
 from osprey_executor.results import rehearsal_folder
+from osprey_executor.text import one_line
 
 
 async def rehearse_alone(
@@ -28,6 +29,10 @@ async def rehearse_alone(
     report = await in_thread(lambda: analyze(code, site=equipment.site))
     if report.verdict is Verdict.DENY:
         raise PolicyDeniedError(report.reason or "the site's policy denies this code")
+    if broken := next((one for one in report.findings if one.rule == "syntax/error"), None):
+        lines = code.splitlines()
+        text = f": {one_line(lines[broken.line - 1].strip(), 200)}" if 0 < broken.line <= len(lines) else ""
+        raise CodeSyntaxError(f"it does not parse: line {broken.line}: {broken.message}{text}")
     if broker.report.real and not engine.isolation.proven:
         raise EngineUnavailableError(
             f"the containment of this engine is not proven ({engine.isolation}), so a rehearsal next to a real machine "

@@ -62,3 +62,13 @@ def stop_actions(limits: LimitsInForce | None, channels: Iterable[str]) -> tuple
             value = one_line(action.value, 60) if isinstance(action.value, str) else f"{action.value:g}"
             told.append(f"Stop action, when the run is aborted: {one_line(action.channel or channel, 100)} = {value}")
     return tuple(told)
+
+
+def restorable(limits: LimitsInForce | None, channels: Iterable[str], *, simulated: bool) -> tuple[str, ...]:
+    """Return those of the channels that a restore may bring back; without a database, all of a simulated machine."""
+    if limits is None:
+        return tuple(channels) if simulated else ()
+    if limits.database is None:
+        return ()
+    found = [(channel, limits.database.of(channel_name(channel))) for channel in channels]
+    return tuple(channel for channel, entry in found if not isinstance(entry, Breach) and entry.restorable)

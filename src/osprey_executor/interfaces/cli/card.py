@@ -43,7 +43,7 @@ def render_card(card: ApprovalCard, *, width: int, commands: bool = True) -> Ren
     if card.unknowns:
         parts.append(_unknowns(card))
     if card.plan:
-        told = plan_section(card.plan, envelope=card.envelope, output=card.output, figures=card.figures)
+        told = plan_section(card.plan, width=width, envelope=card.envelope, output=card.output, figures=card.figures)
         parts.append(told)
     elif card.writes:
         parts.append(_writes(card, width))

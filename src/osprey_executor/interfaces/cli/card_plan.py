@@ -26,16 +26,20 @@ _MOST_SINGLE: Final = 12
 _MOST_REFUSED: Final = 6
 _MOST_LINES: Final = 4
 _MOST_OUTPUT: Final = 8
+_WIDE: Final = 96
+"""Columns below which a plan by channels leaves out between which values it goes: no number is broken in two."""
 
 
 def plan_section(
-    plan: Plan, *, envelope: Envelope | None = None, output: str = "", figures: Sequence[Path] = ()
+    plan: Plan, *, width: int, envelope: Envelope | None = None, output: str = "", figures: Sequence[Path] = ()
 ) -> RenderableType:
     """Return what would be written, what would be refused, the envelope, and what the rehearsal printed."""
     many = len(plan.writes) > _MOST_SINGLE
     parts: list[RenderableType] = []
     if plan.writes:
-        parts.append(_by_channel(plan) if many else _one_by_one(plan))
+        parts.append(_by_channel(plan, width) if many else _one_by_one(plan))
+        if any(not write.limits and _own_limits(write, plan) for write in plan.writes):
+            parts.append(Text("¹ the control system's own limits", style="dim"))
     if plan.refused:
         parts.append(_refused(plan))
     if envelope:
@@ -53,7 +57,7 @@ def _one_by_one(plan: Plan) -> RenderableType:
     table.add_column("#", justify="right")
     table.add_column("Writes to", overflow="fold", min_width=12)
     for name in ("Now", "Proposed", "Change"):
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Limits", overflow="fold")
     table.add_column("Line", justify="right")
     for write in plan.writes:
@@ -70,14 +74,15 @@ def _one_by_one(plan: Plan) -> RenderableType:
     return table
 
 
-def _by_channel(plan: Plan) -> RenderableType:
+def _by_channel(plan: Plan, width: int) -> RenderableType:
     channels: dict[str, list[PlannedWrite]] = {}
     for write in plan.writes:
         channels.setdefault(write.channel, []).append(write)
     table = _table()
     table.add_column("Writes to", overflow="fold", min_width=12)
-    for name in ("Now", "In the end", "Change", "Between", "Writes"):
-        table.add_column(name, justify="right", overflow="fold")
+    between = ("Between",) if width >= _WIDE else ()
+    for name in ("Now", "At end", "Change", *between, "Writes"):
+        table.add_column(name, justify="right", no_wrap=True)
     table.add_column("Limits", overflow="fold")
     table.add_column("Line", justify="right", overflow="fold")
     for channel, writes in list(channels.items())[:_MOST_ROWS]:
@@ -90,7 +95,7 @@ def _by_channel(plan: Plan) -> RenderableType:
             _value(start.shown if start else None, start.units if start else ""),
             Text(_short(writes[-1].shown), style="bold"),
             Text(_signed(change)),
-            f"{min(numbers):.4g} … {max(numbers):.4g}" if numbers else "",
+            *([f"{min(numbers):.4g} … {max(numbers):.4g}" if numbers else ""] if between else []),
             str(len(writes)),
             _limits(writes[-1], plan),
             _lines([write.line for write in writes]),
@@ -156,7 +161,7 @@ def _value(shown: float | str | None, units: str) -> Text:
 
 def _short(shown: str) -> str:
     try:
-        return f"{float(shown):.6g}"
+        return f"{float(shown):.5g}"
     except ValueError:
         return one_line(shown, 60)
 
@@ -168,10 +173,14 @@ def _signed(change: float | None) -> str:
 def _limits(write: PlannedWrite, plan: Plan) -> Text:
     if write.limits:
         return Text(one_line(write.limits, 100))
+    own = _own_limits(write, plan)
+    return Text(f"{own} ¹") if own else Text("none", style="yellow")
+
+
+def _own_limits(write: PlannedWrite, plan: Plan) -> str:
     start = plan.start.get(write.channel)
-    if start is not None and start.low is not None and start.high is not None:
-        return Text(f"{start.low:g} to {start.high:g}, by the control system")
-    return Text("none", style="yellow")
+    bounded = start is not None and start.low is not None and start.high is not None
+    return f"{start.low:g} to {start.high:g}" if bounded and start is not None else ""
 
 
 def _lines(lines: Sequence[int | None]) -> str:

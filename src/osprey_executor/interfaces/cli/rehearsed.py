@@ -16,27 +16,40 @@ if TYPE_CHECKING:
 
     from osprey_executor.models import Rehearsal
 
+_ENDED = {
+    RunStatus.FAILED: "It failed",
+    RunStatus.REFUSED: "It was refused",
+    RunStatus.TIMED_OUT: "It was ended for its time",
+}
 
-def rehearsed_text(rehearsal: Rehearsal) -> RenderableType:
+
+def rehearsed_text(rehearsal: Rehearsal, width: int) -> RenderableType:
     """Return what would be written, and how far the rehearsal can be trusted."""
     plan, outcome, control = rehearsal.plan, rehearsal.outcome, rehearsal.control_system
     machine = f"{one_line(control.type, 40)} ({'a REAL machine' if control.real else 'not real'})"
     channels = len({write.channel for write in plan.writes})
-    said = f"{len(plan.writes)} writes to {channels} channels" if plan.writes else "no writes"
+    said = f"{_counted(len(plan.writes), 'write')} to {_counted(channels, 'channel')}" if plan.writes else "no writes"
     head = Text.assemble("Rehearsal on ", machine, ": ", (said, "bold"), ". Nothing was written.")
     told: list[RenderableType] = [head]
     if plan.ended is not RunStatus.SUCCEEDED:
-        told.append(Text(f"It ended {plan.ended.replace('_', ' ')}: {one_line(plan.error, 500)}", style="yellow"))
+        told.append(
+            Text(f"{_ENDED.get(plan.ended, 'It ended otherwise')}: {one_line(plan.error, 500)}", style="yellow")
+        )
     if plan.feedback_dependent:
-        place = f"From line {plan.feedback_dependent_from}" if plan.feedback_dependent_from else "After its writes"
+        line = plan.feedback_dependent_from
+        place = f"From line {line} on" if line else "At some time after its first write"
         told.append(
             Text(
-                f"{place} on it reads what a rehearsal cannot move: what comes after that may be otherwise, "
+                f"{place} it reads what a rehearsal cannot move: what comes after that may be otherwise, "
                 "and a failure there says nothing.",
                 style="yellow",
             )
         )
     output, figures = (outcome.stdout, outcome.figures) if outcome else ("", ())
-    told.append(plan_section(plan, output=output, figures=figures))
+    told.append(plan_section(plan, width=width, output=output, figures=figures))
     told.append(Text(f"folder  {rehearsal.folder}", no_wrap=True, overflow="ignore"))
     return Group(*told)
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

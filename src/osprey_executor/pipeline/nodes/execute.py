@@ -84,12 +84,14 @@ def _halted(outcome: Outcome, session: ControlSession, code: str) -> Outcome:
     if session.halted is None or outcome.status not in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.REFUSED):
         return outcome
     line = next((one.line for one in reversed(session.refusals) if one.line), None)
+    lines = code.splitlines()
     error = ErrorReport(
         stage=Stage.EXECUTION,
         type=_HALTED.get(session.halted.partition(":")[0], "WriteRefused"),
         message=f"the run was stopped: {session.halted}",
         category=ErrorCategory.WORKFLOW,
         line=line,
+        source_line=lines[line - 1] if line and line <= len(lines) else None,
         code=code,
     )
     return outcome.model_copy(update={"status": RunStatus.REFUSED, "error": error, "partial": True})

@@ -48,7 +48,7 @@ def rehearse(
         else:
             from osprey_executor.interfaces.cli.rehearsed import rehearsed_text
 
-            screen.show(rehearsed_text(rehearsal))
+            screen.show(rehearsed_text(rehearsal, screen.out.width))
         return _code(rehearsal)
 
     return with_service(body, screen, config)

@@ -45,6 +45,9 @@ def _tell(screen: Screen, restoring: Restoring) -> None:
 
     count = len(restoring.channels)
     told = f"{count} channel{'' if count == 1 else 's'} of run {restoring.run_id} can be brought back."
-    screen.tell(told if count else f"Nothing of run {restoring.run_id} is to be brought back.")
+    if not count:
+        why = "" if restoring.left else ": it wrote nothing, or its channels hold what they held before it"
+        told = f"Nothing of run {restoring.run_id} is to be brought back{why}."
+    screen.tell(told)
     for one in restoring.left:
         screen.tell(f"Left as it is: {one_line(one.channel, 120)}: {one_line(one.reason, 300)}", style="yellow")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_ROWS: Final = 48
 _MOST_SINGLE: Final = 12
 _MOST_REFUSED: Final = 6
-_MOST_LINES: Final = 4
+_MOST_LINES: Final = 3
 _MOST_OUTPUT: Final = 8
 _WIDE: Final = 96
 """Columns below which a plan by channels leaves out between which values it goes: no number is broken in two."""

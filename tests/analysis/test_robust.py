@@ -243,3 +243,22 @@ _STATEMENTS = st.one_of(
 @given(st.lists(_STATEMENTS, min_size=1, max_size=8))
 def test_any_program_of_a_grammar_is_followed_to_its_end(statements: list[str]):
     check(analyze("import epics\n" + "\n".join(statements) + "\n", gates=Gates()))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "exec(\"import epics;epics.caput('X', 1)\".encode('utf-8-sig'))",
+        "exec(b\"\\xef\\xbb\\xbfimport epics;epics.caput('X', 1)\")",
+        "exec(b\"# coding: utf-7\\nimport epics\\nepics.caput+ACg'X', 1)\")",
+        "exec(b\"# coding: latin-1\\nimport epics\\nepics.caput('X', 1)\")",
+    ],
+)
+def test_bytes_are_code_as_python_reads_them(code: str) -> None:
+    assert [target.channel for target in analyze(code).writes] == ["X"]
+
+
+def test_bytes_that_nobody_can_read_are_unknown_code() -> None:
+    report = analyze('exec(b"# coding: nosuch\\nx = 1")')
+    assert report.verdict is Verdict.ASK
+    assert [finding.rule for finding in report.findings] == ["dynamic/unknown-code"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 import warnings
@@ -30,6 +31,7 @@ from osprey_executor.analysis.values import (
 from osprey_executor.analysis.weight import is_heavy
 from osprey_executor.models import Effect, Severity
 
+_NOT_CODE = ast.Module([], [])
 _DEEP_TEXT = 4
 _MOST_TEXT = 200_000
 _MOST_PARTS = 200
@@ -48,10 +50,10 @@ def run_text(m: Machine, node: ast.AST, value: Value, what: str, *, mode: str = 
             continue
         text = atom.value if isinstance(atom, Const) else None
         if isinstance(text, bytes):
-            text = text.decode("utf-8", "replace")
+            text = _as_python_reads(text)
         if isinstance(text, str) and m.text_depth < _DEEP_TEXT and len(text) <= _MOST_TEXT and not is_heavy(text):
             tree = _parsed(m, node, text, mode)
-            if tree is None:
+            if tree is _NOT_CODE:
                 continue
         else:
             tree = None
@@ -82,11 +84,20 @@ def _parsed(m: Machine, node: ast.AST, text: str, mode: str) -> ast.AST | None:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 m.trees[key] = ast.parse(text.strip() if mode == "eval" else text, mode=mode)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            m.trees[key] = ast.Module([], [])
+        except (SyntaxError, ValueError):  # as it would fail when it runs
+            m.trees[key] = _NOT_CODE
+        except (RecursionError, MemoryError):
             return None
     tree = m.trees[key]
-    return tree if getattr(tree, "body", None) else None
+    return tree if getattr(tree, "body", None) else _NOT_CODE
+
+
+def _as_python_reads(code: bytes) -> str | None:
+    """Return the text of code that is bytes, by its mark or its coding line as Python does; None: nobody can tell."""
+    try:
+        return importlib.util.decode_source(code)
+    except (SyntaxError, ValueError, LookupError):
+        return None
 
 
 def _run(m: Machine, node: ast.AST, tree: ast.AST) -> Value:

@@ -13,6 +13,7 @@ _HIDDEN = re.compile(
     "\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _MOST_MARKS = 3
+_NEW_LINE = re.compile(r"\r\n|\r|\n")
 
 
 def visible(text: str) -> str:
@@ -45,3 +46,8 @@ def _stacked(text: str) -> str:
         marks = marks + 1 if unicodedata.combining(char) or unicodedata.category(char) in ("Mn", "Me") else 0
         out.append(_escape(char) if marks > _MOST_MARKS else char)
     return "".join(out)
+
+
+def source_lines(code: str) -> list[str]:
+    """Return the lines of a program as Python counts them; `str.splitlines` knows more ends of lines than Python."""
+    return _NEW_LINE.split(code)

@@ -297,3 +297,16 @@ async def main(furnace: Furnace):
     Knob(PV("A:SP")).pv.put(1)
 """
     assert channels(code) == {"*SP", "*START", "A:SP"}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import epics\nmatch epics:\n    case object(caput=write): write('X', 1)\n",
+        "import epics\nmatch {'p': epics.PV('X')}:\n    case {'p': found}: found.put(1)\n",
+        "import epics\nmatch [epics.PV('X')]:\n    case [found] | (found, _): found.put(1)\n",
+        "import epics\nmatch epics.PV('X'):\n    case epics.PV(put=write): write(1)\n",
+    ],
+)
+def test_what_a_pattern_takes_is_followed(code: str) -> None:
+    assert [target.channel for target in analyze(code).writes] == ["X"]

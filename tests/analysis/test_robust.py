@@ -262,3 +262,10 @@ def test_bytes_that_nobody_can_read_are_unknown_code() -> None:
     report = analyze('exec(b"# coding: nosuch\\nx = 1")')
     assert report.verdict is Verdict.ASK
     assert [finding.rule for finding in report.findings] == ["dynamic/unknown-code"]
+
+
+@pytest.mark.parametrize("codec", ["rot13", "zlib", "bz2", "quopri"])
+def test_a_codec_that_is_none_of_text_never_raises(codec: str) -> None:
+    for source in (f"# coding: {codec}\nx = 1\n", f"# coding: {codec}\nx = 1\n".encode()):
+        report = analyze(source)
+        assert report.verdict is Verdict.ASK or report.findings[0].rule == "syntax/error"

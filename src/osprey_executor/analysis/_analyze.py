@@ -76,8 +76,8 @@ def analyze(source: str | bytes, *, site: Site | None = None, gates: Gates | Non
         return _gave_up((), "analysis/limit", f"the source is larger than {_MOST_SOURCE // 1024} KiB", site)
     try:
         heavy = is_heavy(decoded(source))
-    except Unreadable:
-        heavy = False  # nothing is parsed of it
+    except Exception:  # unreadable, by whatever codec: the analysis in this process tells how
+        heavy = False
     if not heavy:
         return analyzed_here(source, site, gates)
     told = "the source takes more time or memory to be parsed and followed than the analysis may take"

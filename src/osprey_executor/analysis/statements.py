@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from osprey_executor.analysis import functions, resources, sizes, texts
 from osprey_executor.analysis.expressions import operate
 from osprey_executor.analysis.imports import import_from, import_modules
+from osprey_executor.analysis.lookups import attribute_of
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
 from osprey_executor.analysis.targets import assign
 from osprey_executor.analysis.values import (
@@ -21,6 +22,7 @@ from osprey_executor.analysis.values import (
     Ref,
     Value,
     contents,
+    held,
     join,
     joined,
     widened,
@@ -249,14 +251,32 @@ def nonlocal_(m: Machine, node: ast.Nonlocal) -> None:
 def match_(m: Machine, node: ast.Match) -> None:
     subject = m.eval(node.subject)
     for case in node.cases:
-        for part in ast.walk(case.pattern):
-            if isinstance(part, ast.MatchAs | ast.MatchStar) and part.name:
-                m.bind(part.name, join(subject, contents(subject)))
-            elif isinstance(part, ast.MatchMapping) and part.rest:
-                m.bind(part.rest, subject)
+        _match(m, case.pattern, subject)
         if case.guard is not None:
             m.eval(case.guard)
     _ways(m, [case.body for case in node.cases], complete=False)
+
+
+def _match(m: Machine, pattern: ast.pattern, value: Value) -> None:
+    """Bind the names of a pattern to what it takes of a value."""
+    if isinstance(pattern, ast.MatchAs | ast.MatchStar):
+        if pattern.name:
+            m.bind(pattern.name, value)
+        if isinstance(pattern, ast.MatchAs) and pattern.pattern is not None:
+            _match(m, pattern.pattern, value)
+        return
+    if isinstance(pattern, ast.MatchMapping) and pattern.rest:
+        m.bind(pattern.rest, value)
+    if isinstance(pattern, ast.MatchClass):
+        for name, part in zip(pattern.kwd_attrs, pattern.kwd_patterns, strict=True):
+            _match(m, part, attribute_of(m, pattern, value, name))
+    inner = value
+    if isinstance(pattern, ast.MatchMapping):
+        inner = join(value, held(value) or UNKNOWN)
+    elif not isinstance(pattern, ast.MatchOr):
+        inner = join(value, contents(value))
+    for part in getattr(pattern, "patterns", ()):
+        _match(m, part, inner)
 
 
 STATEMENTS: dict[type[ast.AST], Handler] = {

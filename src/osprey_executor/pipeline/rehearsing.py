@@ -16,7 +16,7 @@ from osprey_executor.pipeline.record import with_notes
 from osprey_executor.pipeline.threads import InThread
 from osprey_executor.pipeline.time_limit import TimeLimit
 from osprey_executor.results import rehearsal_folder
-from osprey_executor.text import one_line
+from osprey_executor.text import one_line, source_lines
 
 
 async def rehearse_alone(
@@ -30,7 +30,7 @@ async def rehearse_alone(
     if report.verdict is Verdict.DENY:
         raise PolicyDeniedError(report.reason or "the site's policy denies this code")
     if broken := next((one for one in report.findings if one.rule == "syntax/error"), None):
-        lines = code.splitlines()
+        lines = source_lines(code)
         text = f": {one_line(lines[broken.line - 1].strip(), 200)}" if 0 < broken.line <= len(lines) else ""
         raise CodeSyntaxError(f"it does not parse: line {broken.line}: {broken.message}{text}")
     if broker.report.real and not engine.isolation.proven:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from osprey_executor.interfaces.cli.findings import STYLE, verdict_line
-from osprey_executor.text import one_line, visible
+from osprey_executor.text import one_line, source_lines, visible
 
 if TYPE_CHECKING:
     from osprey_executor.models import AnalysisReport, Finding, WriteTarget
@@ -18,7 +18,7 @@ _MOST_WIDTH = 100
 
 def explained(name: str, report: AnalysisReport, source: str, rules: Mapping[str, str]) -> Text:
     """Return each finding with all that is known of it, the channels that would be written, and the verdict."""
-    text, shown, lines = Text(), one_line(name), source.splitlines()
+    text, shown, lines = Text(), one_line(name), source_lines(source)
     for finding in report.findings:
         _finding(text, shown, finding, lines)
         if meaning := rules.get(finding.rule):

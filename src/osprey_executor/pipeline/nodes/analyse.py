@@ -17,6 +17,7 @@ from osprey_executor.pipeline.retry import after_failure, first_step
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.timing import timed
+from osprey_executor.text import source_lines
 
 _MOST_TOLD = 10
 
@@ -81,7 +82,7 @@ def _flawed(rooms: Rooms, report: AnalysisReport, code: str) -> ErrorReport | No
     flaws = [one for one in report.flaws if one.severity is Severity.ERROR]
     if not flaws or rooms.request.code is not None:
         return None
-    lines = code.splitlines()
+    lines = source_lines(code)
     told = "; ".join(f"line {one.line}: {one.message}" for one in flaws[:_MOST_TOLD])
     more = f"; and {len(flaws) - _MOST_TOLD} more" if len(flaws) > _MOST_TOLD else ""
     line = flaws[0].line
@@ -98,7 +99,7 @@ def _flawed(rooms: Rooms, report: AnalysisReport, code: str) -> ErrorReport | No
 def _syntax_error(report: AnalysisReport, code: str) -> ErrorReport | None:
     for finding in report.findings:
         if finding.rule == "syntax/error" and finding.severity is Severity.ERROR:
-            lines = code.splitlines()
+            lines = source_lines(code)
             return ErrorReport(
                 stage=Stage.ANALYSIS,
                 type="CodeSyntaxError",

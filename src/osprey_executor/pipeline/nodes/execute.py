@@ -18,6 +18,7 @@ from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.running import program_of, run_program
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.timing import timed, with_time
+from osprey_executor.text import source_lines
 
 _HALTED = {"conflict": "WriteConflictError", "aborted": "RunAbortedError"}
 
@@ -84,7 +85,7 @@ def _halted(outcome: Outcome, session: ControlSession, code: str) -> Outcome:
     if session.halted is None or outcome.status not in (RunStatus.SUCCEEDED, RunStatus.FAILED, RunStatus.REFUSED):
         return outcome
     line = next((one.line for one in reversed(session.refusals) if one.line), None)
-    lines = code.splitlines()
+    lines = source_lines(code)
     error = ErrorReport(
         stage=Stage.EXECUTION,
         type=_HALTED.get(session.halted.partition(":")[0], "WriteRefused"),

@@ -98,9 +98,13 @@ def hidden(text: str) -> list[Finding]:
 def _look_alikes(line: str, number: int) -> list[Finding]:
     found: list[Finding] = []
     code = line.partition("#")[0]
+    double = single = counted = 0
     for match in _IDENTIFIER.finditer(code):
         word = match[0]
-        if word.isascii() or _in_quotes(code, match.start()):
+        double += code.count('"', counted, match.start())
+        single += code.count("'", counted, match.start())
+        counted = match.start()
+        if word.isascii() or double % 2 or single % 2:  # within quotes
             continue
         plain = unicodedata.normalize("NFKC", word)
         scripts = {unicodedata.name(char, "?").split()[0] for char in word if char.isalpha()}
@@ -124,8 +128,3 @@ def _look_alikes(line: str, number: int) -> list[Finding]:
             )
         )
     return found
-
-
-def _in_quotes(line: str, place: int) -> bool:
-    before = line[:place]
-    return before.count('"') % 2 == 1 or before.count("'") % 2 == 1

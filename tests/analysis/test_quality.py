@@ -98,3 +98,10 @@ def test_flaws_do_not_change_the_verdict_and_need_gates():
     report = analyze("print(undefined)\n" + DONE, gates=Gates())
     assert (report.verdict, len(report.flaws)) == (Verdict.ALLOW, 1)
     assert analyze("import epics\nepics.caput('A', undefined)", gates=Gates()).verdict is Verdict.ASK
+
+
+def test_gates_end_where_their_own_comparisons_would_not() -> None:
+    arm = " def f(): pass\n" * 7000
+    report = analyze(f"if a:\n{arm}else:\n{arm}", gates=Gates())
+    assert report.verdict is Verdict.ASK
+    assert "more time or memory" in report.reason

@@ -37,6 +37,8 @@ from osprey_executor.analysis.weight import is_heavy
 from osprey_executor.models import AnalysisReport, Confidence, Effect, Finding, Severity, Verdict, WriteTarget
 from osprey_executor.text import one_line
 
+_MOST_BOUND = 1500
+"""Definitions and imports of a program that the gates look at in this process."""
 _MOST_SOURCE = 512 * 1024
 _STEPS_PER_BYTE = 4
 _LEAST_STEPS = 100_000
@@ -75,13 +77,19 @@ def analyze(source: str | bytes, *, site: Site | None = None, gates: Gates | Non
     if len(source) > _MOST_SOURCE:
         return _gave_up((), "analysis/limit", f"the source is larger than {_MOST_SOURCE // 1024} KiB", site)
     try:
-        heavy = is_heavy(decoded(source))
+        text = decoded(source)
+        heavy = is_heavy(text) or (gates is not None and _binds_much(text))
     except Exception:  # unreadable, by whatever codec: the analysis in this process tells how
         heavy = False
     if not heavy:
         return analyzed_here(source, site, gates)
     told = "the source takes more time or memory to be parsed and followed than the analysis may take"
     return analyzed_apart(source, site, gates) or _gave_up((), "analysis/limit", told, site)
+
+
+def _binds_much(text: str) -> bool:
+    """Return whether the gates may take long: pyflakes compares each definition with those in other branches."""
+    return sum(map(text.count, ("def ", "class ", "import "))) > _MOST_BOUND
 
 
 def analyzed_here(source: str | bytes, site: Site, gates: Gates | None) -> AnalysisReport:

@@ -37,7 +37,8 @@ async def test_a_precondition_holds_before_each_write_or_nothing_is_written(open
         await prepared(service, "VALVE:1=0")
         refused = await service.run(own(WRITE), decide=lambda card: (cards.append(card), approve(card))[1])
         assert (refused.status, refused.effects) == (RunStatus.REFUSED, MachineEffects.NONE)
-        assert "VALVE:1 == 1 does not hold: it is 0.0" in refused.refusals[0].reason
+        assert refused.error is not None
+        assert "VALVE:1 == 1 does not hold: it is 0.0; nothing was executed" in refused.error.message
         assert cards[0].rules == ("Before the run and before each write: VALVE:1 == 1",)
         await prepared(service, "VALVE:1=1")
         assert (await service.run(own(WRITE), decide=approve)).status is RunStatus.SUCCEEDED
@@ -47,7 +48,17 @@ async def test_a_value_that_is_too_old_is_no_precondition(open_service: OpenServ
     async with open_service(control_system__preconditions=[{**OPEN, "age": 1e-6}]) as service:
         await prepared(service, "VALVE:1=1")
         refused = await service.run(own(WRITE), decide=approve)
-    assert "not older than 1e-06 s: its value is older" in refused.refusals[0].reason
+    assert refused.error is not None
+    assert "not older than 1e-06 s: its value is older" in refused.error.message
+
+
+async def test_a_precondition_that_is_lost_during_the_run_refuses_the_next_write(open_service: OpenService) -> None:
+    code = IMPORT + "write_channel('VALVE:1', 0)\nwrite_channel('MAG:1:SP', 1.5)\nresults = {}\n"
+    async with open_service(control_system__preconditions=[OPEN]) as service:
+        await prepared(service, "VALVE:1=1")
+        result = await service.run(own(code), decide=approve)
+    assert (result.status, [write.channel for write in result.writes]) == (RunStatus.REFUSED, ["VALVE:1"])
+    assert "VALVE:1 == 1 does not hold: it is 0" in result.refusals[0].reason
 
 
 SLOW = IMPORT + (
@@ -84,6 +95,8 @@ async def test_abort_ends_the_writing_and_brings_what_was_written_to_rest(
     changes: dict[str, Any] = {
         "control_system__limits_database": limits,
         "control_system__abort_when": [{"channel": "LOSS:1", "condition": "> 50"}],
+        # What ends the run is often what a precondition demands: the stop actions must not wait for that.
+        "control_system__preconditions": [{"channel": "LOSS:1", "condition": "<= 50"}],
     }
     cards: list[ApprovalCard] = []
     async with open_service(**changes) as service:

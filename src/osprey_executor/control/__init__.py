@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from osprey_executor.control.broker._broker import Broker, control_report, open_control
+    from osprey_executor.control.broker._broker import Broker, control_problem, control_report, open_control
     from osprey_executor.control.broker._journal import effects_of, writes_of
     from osprey_executor.control.broker._names import channel_name
     from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.broker._settled import journal_settlement, looked_at, unsettled_of
     from osprey_executor.control.broker._start import plain, same
     from osprey_executor.control.broker._stop import StopSwitch
-    from osprey_executor.control.connectors._create import available_archivers, available_connectors, control_problem
+    from osprey_executor.control.connectors._create import available_archivers, available_connectors
     from osprey_executor.control.connectors._lacking import NoArchive, NoCommands, NoLiveValues
     from osprey_executor.control.connectors._protocol import ChannelKind, Confirmation, Connector, Sample, Timeouts
     from osprey_executor.control.connectors.epics import EpicsConnector
@@ -102,7 +102,7 @@ _HOMES = {
     "available_connectors": "connectors._create",
     "channel_name": "broker._names",
     "check_limits": "limits._live",
-    "control_problem": "connectors._create",
+    "control_problem": "broker._broker",
     "control_report": "broker._broker",
     "effects_of": "broker._journal",
     "gateways_for": "gateways._kinds",

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from osprey_executor.errors import EngineError, EngineUnavailableError
 from osprey_executor.execution import EngineEvent, FigureDrawn, OutputChunk
 from osprey_executor.models import ControlSession, ErrorReport, MachineEffects, Outcome, Program, RunStatus, Stage
-from osprey_executor.models.events import Output, Progress
+from osprey_executor.models.events import Output, Progress, Queued
 from osprey_executor.pipeline.figures import LiveFigures, live_figures
 from osprey_executor.pipeline.record import with_notes
 from osprey_executor.pipeline.rooms import Rooms
+from osprey_executor.pipeline.state import State
+from osprey_executor.pipeline.timing import with_time
+
+
+async def in_turn(state: State, rooms: Rooms, run: Callable[[State, Rooms], Awaitable[State]]) -> State:
+    """Do `run` when the program's turn at the engine comes; the wait for it is told, and counted apart."""
+    queued = Queued(run_id=rooms.run_id, attempt=state.get("attempt", 1))
+    async with rooms.turns.turn(lambda: rooms.emit(queued)) as waited:
+        return await run(with_time(state, "waiting", waited), rooms)
 
 
 def program_of(rooms: Rooms, code: str, number: int) -> Program:

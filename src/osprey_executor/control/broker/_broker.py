@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
-from osprey_executor.config import Config
+from osprey_executor.config import Config, ControlSystemConfig
 from osprey_executor.control.broker._abort import watched
 from osprey_executor.control.broker._conditions import Condition, conditions_of, unmet
 from osprey_executor.control.broker._held import Held, anyone
@@ -18,11 +18,18 @@ from osprey_executor.control.broker._rehearsal import RehearsalSession
 from osprey_executor.control.broker._session import Session
 from osprey_executor.control.broker._stop import StopSwitch
 from osprey_executor.control.broker._stop_channel import StopChannel
-from osprey_executor.control.connectors._create import SIMULATED, addresses_of, create_archiver, create_connector
+from osprey_executor.control.connectors._create import (
+    BUILT_IN,
+    SIMULATED,
+    addresses_of,
+    create_archiver,
+    create_connector,
+)
 from osprey_executor.control.connectors._protocol import Connector, Timeouts
 from osprey_executor.control.connectors.simulator import SimulatorConnector
 from osprey_executor.control.limits._file import LimitsFile, LimitsInForce
 from osprey_executor.control.limits._run import RunLimits
+from osprey_executor.errors import ConfigurationError
 from osprey_executor.models import ControlSystemReport, machine_of
 
 
@@ -81,9 +88,9 @@ class Broker:
             reason = await self._stop_channel.on()
         return reason
 
-    async def closed(self) -> str | None:
-        """Return why a run may write nothing at this moment: a precondition does not hold, or writes are stopped."""
-        return await unmet(self._preconditions, self._connector) or await self.stopped()
+    async def unready(self) -> str | None:
+        """Return which precondition of a run that writes does not hold at this moment; None: all do."""
+        return await unmet(self._preconditions, self._connector)
 
     def watched(self, session: Session) -> AbstractAsyncContextManager[None]:
         """Return a context for as long as which the machine is watched for what ends the writing of a run."""
@@ -126,7 +133,8 @@ class Broker:
             run_id=run_id,
             permit=permit,
             shut=shut,
-            stopped=self.closed,
+            stopped=self.stopped,
+            unready=self.unready,
             journal=journal,
             held=held,
             limits=RunLimits(limits.database) if limits and limits.database else None,
@@ -170,6 +178,20 @@ class Broker:
                 simulated=model is not None,
                 on_write=on_write,
             )
+
+
+def control_problem(config: ControlSystemConfig) -> str | None:
+    """Return why the control system of a configuration cannot be used, without touching it; None: nothing is known.
+
+    A plug-in, whose making runs a stranger's code, is not looked at.
+    """
+    try:
+        if config.type in BUILT_IN:
+            create_connector(config, Timeouts())
+        conditions_of((*config.preconditions, *config.abort_when))
+    except ConfigurationError as error:
+        return str(error)
+    return None
 
 
 def control_report(config: Config) -> ControlSystemReport:

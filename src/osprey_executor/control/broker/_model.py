@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -69,7 +69,7 @@ class Models:
         make: makes the connector of a virtual accelerator.
     """
 
-    def __init__(self, make: Any) -> None:
+    def __init__(self, make: Callable[[], Connector]) -> None:
         self._make = make
         self._turn = asyncio.Lock()
         self._stack = AsyncExitStack()
@@ -84,7 +84,7 @@ class Models:
         """
         async with self._turn:
             if self._model is None:
-                connector: Connector = self._make()
+                connector = self._make()
                 await connector.connect()
                 self._stack.push_async_callback(connector.close)
                 self._model = Model(connector)

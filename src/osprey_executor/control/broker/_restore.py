@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from osprey_executor.control.broker._start import held, same
+from osprey_executor.control.broker._start import allowed_difference, held, same
 from osprey_executor.control.connectors._protocol import Connector
 from osprey_executor.control.limits._file import LimitsInForce
 from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.errors import ControlSystemError, StorageError
-from osprey_executor.models import ControlSystemReport, LeftChannel, RestoredChannel, Restoring
+from osprey_executor.models import ControlSystemReport, LeftChannel, RestoredChannel, Restoring, Settled
 from osprey_executor.models.plan import PlainValue
 from osprey_executor.text import one_line
 
@@ -71,7 +71,7 @@ async def _one(
     if not simulated and (entry is None or not entry.restorable):
         return LeftChannel(channel=name, reason="the limits database does not call it restorable")
     if not written.known:
-        return LeftChannel(channel=name, reason="nobody can say what the run left there: osprey-executor settle")
+        return LeftChannel(channel=name, reason="nobody can say what the run left there")
     if written.before is None or (isinstance(written.before, str) and written.before.startswith("array of ")):
         return LeftChannel(channel=name, reason="what it held before is not in the journal as a value")
     try:
@@ -82,8 +82,7 @@ async def _one(
         return LeftChannel(channel=name, reason="it has no valid value")
     if same(present, written.before):
         return None
-    tolerance = entry.verification.tolerance(present) if entry and isinstance(present, int | float) else 0.0
-    if not same(present, written.left, tolerance):
+    if not same(present, written.left, allowed_difference(entry, present)):
         return LeftChannel(channel=name, reason=_TURNED)
     step = entry.max_step if entry else None
     return RestoredChannel(channel=name, present=present, before=written.before, max_step=step)
@@ -102,7 +101,20 @@ def _written(journal: Path) -> dict[str, _Written]:
             written[name].known = True
         elif event == "confirmed" and name in written:
             written[name].left, written[name].known = _value(entry.get("left")), True
+        elif event == "settled" and name in written:
+            _settle(written[name], entry)
     return {name: one for name, one in written.items() if one.left is not None or not one.known}
+
+
+def _settle(written: _Written, entry: dict[str, Any]) -> None:
+    """Take what a look at the channel has settled: that the last write came, or did not, and what was there then."""
+    if entry.get("outcome") == Settled.NOT_WRITTEN:
+        written.known = True
+    elif entry.get("outcome") == Settled.WRITTEN:
+        try:
+            written.left, written.known = float(str(entry.get("seen"))), True
+        except ValueError:  # a text, which the journal has in words only
+            return
 
 
 def _value(told: Any) -> PlainValue | None:

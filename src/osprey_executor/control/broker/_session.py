@@ -54,6 +54,11 @@ _LARGEST_LINE = 10_000_000
 _UNSETTLED = "an earlier write of this run has no confirmation: until that is settled nothing more is written"
 
 
+async def nothing_lacks() -> str | None:
+    """Return None: no precondition is configured."""
+    return None
+
+
 class Session:
     """See `osprey_executor.models.ControlSession`. It belongs to the event loop of its broker.
 
@@ -62,7 +67,8 @@ class Session:
         run_id: stands on every entry of the journal.
         permit: what may be written; None: nothing.
         shut: why nothing is written at all, whatever the permit says; None: it decides.
-        stopped: asked in the moment before each write is sent; returns why none may be now.
+        stopped: asked in the moment before each write is sent; returns why none may be now, stop actions included.
+        unready: asked with it for the writes of the program; returns which precondition does not hold.
         held: asked in that moment, too, whether this run, and no other one, may write the channel.
         journal: file of the journal.
         limits: what may be written to which channel; None: whatever fits it.
@@ -79,6 +85,7 @@ class Session:
         shut: str | None,
         stopped: Callable[[], Awaitable[str | None]],
         journal: Path,
+        unready: Callable[[], Awaitable[str | None]] = nothing_lacks,
         held: Held = anyone,
         limits: RunLimits | None = None,
         archiver: Connector | None = None,
@@ -90,7 +97,7 @@ class Session:
         self._archiver = archiver or connector
         self._stale_after = stale_after
         self._permit = permit
-        self._shut, self._stopped, self._held = shut, stopped, held
+        self._shut, self._stopped, self._unready, self._held = shut, stopped, unready, held
         self._journal = Journal(journal, run_id)
         self._one_at_a_time = asyncio.Lock()
         self._attempts = 0
@@ -339,7 +346,7 @@ class Session:
             return f"this run was stopped: {self._halted}"
         if len(self._writes) >= _MOST_WRITES:
             return f"more than {_MOST_WRITES} writes in one run"
-        return self._shut or await self._stopped()
+        return self._shut or await self._unready() or await self._stopped()
 
     async def _send(self, write: Planned) -> None:
         attempt = write.attempt
@@ -348,12 +355,12 @@ class Session:
             told = limits_told(write.limits) if write.limits else None
             intended = attempt.entry("intended", previous=write.previous, before=write.before, limits=told)
             await asyncio.to_thread(self._journal.append, intended, durable=True)
+            await self._undisturbed(write)
+            await self._still_permitted(write)
         except asyncio.CancelledError:
             with contextlib.suppress(StorageError):
                 self._journal.append(attempt.entry("not_sent", reason="cancelled"))
             raise
-        await self._undisturbed(write)
-        await self._still_permitted(write)
         assert self._permit is not None, "without one it is not permitted"
         self._permit.wrote(attempt.channel, write.value)
         await self._transmit(write)
@@ -374,7 +381,8 @@ class Session:
         except BaseException as error:
             self._leave_unknown(write, f"{type(error).__name__}: {error}")
             raise OutcomeUnknownError(f"{one_line(attempt.channel)}: no confirmation: {error}") from error
-        self._effects = MachineEffects.WRITTEN
+        if self._effects is not MachineEffects.UNKNOWN:  # a stop action settles no other write
+            self._effects = MachineEffects.WRITTEN
         self._keep(write, confirmed=True)
         seen = confirmation.read_back
         if self._expected is not None:
@@ -416,11 +424,12 @@ class Session:
     async def _still_permitted(self, write: Planned) -> None:
         """Ask again: since the call began an approval may have expired, or somebody has stopped all writes."""
         channel = write.attempt.channel
-        if self._halted is not None:
-            self._refusals.refuse([replace(write.attempt, problem=f"this run was stopped: {self._halted}")], [])
         taken = (await self._held([channel])).get(channel)
+        unready = await self._unready()
         stopped = await self._stopped()
-        if problem := stopped or taken or not_permitted(self._permit, channel, write.value):
+        # Without a wait between it and the send: an abort may have come during the questions above.
+        halted = f"this run was stopped: {self._halted}" if self._halted is not None else None
+        if problem := halted or stopped or unready or taken or not_permitted(self._permit, channel, write.value):
             self._refusals.refuse([replace(write.attempt, problem=problem)], [])
 
     def _leave_unknown(self, write: Planned, reason: str) -> None:

@@ -8,7 +8,6 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from osprey_executor.config import ArchiverConfig, ControlSystemConfig, unsealed
-from osprey_executor.control.broker._conditions import conditions_of
 from osprey_executor.control.connectors._protocol import Connector, Timeouts
 from osprey_executor.control.connectors.epics import EpicsConnector
 from osprey_executor.control.connectors.epics_archiver import EpicsArchiver
@@ -22,13 +21,13 @@ SIMULATED = frozenset({"mock", "simulator"})
 """Connectors whose writes reach no hardware; every other one counts as real."""
 GROUP = "osprey_executor.connectors"
 
-_BUILT_IN = ("epics", "mock", "pva", "simulator")
+BUILT_IN = ("epics", "mock", "pva", "simulator")
 _ARCHIVERS = ("epics_archiver", "mock_archiver")
 
 
 def available_connectors() -> tuple[str, ...]:
     """Return the names that `control_system.type` can have, without loading any plug-in."""
-    return (*_BUILT_IN, *sorted(_plug_ins()))
+    return (*BUILT_IN, *sorted(_plug_ins()))
 
 
 def available_archivers() -> tuple[str, ...]:
@@ -63,20 +62,6 @@ def create_connector(config: ControlSystemConfig, timeouts: Timeouts) -> Connect
             )
         case name:
             return _plugged_in(name, config, "control_system.type", available_connectors())
-
-
-def control_problem(config: ControlSystemConfig) -> str | None:
-    """Return why the control system of a configuration cannot be used, without touching it; None: nothing is known.
-
-    A plug-in, whose making runs a stranger's code, is not looked at.
-    """
-    try:
-        if config.type in _BUILT_IN:
-            create_connector(config, Timeouts())
-        conditions_of((*config.preconditions, *config.abort_when))
-    except ConfigurationError as error:
-        return str(error)
-    return None
 
 
 def create_archiver(archiver: ArchiverConfig, control: ControlSystemConfig) -> Connector | None:
@@ -139,5 +124,5 @@ def _plugged_in(name: str, config: ControlSystemConfig, key: str, available: tup
 
 def _plug_ins() -> dict[str, EntryPoint]:
     """Return the connectors that installed packages register; none may take the name of a built-in one."""
-    built_in = {*_BUILT_IN, *_ARCHIVERS}
+    built_in = {*BUILT_IN, *_ARCHIVERS}
     return {found.name: found for found in entry_points(group=GROUP) if found.name not in built_in}

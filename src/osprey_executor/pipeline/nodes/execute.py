@@ -9,15 +9,15 @@ from langgraph.runtime import Runtime
 from osprey_executor.approval import issue_grant
 from osprey_executor.errors import ErrorCategory, MachineBusyError
 from osprey_executor.models import ApprovalCard, ControlSession, ErrorReport, Outcome, RunStatus, Stage
-from osprey_executor.models.events import Queued, StageStarted
+from osprey_executor.models.events import StageStarted
 from osprey_executor.pipeline.binding import changed_since
 from osprey_executor.pipeline.holding import Holding, machine_busy, unsettled_writes
 from osprey_executor.pipeline.permit import permit_for
 from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
-from osprey_executor.pipeline.running import program_of, run_program
+from osprey_executor.pipeline.running import in_turn, program_of, run_program
 from osprey_executor.pipeline.state import State
-from osprey_executor.pipeline.timing import timed, with_time
+from osprey_executor.pipeline.timing import timed
 from osprey_executor.text import source_lines
 
 _HALTED = {"conflict": "WriteConflictError", "aborted": "RunAbortedError"}
@@ -25,10 +25,7 @@ _HALTED = {"conflict": "WriteConflictError", "aborted": "RunAbortedError"}
 
 async def execute(state: State, runtime: Runtime[Rooms]) -> State:
     """Run the program in the engine when its turn comes, under the grant of its approval if it has one."""
-    rooms = runtime.context
-    queued = Queued(run_id=rooms.run_id, attempt=state.get("attempt", 1))
-    async with rooms.turns.turn(lambda: rooms.emit(queued)) as waited:
-        return await _execute(with_time(state, "waiting", waited), rooms)
+    return await in_turn(state, runtime.context, _execute)
 
 
 async def _execute(state: State, rooms: Rooms) -> State:
@@ -42,6 +39,8 @@ async def _execute(state: State, rooms: Rooms) -> State:
     if card and card.plan:
         approved = {"chosen": state.get("chosen", ""), "approver": state.get("approver", "")}
         grant = issue_grant(card, **approved, key=rooms.key, now=datetime.now(UTC))
+    if grant and (unready := await rooms.broker.unready()):
+        return after_failure(state, rooms, _not_ready(unready, code), status=RunStatus.REFUSED)
     permit = permit_for(rooms.config, rooms.broker.report, grant, card, rooms.key)
     number = state.get("execution", 0) + 1
     digest = card.digest if card else None
@@ -78,6 +77,16 @@ async def _execute(state: State, rooms: Rooms) -> State:
         "timings": timings(),
         "next": "collect",
     }
+
+
+def _not_ready(unready: str, code: str) -> ErrorReport:
+    return ErrorReport(
+        stage=Stage.EXECUTION,
+        type="WriteRefused",
+        message=f"control_system.preconditions: {unready}; nothing was executed",
+        category=ErrorCategory.WORKFLOW,
+        code=code,
+    )
 
 
 def _halted(outcome: Outcome, session: ControlSession, code: str) -> Outcome:

@@ -15,23 +15,20 @@ from osprey_executor.models import (
     RunStatus,
     Stage,
 )
-from osprey_executor.models.events import Queued, StageStarted
+from osprey_executor.models.events import StageStarted
 from osprey_executor.pipeline.binding import changed_since
 from osprey_executor.pipeline.judge import unmet_results
 from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
-from osprey_executor.pipeline.running import program_of, run_program
+from osprey_executor.pipeline.running import in_turn, program_of, run_program
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.time_limit import TimeLimit
-from osprey_executor.pipeline.timing import timed, with_time
+from osprey_executor.pipeline.timing import timed
 
 
 async def rehearse(state: State, runtime: Runtime[Rooms]) -> State:
     """Run the program against the overlay when its turn comes. Nothing of it is a result if it tried to write."""
-    rooms = runtime.context
-    queued = Queued(run_id=rooms.run_id, attempt=state.get("attempt", 1))
-    async with rooms.turns.turn(lambda: rooms.emit(queued)) as waited:
-        return await _rehearse(with_time(state, "waiting", waited), rooms)
+    return await in_turn(state, runtime.context, _rehearse)
 
 
 async def _rehearse(state: State, rooms: Rooms) -> State:

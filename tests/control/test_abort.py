@@ -1,0 +1,127 @@
+"""An abort stands above everything that a run still does: no write after it, and nothing that it hides."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from osprey_executor.control import MockConnector
+from osprey_executor.control.broker._session import Session
+from osprey_executor.control.limits._database import LimitsDatabase
+from osprey_executor.control.limits._entry import ChannelLimits, StopAction
+from osprey_executor.control.limits._run import RunLimits
+from osprey_executor.errors import OutcomeUnknownError, WriteRefused
+from osprey_executor.models import MachineEffects
+
+STOPS = ChannelLimits(stop_action=StopAction(value=0.0))
+
+
+class Machine(MockConnector):
+    """A mock that counts what reaches it, and loses the confirmation where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__({"A": 1.0, "B": 2.0})
+        self.received: list[tuple[str, Any]] = []
+        self.lost: set[str] = set()
+
+    async def write(self, channel: str, value: Any) -> Any:
+        self.received.append((channel, value))
+        if channel in self.lost:
+            raise OutcomeUnknownError("no confirmation")
+        return await super().write(channel, value)
+
+
+def opened(machine: Machine, permit: Any, journal: Path, **asked: Any) -> Session:
+    database = LimitsDatabase({"A": STOPS, "B": ChannelLimits()}, {}, ChannelLimits(), allow_unlisted=True, skip=False)
+
+    async def never() -> str | None:
+        return None
+
+    return Session(
+        machine,
+        run_id="r1",
+        permit=permit,
+        shut=None,
+        journal=journal,
+        limits=RunLimits(database),
+        **{"stopped": never, **asked},
+    )
+
+
+async def test_an_abort_during_the_last_questions_keeps_the_write_from_being_sent(permit: Any, journal: Path) -> None:
+    machine = Machine()
+    aborting: list[asyncio.Task[None]] = []
+    asked = 0
+
+    async def stopped() -> str | None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:  # the last one before the send: once for the call, once before the intention
+            aborting.append(asyncio.create_task(session.abort("the beam is lost")))
+            await asyncio.sleep(0)
+        return None
+
+    session = opened(machine, permit(), journal, stopped=stopped)
+    with pytest.raises(WriteRefused, match="aborted: the beam is lost"):
+        await session.write({"A": 5.0})
+    await aborting[0]
+    assert machine.received == []
+    assert session.effects is MachineEffects.NONE
+
+
+async def test_a_stop_action_needs_no_precondition_and_heeds_the_kill_switch(permit: Any, journal: Path) -> None:
+    machine, lacks, off = Machine(), [], []
+
+    async def unready() -> str | None:
+        return lacks[0] if lacks else None
+
+    async def stopped() -> str | None:
+        return off[0] if off else None
+
+    session = opened(machine, permit(), journal, stopped=stopped, unready=unready)
+    await session.write({"A": 5.0})
+    lacks.append("the beam is lost")
+    with pytest.raises(WriteRefused, match="the beam is lost"):
+        await session.write({"B": 5.0})
+    await session.abort("the beam is lost")
+    assert machine.received == [("A", 5.0), ("A", 0.0)]
+    off.append("writes are stopped")
+    await session.abort("again")
+    assert machine.received == [("A", 5.0), ("A", 0.0)]
+
+
+async def test_a_stop_action_settles_no_unknown_write(permit: Any, journal: Path) -> None:
+    machine = Machine()
+    machine.lost.add("B")
+    session = opened(machine, permit(), journal)
+    await session.write({"A": 5.0})
+    with pytest.raises(OutcomeUnknownError):
+        await session.write({"B": 5.0})
+    await session.abort("the beam is lost")
+    assert machine.received == [("A", 5.0), ("B", 5.0), ("A", 0.0)]
+    assert session.effects is MachineEffects.UNKNOWN
+
+
+async def test_a_cancellation_before_the_send_leaves_no_unknown_write(permit: Any, journal: Path, entries: Any) -> None:
+    machine, waits = Machine(), asyncio.Event()
+    asked = 0
+
+    async def stopped() -> str | None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:
+            waits.set()
+            await asyncio.Event().wait()
+        return None
+
+    session = opened(machine, permit(), journal, stopped=stopped)
+    task = asyncio.create_task(session.write({"A": 5.0}))
+    await waits.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert machine.received == []
+    assert [entry["event"] for entry in entries()] == ["attempt", "intended", "not_sent"]

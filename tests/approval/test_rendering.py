@@ -7,7 +7,16 @@ import pytest
 from rich.console import Console
 
 from osprey_executor.interfaces.cli.card import card_text, render_card
-from osprey_executor.models import ControlSystemReport, Finding, IsolationReport, PythonExecutionRequest, Severity
+from osprey_executor.models import (
+    ControlSystemReport,
+    Finding,
+    IsolationReport,
+    PythonExecutionRequest,
+    Refusal,
+    Severity,
+)
+
+from .conftest import planned
 
 REAL = ControlSystemReport(type="epics", real=True, writes_enabled=True)
 NASTY = "\x1b[2J\x1b[1;1HAPPROVED\x1b]8;;http://evil\x07link\x1b]8;;\x07\r\b\x9b31m\u202e[bold red]boo[/bold red]\u200b"
@@ -145,3 +154,35 @@ def test_plain_text_has_no_escapes(make_card: Any):
     text = card_text(make_card(), width=100)
     assert "\x1b" not in text
     assert "Writes to VA:HCM:01:SP on the simulator" in text
+
+
+def test_a_plan_is_shown_write_by_write_with_what_it_changes(make_card: Any):
+    text = shown(make_card(plan=planned(("VA:HCM:01:SP", 0.2), ("VA:HCM:01:SP", -0.3))), 100)
+    rows = [" ".join(line.split()) for line in text.splitlines()]
+    assert "1 VA:HCM:01:SP 0 A 0.2 A +0.2 -5 to 5 ¹ 2" in rows
+    assert "2 VA:HCM:01:SP 0 A -0.3 A -0.3 -5 to 5 ¹ 2" in rows
+    assert "¹ the control system's own limits" in rows
+    assert any(row.startswith("Rehearsal, machine not moved") for row in rows)
+    assert "osprey-executor approve 20261123-151200-3f9a write exactly this plan" in rows
+    assert "Or approve this envelope" not in text
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_of_many_writes_each_channel_has_one_row_and_no_number_is_broken(make_card: Any, width: int):
+    names = [f"VA:HCM:{number:02d}:SP" for number in range(1, 17)]
+    plan = planned(*((name, value) for value in (0.2, -0.123456) for name in names), feedback_dependent=True)
+    lines = drawn(make_card(plan=plan), width)
+    rows = [line.split() for line in lines if line.startswith(" VA:HCM:") and "…" not in line.split()[1]]
+    assert [row[0] for row in rows] == names
+    for row in rows:
+        assert row[1:5] == ["0", "A", "-0.12346", "-0.1235"]
+        assert ("…" in row) is (width == 120)
+    assert any("VA:HCM:01:SP … VA:HCM:16:SP" in line and "100" in line for line in lines)
+    assert any("--envelope" in line for line in lines)
+
+
+def test_what_would_be_refused_stands_beside_the_plan(make_card: Any):
+    refused = Refusal(channel="B:SP", value="9", reason="above max_value 5", rule="max_value")
+    text = shown(make_card(plan=planned(("A:SP", 0.2)).model_copy(update={"refused": (refused,)})), 100)
+    assert "Refused whoever approves:" in text
+    assert "B:SP = 9: above max_value 5" in text

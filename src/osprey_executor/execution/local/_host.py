@@ -33,7 +33,8 @@ async def bait(root: Path) -> AsyncGenerator[Bait]:
     """Put up a file that anybody may read, a TCP and a UDP port on loopback, and two unix sockets."""
     loop = asyncio.get_running_loop()
     with contextlib.ExitStack() as put_up:
-        there, udp = await asyncio.to_thread(_put_up, root, put_up)
+        # To its end also when cancelled: what is put up after the stack was closed would stay.
+        there, udp = await uninterrupted(asyncio.to_thread(_put_up, root, put_up))
         loop.add_reader(udp, _echo, udp)
         try:
             yield there

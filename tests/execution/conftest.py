@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Callable
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -64,3 +66,26 @@ def as_user(tmp_path: Path) -> Callable[..., str]:
 def descriptors() -> Callable[[], int]:
     """Count the open descriptors of this process."""
     return lambda: len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.fixture
+def steady(descriptors: Callable[[], int]) -> Callable[[Engine], Awaitable[int]]:
+    """Count the open descriptors of this process when their number has not changed for a while.
+
+    What a run had is closed a moment after its end. Left out is one of each control group: how many of those an engine
+    keeps depends on the moment.
+    """
+
+    def now(engine: Engine) -> int:
+        groups = engine.groups._made if isinstance(engine, LocalEngine) and engine.groups is not None else ()
+        return descriptors() - sum(group.alarm >= 0 for group in tuple(groups))
+
+    async def count(engine: Engine) -> int:
+        last, since = now(engine), time.monotonic()
+        while time.monotonic() - since < 0.4:
+            await asyncio.sleep(0.05)
+            if (seen := now(engine)) != last:
+                last, since = seen, time.monotonic()
+        return last
+
+    return count

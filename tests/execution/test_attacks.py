@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -215,15 +215,15 @@ results = {"seen": seen}
     assert "s3cret-value" not in outcome.results["seen"]
 
 
-async def test_nothing_is_left_of_any_of_them(tmp_path: Path, descriptors: Callable[[], int]) -> None:
+async def test_nothing_is_left_of_any_of_them(tmp_path: Path, steady: Callable[[Engine], Awaitable[int]]) -> None:
     before_children = _children()
     async with open_local(ExecutionConfig(fork_server=ForkServerConfig(enabled=False))) as engine:
         root = engine._root
         await engine.run(Program(code="pass"))
-        before = descriptors()
+        before = await steady(engine)
         for code in ("while True: pass", "import os\nos.fork()\nwhile True: print('x' * 100000)", FORGE):
             await engine.run(Program(code=code.replace("CODE", "0"), limits=Limits(timeout=1, output=1 << 20)))
-        assert descriptors() == before
+        assert await steady(engine) == before
     assert not root.exists()
     assert _children() == before_children
 

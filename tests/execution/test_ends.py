@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from osprey_executor.execution import Engine, EngineEvent, Program, open_engine
 from osprey_executor.execution.local._engine import LocalEngine
 from osprey_executor.models import RunStatus
 
+Count = Callable[[Engine], Awaitable[int]]
 NAME = f"linger-{os.getpid()}"
 LINGER = f"""
 import ctypes, os, time
@@ -30,9 +31,9 @@ time.sleep(600)
 """
 
 
-async def test_cancelling_the_task_ends_the_whole_tree(engine: Engine, descriptors: Callable[[], int]) -> None:
+async def test_cancelling_the_task_ends_the_whole_tree(engine: Engine, steady: Count) -> None:
     await _settled(engine)
-    before = await _steady(engine, descriptors)
+    before = await steady(engine)
     up = asyncio.Event()
 
     def watch(event: EngineEvent) -> None:
@@ -47,12 +48,12 @@ async def test_cancelling_the_task_ends_the_whole_tree(engine: Engine, descripto
         await task
     assert not _lingering()
     await _settled(engine)
-    assert await _steady(engine, descriptors) == before
+    assert await steady(engine) == before
 
 
-async def test_cancelling_at_any_moment_leaves_nothing(engine: Engine, descriptors: Callable[[], int]) -> None:
+async def test_cancelling_at_any_moment_leaves_nothing(engine: Engine, steady: Count) -> None:
     await _settled(engine)
-    before = await _steady(engine, descriptors)
+    before = await steady(engine)
     for moment in (0, 0.001, 0.005, 0.01, 0.02, 0.03, 0.05, 0.08):
         task = asyncio.create_task(engine.run(Program(code=LINGER)))
         await asyncio.sleep(moment)
@@ -61,7 +62,7 @@ async def test_cancelling_at_any_moment_leaves_nothing(engine: Engine, descripto
             await task
         assert not _lingering()
     await _settled(engine)
-    assert await _steady(engine, descriptors) == before
+    assert await steady(engine) == before
 
 
 async def test_a_launcher_that_is_killed_is_no_fault_of_the_code(engine: Engine) -> None:
@@ -104,22 +105,22 @@ async def test_twenty_runs_at_once_do_not_mix(engine: Engine) -> None:
 
 
 async def test_fifty_runs_leave_no_descriptor_and_no_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, descriptors: Callable[[], int]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steady: Count
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     async with open_engine("local", {"fork_server": {"enabled": False}}) as engine:
-        await _fifty(engine, descriptors)
+        await _fifty(engine, steady)
         assert not list(tmp_path.glob("osprey-executor-*/job-*"))
     assert not list(tmp_path.glob("osprey-executor-*"))
 
 
-async def _fifty(engine: Engine, descriptors: Callable[[], int]) -> None:
+async def _fifty(engine: Engine, steady: Count) -> None:
     await engine.run(Program(code="pass"))
-    before = await _steady(engine, descriptors)
+    before = await steady(engine)
     for _ in range(10):
         await asyncio.gather(*(engine.run(Program(code="open('f', 'w').write('x')")) for _ in range(5)))
     # Jails that are made in advance hold some; a leak would be 50.
-    assert _open(engine, descriptors) <= before + 8
+    assert await steady(engine) <= before + 8
 
 
 async def test_the_event_loop_is_not_blocked(engine: Engine) -> None:
@@ -197,22 +198,6 @@ async def _settled(engine: Engine) -> None:
     if engine.pool is not None:
         await asyncio.sleep(0.1)
         assert await engine.pool.ready()
-
-
-async def _steady(engine: Engine, descriptors: Callable[[], int]) -> int:
-    """Count descriptors when nothing has changed for a while: what a run had is closed a moment after its end."""
-    count, since = _open(engine, descriptors), time.monotonic()
-    while time.monotonic() - since < 0.4:
-        await asyncio.sleep(0.05)
-        if (now := _open(engine, descriptors)) != count:
-            count, since = now, time.monotonic()
-    return count
-
-
-def _open(engine: Engine, descriptors: Callable[[], int]) -> int:
-    """Count descriptors, but for one of each control group: how many of those are kept depends on the moment."""
-    groups = engine.groups._made if isinstance(engine, LocalEngine) and engine.groups is not None else ()
-    return descriptors() - sum(group.alarm >= 0 for group in tuple(groups))
 
 
 async def _until(true: Callable[[], bool]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -63,9 +63,11 @@ async def test_many_long_runs_leave_threads_for_others(plain: Engine) -> None:
     assert max(outcome.usage.wall_seconds for outcome in outcomes) < 60
 
 
-async def test_cancelling_ends_the_group(plain: Engine, tmp_path: Path, descriptors: Callable[[], int]) -> None:
+async def test_cancelling_ends_the_group(
+    plain: Engine, tmp_path: Path, steady: Callable[[Engine], Awaitable[int]]
+) -> None:
     await plain.run(Program(code="pass"))
-    before = descriptors()
+    before = await steady(plain)
     note = tmp_path / "pids"
     code = f"import os, time\nos.fork()\nopen({str(note)!r}, 'a').write(f'{{os.getpid()}}\\n')\ntime.sleep(600)"
     task = asyncio.create_task(plain.run(Program(code=code)))
@@ -77,7 +79,7 @@ async def test_cancelling_ends_the_group(plain: Engine, tmp_path: Path, descript
     for process in note.read_text().split():
         while _alive(process):
             await asyncio.sleep(0.01)
-    assert descriptors() == before
+    assert await steady(plain) == before
 
 
 def _alive(process: str) -> bool:

@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -346,15 +346,15 @@ async def test_cancelling_ends_all(restricted: Engine) -> None:
     assert left_of(restricted) == []
 
 
-async def test_nothing_is_left_on_the_disk(tmp_path: Path, descriptors: Callable[[], int]) -> None:
+async def test_nothing_is_left_on_the_disk(tmp_path: Path, steady: Callable[[Engine], Awaitable[int]]) -> None:
     closed = "import os\nos.mkdir('d', 0o700); os.mkdir('d/e', 0)\nfor _ in range(50): os.mkdir('x'); os.chdir('x')"
     async with open_local(ExecutionConfig(isolation="restricted")) as engine:
         root = engine._root
         await engine.run(Program(code="pass"))
-        before, kept = descriptors(), sorted(path.name for path in root.iterdir())
+        before, kept = await steady(engine), sorted(path.name for path in root.iterdir())
         for code in (closed, "while True: pass", FORGE.replace("CODE", "0")):
             await engine.run(Program(code=code, limits=Limits(timeout=1), folder=tmp_path / "run"))
-        assert descriptors() == before
+        assert await steady(engine) == before
         assert sorted(path.name for path in root.iterdir()) == kept
     assert not root.exists()
 

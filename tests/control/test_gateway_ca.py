@@ -125,7 +125,12 @@ async def test_what_programs_read_is_what_they_read_without_us(source: str, run:
         "PATH": "/nowhere",
     }
     command = [sys.executable, "-c", whole]
-    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, timeout=60)
+    # caproto's search socket may get the port of any other socket that shares its own, which then gets the answer.
+    for _ in range(3):
+        done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, timeout=60)
+        if "CaprotoTimeoutError" not in done.stderr.decode():
+            break
+    assert done.returncode == 0, done.stderr.decode()
     direct, moments = json.loads(done.stdout)
     inside, seen = json.loads((await run(whole)).outcome.stdout)
     assert list(inside) == list(direct)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from tests.loopback_llm import LoopbackLLM
+
+from osprey_executor.testing.scripted_provider import ScriptedProvider
 
 
 @pytest.fixture(autouse=True)
@@ -15,7 +16,7 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[LoopbackLLM]:
+def server() -> Iterator[ScriptedProvider]:
     """A provider on loopback that answers as it is told."""
-    with LoopbackLLM() as running:
+    with ScriptedProvider() as running:
         yield running

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.loopback_llm import LoopbackLLM, Step
 
 from osprey_executor.errors import CodeGenerationError, ConfigurationError, GeneratorUnavailableError, MissingExtraError
 from osprey_executor.generation import BasicLLMCodeGenerator
 from osprey_executor.models import PythonExecutionRequest
+from osprey_executor.testing.scripted_provider import ScriptedProvider, Step
 
 CODE = "import math\n\nresults = {'pi': math.pi}\n"
 ANSWER = f"Here it is.\n\n```python\n{CODE}```\n"
@@ -24,7 +24,7 @@ Make = Callable[..., BasicLLMCodeGenerator]
 
 
 @pytest.fixture(params=["anthropic", "openai", "some-server"])
-def make(request: pytest.FixtureRequest, server: LoopbackLLM) -> Make:
+def make(request: pytest.FixtureRequest, server: ScriptedProvider) -> Make:
     """Makes the generator for each protocol."""
 
     def made(**settings: Any) -> BasicLLMCodeGenerator:
@@ -37,7 +37,7 @@ def make(request: pytest.FixtureRequest, server: LoopbackLLM) -> Make:
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_program_of_an_answer(make: Make, server: LoopbackLLM, streaming: bool) -> None:
+async def test_program_of_an_answer(make: Make, server: ScriptedProvider, streaming: bool) -> None:
     server.script(Step(ANSWER))
     assert await make(streaming=streaming).generate_code(REQUEST, []) == CODE
     (seen,) = server.requests
@@ -48,19 +48,19 @@ async def test_program_of_an_answer(make: Make, server: LoopbackLLM, streaming: 
     assert "`results`" in seen.system
 
 
-async def test_settings_reach_the_provider(make: Make, server: LoopbackLLM) -> None:
+async def test_settings_reach_the_provider(make: Make, server: ScriptedProvider) -> None:
     await make(temperature=0.25, max_tokens=777).generate_code(REQUEST, [])
     body = server.requests[0].body
     assert body["temperature"] == 0.25
     assert 777 in (body.get("max_tokens"), body.get("max_completion_tokens"))
 
 
-async def test_unset_settings_are_not_sent(make: Make, server: LoopbackLLM) -> None:
+async def test_unset_settings_are_not_sent(make: Make, server: ScriptedProvider) -> None:
     await make().generate_code(REQUEST, [])
     assert "temperature" not in server.requests[0].body
 
 
-async def test_error_chain_goes_in_whole(make: Make, server: LoopbackLLM) -> None:
+async def test_error_chain_goes_in_whole(make: Make, server: ScriptedProvider) -> None:
     reports = ["Stage: execution\nError: KeyError: 'bpm'\n" + "x" * 5000, "Stage: analysis\nError: SyntaxError"]
     await make().generate_code(REQUEST, reports)
     for report in reports:
@@ -84,7 +84,7 @@ async def test_error_chain_goes_in_whole(make: Make, server: LoopbackLLM) -> Non
 )
 @pytest.mark.parametrize("streaming", [False, True])
 async def test_fault_is_one_clear_sentence(
-    make: Make, server: LoopbackLLM, step: Step, words: str, streaming: bool
+    make: Make, server: ScriptedProvider, step: Step, words: str, streaming: bool
 ) -> None:
     server.script(step)
     generator = make(streaming=streaming)
@@ -98,7 +98,7 @@ async def test_fault_is_one_clear_sentence(
     assert "\n" not in told
 
 
-async def test_provider_that_repeats_the_key_is_masked(make: Make, server: LoopbackLLM) -> None:
+async def test_provider_that_repeats_the_key_is_masked(make: Make, server: ScriptedProvider) -> None:
     server.script(Step(status=401, message=f"wrong key {KEY}\x1b[2J"))
     with pytest.raises(GeneratorUnavailableError) as caught:
         await make().generate_code(REQUEST, [])
@@ -107,14 +107,14 @@ async def test_provider_that_repeats_the_key_is_masked(make: Make, server: Loopb
 
 
 @pytest.mark.parametrize("streaming", [False, True])
-async def test_hang_ends_within_the_budget(make: Make, server: LoopbackLLM, streaming: bool) -> None:
+async def test_hang_ends_within_the_budget(make: Make, server: ScriptedProvider, streaming: bool) -> None:
     server.script(Step(fault="hang"))
     with pytest.raises(GeneratorUnavailableError, match=r"no answer within 0\.5 s"):
         await asyncio.wait_for(make(timeout=0.5, streaming=streaming).generate_code(REQUEST, []), 15)
     assert len(server.requests) == 1
 
 
-async def test_passing_fault_is_tried_again(make: Make, server: LoopbackLLM) -> None:
+async def test_passing_fault_is_tried_again(make: Make, server: ScriptedProvider) -> None:
     server.script(
         Step(status=429, headers={"retry-after": "0"}), Step(status=529, headers={"retry-after": "0"}), Step(ANSWER)
     )
@@ -122,7 +122,7 @@ async def test_passing_fault_is_tried_again(make: Make, server: LoopbackLLM) -> 
     assert len(server.requests) == 3
 
 
-async def test_lasting_fault_is_not_tried_again(make: Make, server: LoopbackLLM) -> None:
+async def test_lasting_fault_is_not_tried_again(make: Make, server: ScriptedProvider) -> None:
     server.script(Step(status=401), Step(ANSWER))
     with pytest.raises(GeneratorUnavailableError):
         await make().generate_code(REQUEST, [])
@@ -149,27 +149,27 @@ async def test_no_route_names_the_url(make: Make) -> None:
     ],
     ids=["length", "refused", "empty", "prose", "several"],
 )
-async def test_answer_without_one_program(make: Make, server: LoopbackLLM, step: Step, words: str) -> None:
+async def test_answer_without_one_program(make: Make, server: ScriptedProvider, step: Step, words: str) -> None:
     server.script(step)
     with pytest.raises(CodeGenerationError, match=words) as caught:
         await make().generate_code(REQUEST, [])
     assert "test-model" in str(caught.value)
 
 
-def test_two_event_loops_one_after_the_other(make: Make, server: LoopbackLLM) -> None:
+def test_two_event_loops_one_after_the_other(make: Make, server: ScriptedProvider) -> None:
     server.script(Step(ANSWER))
     same = make()
     for generator in (same, same, make()):
         assert asyncio.run(generator.generate_code(REQUEST, [])) == CODE
 
 
-async def test_many_at_once(make: Make, server: LoopbackLLM) -> None:
+async def test_many_at_once(make: Make, server: ScriptedProvider) -> None:
     server.script(Step(ANSWER))
     generator = make()
     assert set(await asyncio.gather(*(generator.generate_code(REQUEST, []) for _ in range(8)))) == {CODE}
 
 
-async def test_cancel_is_a_cancel(make: Make, server: LoopbackLLM) -> None:
+async def test_cancel_is_a_cancel(make: Make, server: ScriptedProvider) -> None:
     server.script(Step(fault="hang"))
     task = asyncio.create_task(make().generate_code(REQUEST, []))
     while not server.requests:
@@ -179,7 +179,9 @@ async def test_cancel_is_a_cancel(make: Make, server: LoopbackLLM) -> None:
         await task
 
 
-async def test_environment_reroutes_nothing(make: Make, server: LoopbackLLM, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_environment_reroutes_nothing(
+    make: Make, server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Variables of the SDKs neither choose another endpoint nor send a secret that the configuration does not name."""
     for name in ("ANTHROPIC_BASE_URL", "OPENAI_BASE_URL", "OPENAI_API_BASE"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
@@ -207,7 +209,7 @@ async def test_no_key_names_the_variable(provider: str) -> None:
         await generator.generate_code(REQUEST, [])
 
 
-async def test_server_of_ones_own_needs_no_key(server: LoopbackLLM) -> None:
+async def test_server_of_ones_own_needs_no_key(server: ScriptedProvider) -> None:
     server.script(Step(ANSWER))
     generator = BasicLLMCodeGenerator({"provider": "ollama", "model_id": "m", "base_url": server.url})
     assert await generator.generate_code(REQUEST, []) == CODE

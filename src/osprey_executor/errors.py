@@ -31,6 +31,7 @@ PythonExecutorException
 │   │   └── MachineBusyError          another run writes to this machine; nothing was executed
 │   ├── OutcomeUnknownError           nobody can say whether a write arrived
 │   ├── MaxAttemptsExceededError
+│   ├── BudgetExceededError           tokens, cost or time of `execution.generation_budget` are spent
 │   ├── AwaitingApprovalError         `raise_for_status()` on a run that waits for a person
 │   ├── InvalidDecision
 │   └── RunNotFoundError
@@ -190,6 +191,10 @@ class OutcomeUnknownError(PythonExecutorException):
 
 class MaxAttemptsExceededError(PythonExecutorException):
     """Every allowed attempt failed."""
+
+
+class BudgetExceededError(PythonExecutorException):
+    """What the configuration allows for generating code is spent: tokens, cost or time of all attempts together."""
 
 
 class AwaitingApprovalError(PythonExecutorException):

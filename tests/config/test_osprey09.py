@@ -28,6 +28,7 @@ def test_template() -> None:
         "orchestrator.api_key": "ANTHROPIC_API_KEY",
         "classifier.api_key": "GOOGLE_API_KEY",
     }
+    assert config.execution.save_prompts is True
     assert config.approval.mode == "control_writes"
     assert (control.type, control.writes_enabled) == ("epics", False)
     assert control.limits_database == TEMPLATE.parent / "src/ring/data/channel_limits.json"
@@ -43,7 +44,6 @@ def test_template_warns_of_what_changed() -> None:
         "epics_writes is called control_writes now",
         "execution.modes has no effect here",
         "control_system.patterns is called analysis.patterns now",
-        "save_prompts has no effect yet",
         "execution_control.epics.writes_enabled is called control_system.writes_enabled now",
         "sections do not concern this service and were ignored",
     ):

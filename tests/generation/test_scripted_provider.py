@@ -25,7 +25,7 @@ def test_the_real_cli_uses_a_tool_and_answers(server: ScriptedProvider, tmp_path
     server.script(Step("Let me look.", (ToolUse("Read", {"file_path": str(work / "gains.py")}),)), Step("It is 0.25."))
     done = subprocess.run(
         [
-            *(CLI, "-p", "which gain?", "--output-format", "json", "--model", "claude-sonnet-4-5", "--tools", "Read"),
+            *(CLI, "-p", "which gain?", "--output-format", "json", "--model", "claude-sonnet-5", "--tools", "Read"),
             *("--allowedTools", "Read(./**)", "--system-prompt", "Be brief.", "--setting-sources", ""),
         ],
         cwd=work,
@@ -49,9 +49,9 @@ def test_the_real_cli_uses_a_tool_and_answers(server: ScriptedProvider, tmp_path
     assert told["result"] == "It is 0.25."
     assert (told["usage"]["input_tokens"], told["usage"]["output_tokens"]) == (200, 40)
     first, second = server.requests
-    assert first.model == "claude-sonnet-4-5"
+    assert first.model == "claude-sonnet-5"
     assert "Be brief." in first.system
-    assert "GAIN = 0.25" in second.user
+    assert "GAIN = 0.25" in second.text
 
 
 async def test_tools_and_usage_reach_the_sdk_of_openai(server: ScriptedProvider) -> None:

@@ -13,7 +13,7 @@ import pytest
 from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService, RunStatus
 from osprey_executor.errors import CodeRuntimeError, ConfigurationError, EngineUnavailableError, InvalidRequestError
 from osprey_executor.generation import MockCodeGenerator
-from osprey_executor.models import Limits, MachineEffects
+from osprey_executor.models import Assignment, Limits, MachineEffects
 from osprey_executor.models.events import AttemptFailed, Finished, Output, Progress
 
 from .conftest import OpenService, own
@@ -89,7 +89,7 @@ async def test_own_code_may_leave_no_results_and_is_not_tried_again(service: Pyt
 
 async def test_the_error_chain_reaches_the_generator_and_mends_the_code(open_service: OpenService) -> None:
     generator = scripted("1 / 0", "results = 3", "x = 1", "results = {'ok': True}")
-    async with open_service(generator) as service:
+    async with open_service(generator, execution__repairs_before_fresh=3) as service:
         result = await service.run(TASK)
     assert result.status is RunStatus.SUCCEEDED
     assert result.results == {"ok": True}
@@ -236,17 +236,17 @@ async def test_a_replay_gives_the_same_and_touches_nothing(service: PythonExecut
 
 
 async def test_a_generator_is_told_the_packages_of_the_target_environment(open_service: OpenService) -> None:
-    seen: list[PythonExecutionRequest] = []
+    seen: list[Assignment] = []
 
     class Curious:
-        async def generate_code(self, request: PythonExecutionRequest, error_chain: list[str]) -> str:
+        async def generate_code(self, request: Assignment, error_chain: list[str]) -> str:
             seen.append(request)
             return "results = {}"
 
     async with open_service(generator=Curious()) as service:
         result = await service.run(PythonExecutionRequest(user_query="a task", capability_prompts=("first",)))
     assert result.status is RunStatus.SUCCEEDED, result.error
-    first, told = seen[0].capability_prompts
-    assert first == "first"
+    assert seen[0].capability_prompts == ("first",)
+    told = seen[0].environment
     assert f"Python {platform.python_version()}" in told
     assert f"numpy {importlib.metadata.version('numpy')}" in told

@@ -1,10 +1,16 @@
 """The configuration: one typed, frozen object, from a file, from plain data, or from nothing at all."""
 
 from osprey_executor.config._config import Config
-from osprey_executor.config._generator_model import DEFAULT_MODEL, model_for
+from osprey_executor.config._generator_model import (
+    DEFAULT_MODEL,
+    GeneratorBlock,
+    generator_block,
+    hybrid_parts,
+    model_for,
+)
 from osprey_executor.config._load import config_from, load_config, state_folder
 from osprey_executor.config._search import CONFIG_VARIABLE, HOME_VARIABLE, user_config_file
-from osprey_executor.config._secrets import unsealed
+from osprey_executor.config._secrets import is_secret_name, unsealed
 from osprey_executor.config._yaml import parse_document
 from osprey_executor.config.check import Available, CheckReport, check
 from osprey_executor.config.providers import PROVIDERS, Provider, provider
@@ -12,6 +18,7 @@ from osprey_executor.config.schema import (
     AnalysisConfig,
     ApprovalConfig,
     ArchiverConfig,
+    BudgetConfig,
     ConditionConfig,
     ContainerConfig,
     ControlSystemConfig,
@@ -31,6 +38,7 @@ __all__ = [
     "ApprovalConfig",
     "ArchiverConfig",
     "Available",
+    "BudgetConfig",
     "CheckReport",
     "ConditionConfig",
     "Config",
@@ -39,11 +47,15 @@ __all__ = [
     "EpicsConfig",
     "ExecutionConfig",
     "ForkServerConfig",
+    "GeneratorBlock",
     "ModelConfig",
     "PatternsConfig",
     "Provider",
     "check",
     "config_from",
+    "generator_block",
+    "hybrid_parts",
+    "is_secret_name",
     "load_config",
     "model_for",
     "parse_document",

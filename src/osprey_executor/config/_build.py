@@ -112,8 +112,8 @@ def _expanded(draft: Draft, path: KeyPath, value: Any, variables: Mapping[str, s
 def _fill_in(draft: Draft, variables: Mapping[str, str]) -> None:
     """Give each model the endpoint and the key's variable that its provider is known by."""
     blocks: list[KeyPath] = [("models", name) for name in draft.section("models")]
-    if draft.section("execution.generators").get("basic"):
-        blocks.append(("execution", "generators", "basic"))
+    generators = ("execution", "generators")
+    blocks += [(*generators, *path) for path in (("basic",), ("hybrid", "first"), ("hybrid", "then"))]
     for block in blocks:
         name = draft.get((*block, "provider"))
         if not isinstance(name, str):

@@ -17,6 +17,8 @@ from osprey_executor.config._yaml import Document, KeyPath, read_document
 from osprey_executor.errors import ConfigurationError
 
 _FORMAT = 1
+_SHORTEST_SECRET = 4
+"""Anything shorter is in every text."""
 
 
 class Config(Sections):
@@ -52,6 +54,14 @@ class Config(Sections):
     def unset(self, *path: str) -> dict[str, str]:
         """Return the keys below `path` whose variable is not set, and the name of that variable."""
         return {".".join(keys[len(path) :]): name for keys, name in self._unset.items() if keys[: len(path)] == path}
+
+    def without_secrets(self, text: str) -> str:
+        """Return a text with every secret of this configuration masked, wherever it stands."""
+        found = {value.get_secret_value() for _, value in leaves(self) if isinstance(value, SecretStr)}
+        for secret in sorted(found, key=len, reverse=True):
+            if len(secret) >= _SHORTEST_SECRET:
+                text = text.replace(secret, MASK)
+        return text
 
     def masked(self) -> dict[str, Any]:
         """Return the sections as JSON data for print, each secret as a mask."""

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from osprey_executor.config._config import Config
-from osprey_executor.config._generator_model import model_for
+from osprey_executor.config._generator_model import asks_models, model_for
 from osprey_executor.config._load import load_config
 from osprey_executor.config._record import place
 from osprey_executor.config._search import places
@@ -144,10 +144,9 @@ def _unknown(key: str, name: str, known: Sequence[str]) -> str:
 
 
 def _generator_problems(config: Config) -> list[str]:
-    if config.execution.code_generator != "basic":
-        return []
     try:
-        model_for(config)
+        for block in asks_models(config):
+            model_for(config, block)
     except ConfigurationError as error:
         return [str(error)]
     return []

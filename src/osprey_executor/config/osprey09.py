@@ -74,17 +74,15 @@ def _generators(draft: Draft) -> None:
         draft.warnings.append(draft.told("execution.code_generator", "legacy is called basic now"))
     if draft.move("execution.generators.legacy", "execution.generators.basic"):
         draft.warnings.append(draft.told("execution.generators.legacy", "is called basic now"))
-    for name in draft.section("execution.generators"):
+    chosen = draft.get("execution.code_generator")
+    for name in ("basic", "claude_code"):
         path = ("execution", "generators", name)
-        if (
-            name in ("basic", "claude_code")
-            and isinstance(draft.get(path), dict)
-            and draft.has((*path, "save_prompts"))
-        ):
-            draft.warnings.append(draft.told((*path, "save_prompts"), "has no effect yet: prompts are not kept"))
-            draft.take((*path, "save_prompts"))
-            if not draft.has(path):
-                draft.put(path, {})
+        kept = draft.take((*path, "save_prompts")) if isinstance(draft.get(path), dict) else None
+        if kept is not None and not draft.has(path):
+            draft.put(path, {})
+        # Osprey says it for each generator; here it is said once, of the one that is used.
+        if kept is not None and name == chosen and not draft.has("execution.save_prompts"):
+            draft.put("execution.save_prompts", kept, (*path, "save_prompts"))
 
 
 def _approval(draft: Draft) -> None:

@@ -23,7 +23,7 @@ class Provider:
 
 
 PROVIDERS = (
-    Provider("anthropic", "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", model_id="claude-sonnet-4-5"),
+    Provider("anthropic", "anthropic", "https://api.anthropic.com", "ANTHROPIC_API_KEY", model_id="claude-sonnet-5"),
     Provider("openai", "openai", "https://api.openai.com/v1", "OPENAI_API_KEY", model_id="gpt-5"),
     Provider("cborg", "openai", "https://api.cborg.lbl.gov/v1", "CBORG_API_KEY", model_id="anthropic/claude-sonnet"),
     Provider("ollama", "openai", "http://localhost:11434/v1", None, needs_key=False, model_id="qwen2.5-coder"),

@@ -130,6 +130,16 @@ class ForkServerConfig(Section):
     """Time without a run after which it ends; the next run brings it back."""
 
 
+class BudgetConfig(Section):
+    """What generating code may take, for one request, all attempts together; None: without a limit."""
+
+    tokens: Count | None = None
+    """Of questions and answers."""
+    cost: Annotated[float, Field(gt=0)] | None = None
+    """In US dollars, by list price."""
+    seconds: Seconds | None = 1800.0
+
+
 class ExecutionConfig(Section):
     """Who writes code and where it runs."""
 
@@ -153,6 +163,11 @@ class ExecutionConfig(Section):
     """How many more runs may be on their way to it; one beyond is refused at once."""
     max_generation_retries: Retries = 3
     max_execution_retries: Retries = 3
+    repairs_before_fresh: Retries = 2
+    """How often a failed program goes back to its generator before a fresh one is asked for, without the old errors."""
+    generation_budget: BudgetConfig = BudgetConfig()
+    save_prompts: Switch = False
+    """Whether what models were asked, and answered, is kept in the run folder, secrets masked."""
     generators: dict[str, Sealed] = Field(default_factory=dict[str, dict[str, Any]])
     """One block a generator, handed to it as `model_config`."""
     container: ContainerConfig = ContainerConfig()

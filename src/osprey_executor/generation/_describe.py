@@ -1,19 +1,28 @@
-"""The shape of data in words, for a prompt: names, types, shapes. Never values."""
+"""Data in words, for a prompt: names, types, shapes, and a few values to show units and spelling."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence, Set
+from datetime import date, datetime, timedelta
 from typing import Any, cast
 
+from osprey_executor.config import is_secret_name
 from osprey_executor.text import one_line
 
 _MOST_KEYS = 40
 _DEEPEST = 4
 _MOST_LINES = 200
+_MOST_VALUES = 3
+_LONGEST_TEXT = 40
+_SINGLE = (str, int, float, complex, bool, datetime, date, timedelta, type(None))
 
 
 def describe(data: Mapping[str, Any]) -> str:
-    """Return one line a name, indented by depth: `orbit: ndarray (120,) float64`."""
+    """Return one line a name, indented by depth: `orbit: ndarray (120,) float64, begins 0.12, -0.4, 0.03`.
+
+    What stands under a name such as `api_key` or `token` is not shown.
+    """
     lines = list(_lines(data, 0))
     if len(lines) > _MOST_LINES:
         lines = [*lines[:_MOST_LINES], f"... and {len(lines) - _MOST_LINES} more lines"]
@@ -26,15 +35,19 @@ def _lines(data: Mapping[Any, Any], depth: int) -> list[str]:
         if count == _MOST_KEYS:
             out.append(f"{'  ' * depth}... and {len(data) - _MOST_KEYS} more")
             break
-        out.append(f"{'  ' * depth}{one_line(str(name), 80)}: {kind(value)}")
+        secret = is_secret_name(str(name))
+        shown = ", a secret" if secret else values(value)
+        out.append(f"{'  ' * depth}{one_line(str(name), 80)}: {kind(value)}{shown}")
         inner = _inner(value)
-        if inner and depth < _DEEPEST:
+        if inner and not secret and depth < _DEEPEST:
             out += _lines(inner, depth + 1)
     return out
 
 
 def kind(value: Any) -> str:
     """Return the type of a value, with shape and element type where it has them."""
+    if isinstance(value, _Column):
+        return f"column of {one_line(value.dtype, 60)}"
     name = type(value).__name__
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if isinstance(shape, tuple):
@@ -51,12 +64,44 @@ def kind(value: Any) -> str:
     return name
 
 
+def values(value: Any) -> str:
+    """Return a single value, or the first few of many, as the end of a line; of other objects nothing."""
+    if isinstance(value, _SINGLE):
+        return f" = {_single(value)}"
+    if isinstance(value, _Column):
+        first: Any = value.first
+    elif isinstance(value, list | tuple):
+        first = cast("Sequence[Any]", value)[:_MOST_VALUES]
+    elif type(value).__module__ == "numpy" and hasattr(value, "flat"):
+        first = value.flat[:_MOST_VALUES] if value.size else ()
+    elif type(value).__module__.partition(".")[0] == "pandas" and hasattr(value, "iloc") and not _has_columns(value):
+        first = value.iloc[:_MOST_VALUES]
+    else:
+        return ""
+    told = [_single(one) for one in first if isinstance(one, _SINGLE) or type(one).__module__ == "numpy"]
+    return f", begins {', '.join(told)}" if told else ""
+
+
+def _single(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(one_line(value, _LONGEST_TEXT), ensure_ascii=False)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return one_line(str(value), _LONGEST_TEXT)
+
+
+def _has_columns(value: Any) -> bool:
+    return getattr(value, "columns", None) is not None and getattr(value, "dtypes", None) is not None
+
+
 def _inner(value: Any) -> Mapping[Any, Any]:
     if isinstance(value, Mapping):
         return cast("Mapping[Any, Any]", value)
-    columns, dtypes = getattr(value, "columns", None), getattr(value, "dtypes", None)
-    if columns is not None and dtypes is not None:
-        return {str(name): _Named(str(of)) for name, of in zip(columns, dtypes, strict=False)}
+    if _has_columns(value):
+        named = zip(value.columns, value.dtypes, strict=False)
+        return {
+            str(name): _Column(str(of), value.iloc[:_MOST_VALUES, number]) for number, (name, of) in enumerate(named)
+        }
     if isinstance(value, list | tuple):
         items = cast("Sequence[Any]", value)
         return {"[0]": items[0]} if items and isinstance(items[0], Mapping) else {}
@@ -66,9 +111,9 @@ def _inner(value: Any) -> Mapping[Any, Any]:
     return {name: getattr(value, name, None) for name in cast("Mapping[str, Any]", fields)} if fields else {}
 
 
-class _Named:
-    """A column; it is shown as the type of its elements."""
+class _Column:
+    """A column; it is shown as the type of its elements, and the first of them."""
 
-    def __init__(self, name: str) -> None:
-        self.shape = ()
+    def __init__(self, name: str, first: Any) -> None:
         self.dtype = name
+        self.first = first

@@ -17,6 +17,7 @@ class Fault(StrEnum):
     WRONG_KEY = "wrong_key"
     FORBIDDEN = "forbidden"
     WRONG_MODEL = "wrong_model"
+    WRONG_ADDRESS = "wrong_address"
     BAD_REQUEST = "bad_request"
     TOO_LONG = "too_long"
     RATE_LIMIT = "rate_limit"
@@ -42,6 +43,11 @@ class ProviderFault(Exception):
         """Whether another try within the time budget may help."""
         return self.fault in (Fault.RATE_LIMIT, Fault.OVERLOADED, Fault.SERVER, Fault.CUT)
 
+    @property
+    def unpaid(self) -> bool:
+        """Whether the provider certainly did no work for it."""
+        return self.fault not in (Fault.CUT, Fault.HANG, Fault.GARBAGE, Fault.SERVER)
+
 
 def told(fault: ProviderFault, model: ModelConfig) -> GeneratorUnavailableError:
     """Return the error that a person reads. No key and no userinfo ever stands in it."""
@@ -54,7 +60,8 @@ def told(fault: ProviderFault, model: ModelConfig) -> GeneratorUnavailableError:
     messages = {
         Fault.WRONG_KEY: f"refused the key; put a valid one into {key}",
         Fault.FORBIDDEN: f"does not let this key use the model; choose another model_id or ask for access for {key}",
-        Fault.WRONG_MODEL: f"does not know the model, or {where} is not its address; mend model_id or base_url",
+        Fault.WRONG_MODEL: f"does not know the model; mend model_id, or base_url if {where} is not its address",
+        Fault.WRONG_ADDRESS: f"answers at {where}, but serves no models there; mend base_url",
         Fault.BAD_REQUEST: "did not accept the request; mend the settings of the model",
         Fault.TOO_LONG: "says that the request is too long for the model; send less context or choose a larger model",
         Fault.RATE_LIMIT: f"limits the rate of requests; try again in {seconds}, or use another model",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -55,6 +55,10 @@ class Reply:
 
     text: str
     stop: Stop
+    input_tokens: int | None = None
+    """All that were sent, the cached ones too; None: the provider did not tell."""
+    cached_tokens: int = 0
+    output_tokens: int | None = None
 
 
 @dataclass(frozen=True)
@@ -110,7 +114,8 @@ def _openai(model: ModelConfig) -> BaseChatModel:
     url = model.base_url or ""
     # Servers of this protocol answer below /v1; only the host is what people know by heart.
     url = url if urlsplit(url).path else f"{url}/v1"
-    more: dict[str, Any] = {}
+    # Else a streamed answer does not say what it used.
+    more: dict[str, Any] = {"stream_usage": True}
     if model.provider == "openai":
         more["max_tokens"] = model.max_tokens
     else:
@@ -148,13 +153,21 @@ def _reply(answer: BaseMessage) -> Reply:
     said = answer.response_metadata
     why = said.get("stop_reason") or said.get("finish_reason")
     text = str(answer.text)
+    used: Mapping[str, Any] = getattr(answer, "usage_metadata", None) or {}
+    details: Mapping[str, Any] = used.get("input_token_details") or {}
+    tokens: dict[str, Any] = {
+        # No request is empty: a 0 says that the provider did not tell.
+        "input_tokens": used.get("input_tokens") or None,
+        "cached_tokens": details.get("cache_read") or 0,
+        "output_tokens": used.get("output_tokens"),
+    }
     refusal = answer.additional_kwargs.get("refusal")
     if refusal:
-        return Reply(str(refusal), Stop.REFUSED)
+        return Reply(str(refusal), Stop.REFUSED, **tokens)
     if why is None:
         # Every complete answer says why it ended; without that, the stream was cut.
         raise ProviderFault(Fault.CUT if text else Fault.GARBAGE)
-    return Reply(text, _STOPS.get(str(why), Stop.DONE))
+    return Reply(text, _STOPS.get(str(why), Stop.DONE), **tokens)
 
 
 def _fault(error: Exception) -> ProviderFault:
@@ -166,7 +179,8 @@ def _fault(error: Exception) -> ProviderFault:
         (known.ContextOverflowError, Fault.TOO_LONG),
         (known.ModelAuthenticationError, Fault.WRONG_KEY),
         (known.ModelPermissionDeniedError, Fault.FORBIDDEN),
-        (known.ModelNotFoundError, Fault.WRONG_MODEL),
+        # Whoever knows the protocol says which model it does not know; a wrong address says nothing of that kind.
+        (known.ModelNotFoundError, Fault.WRONG_MODEL if detail else Fault.WRONG_ADDRESS),
         (known.ModelRateLimitError, Fault.RATE_LIMIT),
         (known.ModelInvalidRequestError, Fault.BAD_REQUEST),
         (known.ModelTimeoutError, Fault.HANG),
@@ -178,6 +192,8 @@ def _fault(error: Exception) -> ProviderFault:
         return ProviderFault(Fault.OVERLOADED, detail, _retry_after(error))
     if isinstance(status, int) and status >= 400:
         return ProviderFault(Fault.SERVER if status >= 500 else Fault.BAD_REQUEST, detail, _retry_after(error))
+    if detail:  # told within a stream, after its status had promised an answer
+        return ProviderFault(Fault.SERVER, detail)
     if names & _NO_ROUTE:
         return ProviderFault(Fault.NO_ROUTE)
     if names & _CUT or isinstance(error, known.ModelConnectionError):

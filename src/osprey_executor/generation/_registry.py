@@ -10,15 +10,15 @@ from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Any
 
-from osprey_executor.config import Config, model_for, unsealed
+from osprey_executor.config import Config, GeneratorBlock, generator_block, hybrid_parts, model_for, unsealed
 from osprey_executor.errors import ConfigurationError, PythonExecutorException
 from osprey_executor.generation._protocol import CodeGenerator
 from osprey_executor.generation.basic import BasicLLMCodeGenerator
+from osprey_executor.generation.hybrid import HybridCodeGenerator
 from osprey_executor.generation.mock import MockCodeGenerator
 from osprey_executor.text import one_line
 
 GROUP = "osprey_executor.generators"
-_BUILT_IN = ("basic", "mock")
 _BY_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -35,12 +35,42 @@ def create_code_generator(config: Config) -> CodeGenerator:
             "no generator of code is configured; run `osprey-executor config init`, or set execution.code_generator to "
             f"one of {_listed()}"
         )
-    block = _block(config, name)
-    if name == "mock":
-        return MockCodeGenerator(_anchored(block, config.source))
-    if name == "basic":
-        return BasicLLMCodeGenerator(model_for(config))
-    return _made(name, _load(name), block)
+    return _create(config, generator_block(config, name))
+
+
+def _create(config: Config, block: GeneratorBlock) -> CodeGenerator:
+    missing = config.unset("execution", "generators", *block.path)
+    for key, variable in missing.items():
+        if block.name not in _LATER:
+            raise ConfigurationError(f"{block.told}.{one_line(key)} uses ${{{variable}}}, which is not set")
+    if block.name in _BUILT_IN:
+        return _BUILT_IN[block.name](config, block)
+    return _made(block, _load(block.name))
+
+
+def _basic(config: Config, block: GeneratorBlock) -> CodeGenerator:
+    return BasicLLMCodeGenerator(model_for(config, block))
+
+
+def _hybrid(config: Config, block: GeneratorBlock) -> CodeGenerator:
+    for key in block.settings:
+        if key not in ("first", "then", "failures"):
+            raise ConfigurationError(f"{block.told}.{one_line(key)} is unknown; known are first, then and failures")
+    first, then = (_create(config, part) for part in hybrid_parts(config, block))
+    return HybridCodeGenerator(first, then, block.settings.get("failures", 1))
+
+
+def _mock(config: Config, block: GeneratorBlock) -> CodeGenerator:
+    return MockCodeGenerator(_anchored(unsealed(block.settings), config.source))
+
+
+_BUILT_IN: Mapping[str, Callable[[Config, GeneratorBlock], CodeGenerator]] = {
+    "basic": _basic,
+    "hybrid": _hybrid,
+    "mock": _mock,
+}
+_LATER = ("basic", "hybrid")
+"""Those that tell a missing variable themselves: when a model is asked, or of the part that lacks it."""
 
 
 def available_generators() -> tuple[str, ...]:
@@ -55,6 +85,9 @@ def generator_label(config: Config | str | None, generator: CodeGenerator | None
         return "mock (scripted)"
     if isinstance(generator, BasicLLMCodeGenerator):
         return one_line(f"basic ({generator.model_label})")
+    if isinstance(generator, HybridCodeGenerator):
+        first, then = (generator_label(None, part) for part in generator.parts)
+        return one_line(f"hybrid ({first}, then {then})")
     if generator is None and name == "basic" and isinstance(config, Config):
         try:
             model = model_for(config)
@@ -62,17 +95,6 @@ def generator_label(config: Config | str | None, generator: CodeGenerator | None
             return "basic"
         return one_line(f"basic ({model.provider}/{model.model_id})")
     return one_line(name or type(generator).__name__)
-
-
-def _block(config: Config, name: str) -> dict[str, Any]:
-    missing = config.unset("execution", "generators", name)
-    for key, variable in missing.items():
-        if not (name == "basic" and key == "api_key"):
-            raise ConfigurationError(
-                f"execution.generators.{one_line(name)}.{one_line(key)} uses ${{{variable}}}, which is not set"
-            )
-    block: dict[str, Any] = unsealed(config.execution.generators.get(name, {}))
-    return block
 
 
 def _anchored(block: Mapping[str, Any], source: Path | None) -> dict[str, Any]:
@@ -112,18 +134,17 @@ def _imported(name: str, load: Callable[[], Any]) -> Callable[..., Any]:
     return found
 
 
-def _made(name: str, kind: Callable[..., Any], block: Mapping[str, Any]) -> CodeGenerator:
+def _made(block: GeneratorBlock, kind: Callable[..., Any]) -> CodeGenerator:
     try:
-        made = kind(model_config=dict(block))
+        made = kind(model_config=unsealed(block.settings))
     except PythonExecutorException:
         raise
     except Exception as error:
         raise ConfigurationError(
-            f"the generator {one_line(name)} cannot be made with its block execution.generators.{one_line(name)}: "
-            f"{_why(error)}"
+            f"the generator {one_line(block.name)} cannot be made with its block {block.told}: {_why(error)}"
         ) from error
     if not isinstance(made, CodeGenerator):
-        raise ConfigurationError(f"the generator {one_line(name)} has no method generate_code")
+        raise ConfigurationError(f"the generator {one_line(block.name)} has no method generate_code")
     return made
 
 

@@ -11,13 +11,17 @@ from osprey_executor.config import DEFAULT_MODEL, ModelConfig, config_from, load
 from osprey_executor.errors import CodeGenerationError, ConfigurationError
 from osprey_executor.generation._answer import program_in
 from osprey_executor.generation._faults import Fault, ProviderFault, lacking, no_key, told
-from osprey_executor.generation._prompt import Prompt, build_prompt
+from osprey_executor.generation._meter import meter
+from osprey_executor.generation._prices import cost_of, knows_price
+from osprey_executor.generation._prompt import build_prompt
 from osprey_executor.generation._provider import ChatModel, Reply, Stop, open_chat_model
-from osprey_executor.models import PythonExecutionRequest
+from osprey_executor.models import ModelCall, PythonExecutionRequest
 from osprey_executor.text import one_line
 
 _TRIES = 3
 _FIRST_PAUSE = 0.5
+_TINY = 16
+"""Tokens; the least that every provider takes as a limit."""
 
 
 class BasicLLMCodeGenerator:
@@ -33,6 +37,7 @@ class BasicLLMCodeGenerator:
     def __init__(self, model_config: ModelConfig | Mapping[str, Any] | None = None) -> None:
         self._model = _model_of(model_config)
         self._chat: ChatModel | None = None
+        self._priced = False
 
     @property
     def model(self) -> ModelConfig:
@@ -48,13 +53,14 @@ class BasicLLMCodeGenerator:
         """Return the program that the model wrote.
 
         Raises:
+            BudgetExceededError: what the request may take is spent.
             CodeGenerationError: the answer is cut off, refused, empty, or not exactly one program.
             ConfigurationError: the model lacks its key or an address.
             GeneratorUnavailableError: wrong key or model, no route, rate limit, overload, or no answer in time.
             MissingExtraError: the provider's package is not installed.
         """
         prompt = build_prompt(request, error_chain)
-        reply = await self._ask(prompt)
+        reply = await self._ask(await self._opened(), prompt.system, prompt.user)
         who = f"{self._model.provider}, model {self._model.model_id}"
         if reply.stop is Stop.REFUSED:
             raise CodeGenerationError(f"{who}: the model refused the task: {one_line(reply.text.strip(), 300)}")
@@ -67,7 +73,18 @@ class BasicLLMCodeGenerator:
         except CodeGenerationError as error:
             raise CodeGenerationError(f"{who}: {error}") from None
 
-    async def _ask(self, prompt: Prompt) -> Reply:
+    async def check_online(self) -> None:
+        """Make one tiny request, which any answer passes.
+
+        Raises:
+            ConfigurationError: the model lacks its key or an address.
+            GeneratorUnavailableError: wrong key, wrong model, no route, or whatever else keeps it from answering.
+            MissingExtraError: the provider's package is not installed.
+        """
+        tiny = self._model.model_copy(update={"max_tokens": _TINY})
+        await self._ask(await self._opened(tiny), "Answer with one word.", "Are you there?")
+
+    async def _opened(self, other: ModelConfig | None = None) -> ChatModel:
         model = self._model
         if missing := lacking(model):
             raise missing
@@ -77,33 +94,67 @@ class BasicLLMCodeGenerator:
             raise ConfigurationError(
                 f"{model.provider}, model {model.model_id}: base_url is missing; add it to the model"
             )
+        # The first import of an SDK, and of a price list, takes seconds; the event loop goes on meanwhile.
+        if other is not None:
+            return await asyncio.to_thread(open_chat_model, other)
         if self._chat is None:
-            # The first import of an SDK takes seconds; the event loop goes on meanwhile.
+            self._priced = await asyncio.to_thread(knows_price, model.provider, model.model_id)
             self._chat = await asyncio.to_thread(open_chat_model, model)
-        try:
-            return await _within_budget(self._chat, prompt, model.timeout)
-        except ProviderFault as fault:
-            raise told(fault, model) from None
+        return self._chat
 
+    async def _ask(self, chat: ChatModel, system: str, user: str) -> Reply:
+        """Try until it works, until another try is no use, or until the time is up: tries and pauses together."""
+        counting = meter()
+        counting.check_price(self.model_label, known=self._priced)
+        ends = time.monotonic() + min(self._model.timeout, counting.seconds_left)
+        last: ProviderFault | None = None
+        for number in range(_TRIES):
+            counting.check()
+            try:
+                return await self._try(chat, system, user, ends)
+            except ProviderFault as fault:
+                # If an earlier try was told why, that says more than that the time is up.
+                last = last if last and fault.fault is Fault.HANG else fault
+            pause = last.retry_after if last.retry_after is not None else _FIRST_PAUSE * 2**number
+            if not last.passing or number + 1 == _TRIES or time.monotonic() + pause >= ends:
+                break
+            await asyncio.sleep(pause)
+        if counting.seconds_left <= 0:
+            raise counting.out_of_time() from None
+        raise told(last or ProviderFault(Fault.HANG), self._model) from None
 
-async def _within_budget(chat: ChatModel, prompt: Prompt, budget: float) -> Reply:
-    """Try until it works, until another try is no use, or until the time is up: tries and pauses together."""
-    ends = time.monotonic() + budget
-    last: ProviderFault | None = None
-    for number in range(_TRIES):
+    async def _try(self, chat: ChatModel, system: str, user: str, ends: float) -> Reply:
+        """Ask once, and count it."""
+        begun = time.monotonic()
+        reply: Reply | None = None
+        failed: ProviderFault | None = None
         try:
-            async with asyncio.timeout(ends - time.monotonic()):
-                return await chat.ask(prompt.system, prompt.user)
+            async with asyncio.timeout(ends - begun):
+                reply = await chat.ask(system, user)
         except TimeoutError:
-            # If an earlier try was told why, that says more than that the time is up.
-            raise last or ProviderFault(Fault.HANG) from None
+            failed = ProviderFault(Fault.HANG)
         except ProviderFault as fault:
-            last = fault
-        pause = last.retry_after if last.retry_after is not None else _FIRST_PAUSE * 2**number
-        if not last.passing or number + 1 == _TRIES or time.monotonic() + pause >= ends:
-            break
-        await asyncio.sleep(pause)
-    raise last or ProviderFault(Fault.HANG)
+            failed = fault
+        except asyncio.CancelledError:
+            meter().add(ModelCall(model=self.model_label, seconds=time.monotonic() - begun, error="cancelled"))
+            raise
+        call = self._call(time.monotonic() - begun, reply, failed)
+        meter().add(call, f"{system}\n\n{user}", reply.text if reply else f"({call.error})")
+        if reply is None:
+            raise failed or ProviderFault(Fault.GARBAGE)
+        return reply
+
+    def _call(self, seconds: float, reply: Reply | None, failed: ProviderFault | None) -> ModelCall:
+        call = ModelCall(model=self.model_label, seconds=seconds)
+        if failed is not None:
+            nothing = {"input_tokens": 0, "output_tokens": 0, "cost": 0.0} if failed.unpaid else {}
+            return call.model_copy(update={"error": failed.fault.value, **nothing})
+        sent, received = (reply.input_tokens, reply.output_tokens) if reply else (None, None)
+        if reply is None or sent is None or received is None:
+            return call
+        cost = cost_of(self._model.provider, self._model.model_id, sent, reply.cached_tokens, received)
+        tokens = {"input_tokens": sent, "cached_tokens": reply.cached_tokens, "output_tokens": received}
+        return call.model_copy(update={**tokens, "cost": cost})
 
 
 def _needs_key(model: ModelConfig) -> bool:

@@ -38,6 +38,7 @@ from osprey_executor.models.execution import (
     Write,
 )
 from osprey_executor.models.gateways import Gateway, Gateways, Place
+from osprey_executor.models.generation import Assignment, Example, Generation, ModelCall, Recalled
 from osprey_executor.models.limits import Limits, Size, show_size
 from osprey_executor.models.machine import WHOLE_MACHINE, common_channel, machine_of, same_machine
 from osprey_executor.models.plan import (
@@ -61,6 +62,7 @@ __all__ = [
     "AnalysisReport",
     "ApprovalCard",
     "Approve",
+    "Assignment",
     "Attempt",
     "AttemptedWrite",
     "ChannelStart",
@@ -75,10 +77,12 @@ __all__ = [
     "Envelope",
     "EnvelopeChannel",
     "ErrorReport",
+    "Example",
     "Finding",
     "FindingKind",
     "Gateway",
     "Gateways",
+    "Generation",
     "Grant",
     "History",
     "IsolationReport",
@@ -88,6 +92,7 @@ __all__ = [
     "LimitsFinding",
     "LimitsReport",
     "MachineEffects",
+    "ModelCall",
     "Outcome",
     "Place",
     "Plan",
@@ -96,6 +101,7 @@ __all__ = [
     "Program",
     "PythonExecutionRequest",
     "Reading",
+    "Recalled",
     "Refusal",
     "Rehearsal",
     "Reject",

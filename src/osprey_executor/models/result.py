@@ -13,6 +13,7 @@ from osprey_executor import errors
 from osprey_executor.models.analysis import AnalysisReport
 from osprey_executor.models.approval import ControlSystemReport
 from osprey_executor.models.execution import IsolationReport, MachineEffects, Outcome, Refusal, RunStatus, Usage, Write
+from osprey_executor.models.generation import Generation
 from osprey_executor.models.plan import Plan
 from osprey_executor.models.report import ErrorReport
 from osprey_executor.text import visible
@@ -38,6 +39,8 @@ class Attempt(BaseModel):
     status: RunStatus | None = None
     """None: it never ran."""
     error: ErrorReport | None = None
+    generation: Generation | None = None
+    """What it took to generate it; None: a person wrote it."""
     notebook_path: Path | None = None
 
 
@@ -109,6 +112,11 @@ class RunResult(BaseModel):
     timings: Timings = Timings()
     created_at: datetime
     finished_at: datetime | None = None
+
+    @property
+    def generation(self) -> Generation:
+        """What it took to generate the programs of all attempts."""
+        return Generation.total({one.number: one.generation for one in self.attempts if one.generation}.values())
 
     def raise_for_status(self) -> RunResult:
         """Return this result if the run succeeded, else raise the error of its status.

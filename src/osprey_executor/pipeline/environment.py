@@ -6,24 +6,22 @@ from typing import Any
 
 from osprey_executor.errors import EngineUnavailableError
 from osprey_executor.execution import Engine
-from osprey_executor.models import PythonExecutionRequest
 from osprey_executor.text import one_line
 
 _LONGEST = 6000
 
 
-async def with_environment(request: PythonExecutionRequest, engine: Engine) -> PythonExecutionRequest:
-    """Return the request with the interpreter and the packages of `engine` among its prompts.
+async def environment_of(engine: Engine) -> str:
+    """Return the interpreter of `engine` and the exact versions of its packages, in words.
 
-    An engine that cannot tell leaves it as it is: how a program fares is the run's to show.
+    An engine that cannot tell gives an empty text: how a program fares is the run's to show.
     """
     try:
         interpreter: dict[str, Any] = (await engine.identity()).get("interpreter", {})
     except EngineUnavailableError:
-        return request
+        return ""
     packages: dict[str, str] = interpreter.get("packages", {})
     if not interpreter.get("version"):
-        return request
+        return ""
     listed = ", ".join(f"{name} {version}" for name, version in packages.items()) or "none beside the standard library"
-    told = f"The program runs under Python {interpreter['version']}. Its packages, and no others: {listed}."
-    return request.model_copy(update={"capability_prompts": (*request.capability_prompts, one_line(told, _LONGEST))})
+    return one_line(f"Python {interpreter['version']}. Its packages, and no others: {listed}.", _LONGEST)

@@ -107,7 +107,7 @@ def _result(
     request = folder.load_request()
     attempts = tuple(_attempt(folder, text) for text in state.get("attempts", []))
     card, report, control = state.get("card"), state.get("report"), state.get("control")
-    if status is RunStatus.FAILED and error and len(attempts) > 1 and request.code is None:
+    if status is RunStatus.FAILED and error and _tried_again(error) and len(attempts) > 1 and request.code is None:
         error = error.model_copy(
             update={
                 "type": "MaxAttemptsExceededError",
@@ -135,6 +135,13 @@ def _result(
     )
     last = folder.attempt(state.get("attempt", 1))
     return result.model_copy(update={"isolation": last.record().isolation}) if last.has_outcome else result
+
+
+def _tried_again(error: ErrorReport) -> bool:
+    """Whether another attempt follows such an error while there are attempts left."""
+    if error.category is ErrorCategory.INFRASTRUCTURE:
+        return error.stage is not Stage.GENERATION
+    return error.category is ErrorCategory.CODE_RELATED
 
 
 def _isolation(state: State) -> IsolationReport:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from osprey_executor.approval import rehearses
 from osprey_executor.errors import ErrorCategory
-from osprey_executor.models import Attempt, ErrorReport, MachineEffects, RunStatus, Stage
+from osprey_executor.models import Attempt, ErrorReport, Generation, MachineEffects, RunStatus, Stage
 from osprey_executor.models.events import AttemptFailed
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
@@ -33,7 +33,7 @@ def after_failure(
     failures = state.get(counter, 0) + 1
     update: State = {
         "error": report.model_dump_json(),
-        "error_chain": [*state.get("error_chain", []), report.for_generator()],
+        "failures": [*state.get("failures", []), report.model_dump_json()],
         "attempts": with_attempt(state, report),
         "next": "collect",
         "status": status.value,
@@ -59,7 +59,15 @@ def with_attempt(state: State, error: ErrorReport | None) -> list[str]:
     """Return the attempts of the run with the one at hand, which ended with `error` or well."""
     ran = state.get("outcome_status")
     kept = error.model_copy(update={"code": None}) if error else None
-    attempt = Attempt(number=state.get("attempt", 1), code="", status=RunStatus(ran) if ran else None, error=kept)
+    number = state.get("attempt", 1)
+    took = state.get("generations", {}).get(str(number))
+    attempt = Attempt(
+        number=number,
+        code="",
+        status=RunStatus(ran) if ran else None,
+        error=kept,
+        generation=Generation.model_validate_json(took) if took else None,
+    )
     return [*state.get("attempts", []), attempt.model_dump_json()]
 
 

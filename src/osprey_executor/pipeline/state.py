@@ -16,7 +16,10 @@ class State(TypedDict, total=False):
     code: str
     written_by: str
     """Generator, `user`, or the person who edited."""
-    error_chain: list[str]
+    failures: list[str]
+    """Every report of a failure, as JSON with the code that failed."""
+    generations: dict[str, str]
+    """What generating each attempt took, as JSON by its number."""
     generation_failures: int
     execution_failures: int
     attempts: list[str]

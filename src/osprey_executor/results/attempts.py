@@ -110,6 +110,16 @@ class AttemptFolder:
         """
         return _files.read(self.path / "code.py", most_bytes=MOST_TEXT)
 
+    def save_exchanges(self, exchanges: Sequence[tuple[str, str]]) -> None:
+        """Keep what models were asked for this attempt, and what they answered.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        for number, (prompt, answer) in enumerate(exchanges, 1):
+            _files.write_text(self.path / "prompts" / f"{number}-prompt.md", prompt)
+            _files.write_text(self.path / "prompts" / f"{number}-answer.md", answer)
+
     def save_outcome(
         self,
         outcome: Outcome,

@@ -180,6 +180,7 @@ def _manifest(
             number=attempt.number,
             status=attempt.status,
             error=without_code(attempt.error),
+            generation=attempt.generation,
             notebook=inside(attempt.notebook_path),
         )
         for attempt in result.attempts

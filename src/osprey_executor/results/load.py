@@ -46,6 +46,7 @@ def load_result(folder: Path) -> RunResult:
             code=reader.text(f"attempts/{entry.number}/code.py"),
             status=entry.status,
             error=entry.error,
+            generation=entry.generation,
             notebook_path=folder / entry.notebook if entry.notebook else None,
         )
         for entry in manifest.attempts

@@ -13,6 +13,7 @@ from osprey_executor.models import (
     AnalysisReport,
     ControlSystemReport,
     ErrorReport,
+    Generation,
     IsolationReport,
     MachineEffects,
     Refusal,
@@ -59,6 +60,7 @@ class AttemptEntry(BaseModel):
     """None: it never ran."""
     error: ErrorReport | None = None
     """Without the code, which has its own file."""
+    generation: Generation | None = None
     notebook: Inside | None = None
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import math
+
 from langgraph.runtime import Runtime
 
-from osprey_executor.errors import ErrorCategory, PythonExecutorException
-from osprey_executor.models import ErrorReport, Stage
+from osprey_executor.errors import CodeGenerationError, ErrorCategory, PythonExecutorException
+from osprey_executor.generation import Meter, metered
+from osprey_executor.models import Assignment, ErrorReport, Generation, Stage
 from osprey_executor.models.events import CodeGenerated, StageStarted
-from osprey_executor.pipeline.environment import with_environment
+from osprey_executor.pipeline.environment import environment_of
+from osprey_executor.pipeline.repair import error_chain, failures
 from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
@@ -24,31 +29,66 @@ async def generate(state: State, runtime: Runtime[Rooms]) -> State:
         "attempt": attempt,
         "outcome_status": "",
     }
-    begun: State = {**state, **world}
     rooms.emit(StageStarted(run_id=rooms.run_id, stage=Stage.GENERATION, attempt=attempt))
     with timed(state, "generation") as timings:
         if rooms.request.code is not None:
             code, written_by = rooms.request.code, "user"
         else:
             written_by = rooms.generator_label
+            meter = _meter(state, rooms)
             try:
-                asked = await with_environment(rooms.request, rooms.engine)
-                code = await rooms.generator().generate_code(asked, list(state.get("error_chain", [])))
+                code = await _asked(state, rooms, meter)
             except PythonExecutorException as error:
-                report = _report(error, error.category)
-                return after_failure(begun, rooms, report) | world | {"timings": timings()}
+                code = _report(error, error.category)
             except Exception as error:  # a plug-in may raise anything; its bug must not take the service down
-                report = _report(error, ErrorCategory.WORKFLOW)
-                return after_failure(begun, rooms, report) | world | {"timings": timings()}
-        if not isinstance(code, str) or not code.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
-            report = ErrorReport(
-                stage=Stage.GENERATION,
-                type="CodeGenerationError",
-                message=f"{written_by} gave no code but {code!r:.100}",
-            )
-            return after_failure(begun, rooms, report) | world | {"timings": timings()}
+                code = _report(error, ErrorCategory.WORKFLOW)
+            if meter.exchanges:
+                clean = rooms.config.without_secrets
+                kept = [(clean(prompt), clean(answer)) for prompt, answer in meter.exchanges]
+                await rooms.in_thread(rooms.folder.attempt(attempt).save_exchanges, kept)
+            before = state.get("generations", {})
+            world["generations"] = {**before, str(attempt): meter.generation.model_dump_json()}
+        if isinstance(code, ErrorReport):
+            return after_failure({**state, **world}, rooms, code) | world | {"timings": timings()}
     rooms.emit(CodeGenerated(run_id=rooms.run_id, code=code, attempt=attempt))
     return world | {"code": code, "written_by": written_by, "timings": timings(), "next": "analyse"}
+
+
+def _meter(state: State, rooms: Rooms) -> Meter:
+    spent = Generation.total(Generation.model_validate_json(text) for text in state.get("generations", {}).values())
+    execution = rooms.config.execution
+    return Meter(execution.generation_budget, spent, keep_prompts=execution.save_prompts)
+
+
+async def _asked(state: State, rooms: Rooms, meter: Meter) -> str:
+    """Return the next program of the generator.
+
+    Raises:
+        BudgetExceededError: what the request may take is spent.
+        CodeGenerationError: it gave no code.
+    """
+    meter.check()
+    reports = failures(state)
+    asked = Assignment.of(
+        rooms.request,
+        environment=await environment_of(rooms.engine),
+        recalled=await rooms.recall(rooms.request),
+        failures=len(reports),
+    )
+    chain = error_chain(reports, rooms.config.execution.repairs_before_fresh)
+    left = meter.seconds_left
+    time = asyncio.timeout(None if math.isinf(left) else left)
+    try:
+        async with time:
+            with metered(meter):
+                code = await rooms.generator().generate_code(asked, chain)
+    except TimeoutError:
+        if time.expired():
+            raise meter.out_of_time() from None
+        raise
+    if not isinstance(code, str) or not code.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise CodeGenerationError(f"{rooms.generator_label} gave no code but {code!r:.100}")
+    return code
 
 
 def _report(error: Exception, category: ErrorCategory) -> ErrorReport:

@@ -42,7 +42,7 @@ def events(step: Step, model: str) -> Iterator[str]:
         yield _event("error", error=error(529, step.message)["error"])
         return
     delta = {"stop_reason": _stop(step), "stop_sequence": None}
-    yield _event("message_delta", delta=delta, usage={"output_tokens": step.output_tokens})
+    yield _event("message_delta", delta=delta, usage=_usage(step))
     yield _event("message_stop")
 
 
@@ -65,14 +65,17 @@ def _content(step: Step) -> list[dict[str, Any]]:
 
 
 def _message(step: Step, model: str, content: list[Any], stop: str | None) -> dict[str, Any]:
-    usage = {
+    head = {"id": "msg_scripted", "type": "message", "role": "assistant", "model": model, "content": content}
+    return {**head, "stop_reason": stop, "stop_sequence": None, "usage": _usage(step)}
+
+
+def _usage(step: Step) -> dict[str, int]:
+    return {
         "input_tokens": step.input_tokens,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": step.cached_tokens,
         "output_tokens": step.output_tokens,
     }
-    head = {"id": "msg_scripted", "type": "message", "role": "assistant", "model": model, "content": content}
-    return {**head, "stop_reason": stop, "stop_sequence": None, "usage": usage}
 
 
 def _event(kind: str, **data: Any) -> str:

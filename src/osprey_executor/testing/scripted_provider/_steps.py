@@ -70,6 +70,11 @@ class Asked:
         return _text(self._messages[-1]["content"]) if self._messages else ""
 
     @property
+    def text(self) -> str:
+        """The text of all messages, results of tools among it."""
+        return "\n".join(_text(message["content"]) for message in self._messages)
+
+    @property
     def _messages(self) -> list[Mapping[str, Any]]:
         return cast("list[Mapping[str, Any]]", self.body.get("messages", []))
 

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
         limits_problem,
     )
     from osprey_executor.execution import engine_problem
-    from osprey_executor.generation import CodeGenerator, available_generators
+    from osprey_executor.generation import CodeGenerator, available_generators, check_generator
     from osprey_executor.pipeline import Decide, Executor
     from osprey_executor.results import result_to_json
 
@@ -61,6 +61,7 @@ __all__ = [
     "available_archivers",
     "available_connectors",
     "available_generators",
+    "check_generator",
     "check_limits",
     "control_problem",
     "engine_problem",
@@ -80,6 +81,7 @@ _DOORS = {
     "available_archivers": "control",
     "available_connectors": "control",
     "available_generators": "generation",
+    "check_generator": "generation",
     "check_limits": "control",
     "control_problem": "control",
     "engine_problem": "execution",

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from osprey_executor.testing.scripted_provider import ScriptedProvider, Step
+
 from .conftest import Cli
 
 
@@ -146,3 +148,46 @@ def test_a_control_system_that_cannot_be_asked_is_a_problem(cli: Cli, folder: Pa
     said = cli("config", "check")
     assert said.code == 2
     assert words in " ".join((said.out + said.err).split())
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "told"),
+    [
+        (Step("Yes"), 0, "answered after"),
+        (Step("Ye", stop="length"), 0, "answered after"),
+        (Step(status=401), 6, "refused the key; put a valid one into api_key of the model (ANTHROPIC_API_KEY)"),
+        (Step(status=404), 6, "does not know the model; mend model_id"),
+        (None, 6, "cannot be reached at http://127.0.0.1"),
+    ],
+    ids=["answer", "cut short", "wrong key", "wrong model", "no route"],
+)
+def test_online_asks_the_model_once(cli: Cli, folder: Path, step: Step | None, code: int, told: str) -> None:
+    with ScriptedProvider() as provider:
+        url = provider.url
+        model = f"{{provider: anthropic, model_id: claude-1, api_key: s3cr3t, base_url: '{url}'}}"
+        (folder / "config.yml").write_text(
+            f"execution: {{code_generator: basic}}\nmodels: {{python_code_generator: {model}}}"
+        )
+        if step is None:
+            provider.__exit__(None, None, None)
+        else:
+            provider.script(step)
+        said = cli("config", "check", "--online", "--json")
+        assert said.code == code
+        [probe] = said.document["online"]
+        assert probe["name"] == "basic (anthropic/claude-1)"
+        assert told in probe["detail"]
+        assert "s3cr3t" not in said.out
+        if step is not None:
+            assert [asked.body["max_tokens"] for asked in provider.requests] == [16]
+
+
+def test_online_without_a_model_asks_nobody(cli: Cli, folder: Path) -> None:
+    for text, outcome in (
+        ("{}", "none is configured"),
+        ("execution: {code_generator: mock}", "asks no model"),
+        ("execution: {code_generator: basic}\nmodels: {python_code_generator: {provider: openai, model_id: x}}", "set"),
+    ):
+        (folder / "config.yml").write_text(text)
+        assert outcome in cli("config", "check", "--online", "--json").document["online"][0]["detail"]
+    assert "OPENAI_API_KEY in the environment" in cli("config", "check", "--online").out

@@ -1,6 +1,7 @@
 """Who writes the code: the protocol of a generator, those that are built in, and how one is chosen."""
 
 from osprey_executor.generation._meter import Meter, meter, metered
+from osprey_executor.generation._online import ChecksOnline, check_generator
 from osprey_executor.generation._protocol import CodeGenerator
 from osprey_executor.generation._registry import available_generators, create_code_generator, generator_label
 from osprey_executor.generation._scripts import BEHAVIORS
@@ -11,11 +12,13 @@ from osprey_executor.generation.mock import MockCodeGenerator
 __all__ = [
     "BEHAVIORS",
     "BasicLLMCodeGenerator",
+    "ChecksOnline",
     "CodeGenerator",
     "HybridCodeGenerator",
     "Meter",
     "MockCodeGenerator",
     "available_generators",
+    "check_generator",
     "create_code_generator",
     "generator_label",
     "meter",

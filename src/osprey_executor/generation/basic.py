@@ -22,6 +22,11 @@ _TRIES = 3
 _FIRST_PAUSE = 0.5
 _TINY = 16
 """Tokens; the least that every provider takes as a limit."""
+_CANCELS = 20
+_CANCEL_AGAIN = 0.1
+"""Seconds."""
+_SOON = 30.0
+"""Seconds that a tiny request may take."""
 
 
 class BasicLLMCodeGenerator:
@@ -81,7 +86,7 @@ class BasicLLMCodeGenerator:
             GeneratorUnavailableError: wrong key, wrong model, no route, or whatever else keeps it from answering.
             MissingExtraError: the provider's package is not installed.
         """
-        tiny = self._model.model_copy(update={"max_tokens": _TINY})
+        tiny = self._model.model_copy(update={"max_tokens": _TINY, "timeout": min(self._model.timeout, _SOON)})
         await self._ask(await self._opened(tiny), "Answer with one word.", "Are you there?")
 
     async def _opened(self, other: ModelConfig | None = None) -> ChatModel:
@@ -106,7 +111,7 @@ class BasicLLMCodeGenerator:
         """Try until it works, until another try is no use, or until the time is up: tries and pauses together."""
         counting = meter()
         counting.check_price(self.model_label, known=self._priced)
-        ends = time.monotonic() + min(self._model.timeout, counting.seconds_left)
+        ends = time.monotonic() + min(chat.model.timeout, counting.seconds_left)
         last: ProviderFault | None = None
         for number in range(_TRIES):
             counting.check()
@@ -121,23 +126,25 @@ class BasicLLMCodeGenerator:
             await asyncio.sleep(pause)
         if counting.seconds_left <= 0:
             raise counting.out_of_time() from None
-        raise told(last or ProviderFault(Fault.HANG), self._model) from None
+        raise told(last or ProviderFault(Fault.HANG), chat.model) from None
 
     async def _try(self, chat: ChatModel, system: str, user: str, ends: float) -> Reply:
         """Ask once, and count it."""
         begun = time.monotonic()
         reply: Reply | None = None
         failed: ProviderFault | None = None
+        asking = asyncio.ensure_future(chat.ask(system, user))
         try:
-            async with asyncio.timeout(ends - begun):
-                reply = await chat.ask(system, user)
-        except TimeoutError:
-            failed = ProviderFault(Fault.HANG)
+            await asyncio.wait([asking], timeout=ends - begun)
+            reply = asking.result() if asking.done() else None
+            failed = None if reply else ProviderFault(Fault.HANG)
         except ProviderFault as fault:
             failed = fault
         except asyncio.CancelledError:
             meter().add(ModelCall(model=self.model_label, seconds=time.monotonic() - begun, error="cancelled"))
             raise
+        finally:
+            await _end(asking)
         call = self._call(time.monotonic() - begun, reply, failed)
         meter().add(call, f"{system}\n\n{user}", reply.text if reply else f"({call.error})")
         if reply is None:
@@ -155,6 +162,17 @@ class BasicLLMCodeGenerator:
         cost = cost_of(self._model.provider, self._model.model_id, sent, reply.cached_tokens, received)
         tokens = {"input_tokens": sent, "cached_tokens": reply.cached_tokens, "output_tokens": received}
         return call.model_copy(update={**tokens, "cost": cost})
+
+
+async def _end(task: asyncio.Future[Reply]) -> None:
+    """End a request. `asyncio.wait_for` of Python 3.11, which the SDKs use, loses a cancellation now and then."""
+    for _ in range(_CANCELS):
+        if task.done():
+            break
+        task.cancel()
+        await asyncio.wait([task], timeout=_CANCEL_AGAIN)
+    if task.done() and not task.cancelled():
+        task.exception()  # looked at, else asyncio would complain of it later
 
 
 def _needs_key(model: ModelConfig) -> bool:

@@ -42,6 +42,8 @@ def run_summary(result: RunResult) -> RenderableType:
     facts.add_row("run", Text(result.run_id))
     if result.generator:
         facts.add_row("code from", Text(one_line(result.generator)))
+    if result.generation.calls:
+        facts.add_row("model", Text(one_line(str(result.generation))))
     facts.add_row("machine", _machine(result))
     _add_refusals(facts, result.refusals)
     if any(attempt.status is not None for attempt in result.attempts):  # else nothing ran that could be contained

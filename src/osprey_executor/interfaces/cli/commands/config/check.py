@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from osprey_executor.interfaces.cli.commands.options import ConfigFile, Json
 
@@ -10,26 +13,47 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from osprey_executor.config import CheckReport
+    from osprey_executor.models import Probe
 
 
-def check(config: ConfigFile = None, as_json: Json = False) -> int:
+def check(
+    config: ConfigFile = None,
+    online: Annotated[bool, typer.Option("--online", help="Ask each model one tiny question, too.")] = False,
+    as_json: Json = False,
+) -> int:
     """Say which file is the configuration and whether it can be used.
 
-    Exit 2 if it cannot.
+    Exit 2 if it cannot; with --online, exit 6 if a model does not answer.
     """
     from osprey_executor.interfaces.cli.commands.config.available import examined
     from osprey_executor.interfaces.cli.exits import Exit
+    from osprey_executor.interfaces.cli.lists import probes_table
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.streams import write_json
 
     screen = Screen.open(as_json=as_json)
     report = examined(config)
+    probes = _online(config) if online and report.ok else []
     if as_json:
-        write_json(report.model_dump(mode="json") | {"ok": report.ok})
+        told = {"online": [probe.model_dump(mode="json") for probe in probes]} if online else {}
+        write_json(report.model_dump(mode="json") | {"ok": report.ok} | told)
     else:
         for line in _lines(report):
             screen.show(line, wrap=False)
+        if probes:
+            screen.show(probes_table(probes))
+    if any(probe.outcome == "failed" for probe in probes):
+        return Exit.UNAVAILABLE
     return Exit.SUCCEEDED if report.ok else Exit.USAGE
+
+
+def _online(config: Path | None) -> list[Probe]:
+    import asyncio
+
+    from osprey_executor import service
+    from osprey_executor.config import load_config
+
+    return asyncio.run(service.check_generator(load_config(config)))
 
 
 def _lines(report: CheckReport) -> list[Text]:

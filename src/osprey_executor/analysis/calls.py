@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import cast
 
-from osprey_executor.analysis import boxes, functions, sizes, texts
+from osprey_executor.analysis import boxes, functions, loops, sizes, spending, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
 from osprey_executor.analysis.lookups import computed_name, from_namespace
 from osprey_executor.analysis.machine import NO_ARGUMENTS, Arguments, Machine
@@ -153,6 +153,10 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     owner, _, last = path.rpartition(".")
     if last in sizes.SIZED:
         sizes.check_size(m, node, last, given)
+    if last in loops.COLLECTS:
+        loops.check_collected(m, node, given.nodes.get(1 if last == "reduce" else 0))
+    elif last in spending.STARTS:
+        spending.check_started(m, node, path)
     model = m.model(path)
     if model is not None:
         made = model(m, node, given._replace(made_with=ref.channels) if ref.channels else given)
@@ -270,6 +274,7 @@ def _method(m: Machine, node: ast.AST, method: Method, given: Arguments) -> Valu
 
 def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, given: Arguments) -> Value:
     if name == "join" and given.args:
+        loops.check_collected(m, node, given.nodes.get(0))
         parts = boxes.each(given.args[0]) if boxes.is_exact(given.args[0]) else None
         return texts.glued((owner,), parts)
     if name in ("format", "format_map") and isinstance(owner, Const) and isinstance(owner.value, str):

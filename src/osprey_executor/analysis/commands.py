@@ -13,6 +13,8 @@ from osprey_executor.analysis.catalogue import Rule
 from osprey_executor.analysis.dynamic import run_text
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.record import channel_names
+from osprey_executor.analysis.spending import wait
+from osprey_executor.analysis.told import deletes_data
 from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Pattern, Ref, Value, is_text, spelling
 from osprey_executor.models import Effect, Severity
 from osprey_executor.text import one_line
@@ -101,6 +103,31 @@ _DEFINERS = frozenset(["alias", "function", "source", ".", "trap", "enable", "ha
 """Words of a shell after which another word stands for a command."""
 _DELETING = (("find", "-delete"), ("git", "clean"), ("rsync", "--delete"), ("rsync", "--remove-source-files"))
 """Commands and the words that make them delete."""
+_FETCHERS = frozenset(("conda", "pixi", "uv", "docker", "podman"))
+_FETCHES = frozenset(
+    (
+        *(
+            "install",
+            "create",
+            "update",
+            "upgrade",
+            "pull",
+            "push",
+            "run",
+            "login",
+            "add",
+            "sync",
+            "pip",
+            "search",
+            "env",
+        ),
+        *("build", "tool", "init", "download"),
+    )
+)
+"""Words with which those commands reach the network."""
+_ITSELF = "__file__"
+_FORK_BOMB = re.compile(r"([\w:.]{1,40})\s*\(\)\s*\{\s*\1\s*\|\s*\1")
+_ENDLESS = re.compile(r"\b(while\s+(true|:|1|\[\s*1\s*\])\s*;|for\s*\(\(\s*;\s*;\s*\)\))")
 _VALUED = frozenset(("-w", "-p", "-r", "-F", "-M", "--timeout", "--priority", "--provider", "--request"))
 """Options of the tools that write channels after which a word is theirs, and no channel."""
 _INTO_FILE = re.compile(r"(?<![0-9&>])>{1,2}\s*([^\s&>|;]+)")
@@ -119,12 +146,18 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
     if (first, True) in ((name, word in words) for name, word in _DELETING):
         told = f"deletes files with the command {first}"
         m.find(node, "file/delete-command", Effect.FILE_DELETE, told, Severity.WARNING)
+    if any(deletes_data(word) for word in words[1:]):
+        told = f"deletes data of a database with the command {first}"
+        m.find(node, "file/delete-data", Effect.FILE_DELETE, told, Severity.WARNING)
+    if first == "sleep":
+        wait(m, node, max(map(_seconds, words[1:2]), default=0))
     if rule is not None:
         channels = [word for before, word in pairwise(words) if not word.startswith("-") and before not in _VALUED]
         if rule.effect is Effect.CONTROL_WRITE:
             _written(m, node, rule, channels)
         else:
             m.find(node, rule.id, rule.effect, rule.about(), rule.severity, ask=rule.ask)
+            m.find_also(node, rule)
             if rule.effect is not Effect.CONTROL_READ:
                 m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
         return
@@ -142,6 +175,14 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
         _unknown(m, node, f"starts {first}, whose content is not seen here")
     else:
         m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
+
+
+def _seconds(word: str) -> float:
+    """Return how long `sleep` takes: `5`, `2.5h`, `infinity`."""
+    if word in ("inf", "infinity"):
+        return 1e15
+    known = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{0,9})?)([smhd]?)", word)
+    return float(known[1]) * {"m": 60, "h": 3600, "d": 86400}.get(known[2], 1) if known else 0
 
 
 def _written(m: Machine, node: ast.AST, rule: Rule, channels: list[str]) -> None:
@@ -184,15 +225,16 @@ def _python(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
             m.find(node, "process/command", Effect.PROCESS, "starts another Python")
             return
         if word == "-m" and place + 1 < len(words):
-            if words[place + 1].partition(".")[0] in m.catalogue.control:
-                _unknown(m, node, f"starts the module {words[place + 1]} of a control-system library")
-            m.find(node, "process/command", Effect.PROCESS, f"starts the module {words[place + 1]}")
+            _module(m, node, words[place + 1], words[place + 2 :])
             return
         if word in ("--version", "-V", "--help"):
             m.find(node, "process/command", Effect.PROCESS, "asks another Python for its version")
             return
         if not word.startswith("-"):
             written = m.files.get(word)
+            if word == _ITSELF:
+                told = "starts itself again, and so more and more of it"
+                m.find(node, "resource/many-processes", Effect.RESOURCE, told, Severity.WARNING)
             if written is not None:
                 run_text(m, node, written, f"the script {word}")
             else:
@@ -201,7 +243,22 @@ def _python(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
     _unknown(m, node, "starts Python with code that is not seen here")
 
 
+def _module(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
+    """`python -m pip install x`: what is known of the module, as a library or as a program."""
+    if name.partition(".")[0] in m.catalogue.control:
+        _unknown(m, node, f"starts the module {name} of a control-system library")
+    rule = m.catalogue.rule(f"{name}.__main__")
+    if rule is not None and rule.effect is not None:
+        m.find(node, rule.id, rule.effect, rule.about(), rule.severity, ask=rule.ask)
+        m.find_also(node, rule)
+    if name in m.catalogue.programs:
+        command(m, node, [name, *words])
+    m.find(node, "process/command", Effect.PROCESS, f"starts the module {name}")
+
+
 def _wrapper(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
+    if name == "ssh" or (name in _FETCHERS and not _FETCHES.isdisjoint(words)):
+        m.find(node, "network/command", Effect.NETWORK, f"reaches the network with the command {name}")
     for place, word in enumerate(words):
         base = word.rpartition("/")[2]
         if base in m.catalogue.programs or base in _SHELLS or _PYTHONS.fullmatch(base):
@@ -223,6 +280,9 @@ def shell(m: Machine, node: ast.AST, text: str) -> None:
     if not text.replace(HOLE, "").strip():
         _unknown(m, node, "runs a command that is only known when the program runs")
         return
+    if _FORK_BOMB.search(text) or _ENDLESS.search(text):
+        told = "runs a line of shell that has no end"
+        m.find(node, "resource/endless-loop", Effect.RESOURCE, told, Severity.WARNING)
     for name in _INTO_FILE.findall(text):
         if not name.startswith("/dev/"):
             m.find(node, "file/write", Effect.FILE_WRITE, f"writes {one_line(name.replace(HOLE, '*'), 80)}")
@@ -246,7 +306,8 @@ def _words(value: Value) -> list[list[str]] | None:
             size *= len(column)
         if size > 64:
             columns = [column if len(column) == 1 else [HOLE] for column in columns]
-        found.extend([*row, *([HOLE] if atom.rest or not atom.exact else [])] for row in product(*columns))
+        rest = [] if atom.exact and not atom.rest else [_ITSELF if _ITSELF in _spellings(atom.rest) else HOLE]
+        found.extend([*row, *rest] for row in product(*columns))
     return found or None
 
 
@@ -255,6 +316,8 @@ def _spellings(value: Value) -> list[str]:
     for atom in value or UNKNOWN:
         if isinstance(atom, Ref) and atom.path == "sys.executable":
             shown.append("python")
+        elif isinstance(atom, Ref) and atom.path in ("builtins.__file__", "sys.argv"):
+            shown.append(_ITSELF)
         elif (isinstance(atom, Ref) and atom.path.startswith("pathlib.") and atom.channels) or (
             isinstance(atom, Ref) and atom.path == "shutil.which"
         ):
@@ -318,7 +381,7 @@ def _listed(program: int) -> Model:
         name = _spellings(given.args[program])[0] if len(given.args) > program else HOLE
         lists = _words(given.args[program + 1]) if len(given.args) > program + 1 else None
         for words in lists or [[HOLE, HOLE]]:
-            command(m, node, [name, *words[1:]])
+            command(m, node, [name, *(words[1:] or words)])
         return UNKNOWN
 
     return model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from osprey_executor.analysis import boxes, sizes
+from osprey_executor.analysis import boxes, loops, sizes
 from osprey_executor.analysis.machine import Machine
 from osprey_executor.analysis.targets import assign
 from osprey_executor.analysis.values import (
@@ -31,9 +31,11 @@ def comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorEx
     assert isinstance(box, Box)
     m.scope.begin()
     generators = node.generators
+    turns = m.turns
     if len(generators) == 1 and not generators[0].ifs:
         target, elt = generators[0].target, node.elt
         items = m.eval(generators[0].iter)
+        m.turns *= m.counts.get(id(generators[0].iter), 1)
         if boxes.is_exact(items) and len(each := boxes.each(items)) <= _MOST_ITEMS:
             known = _texts(m, target, elt, each) or _same_for_all(m, node, target, elt, each)
             if known is None:
@@ -48,9 +50,17 @@ def comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorEx
     else:
         _generators(m, generators, node)
         boxes.add(m, box, m.eval(node.elt))
+    m.turns = turns
     m.scope.roll_back(m.scope.end())
     sizes.check_comprehension(m, node)
+    if not isinstance(node, ast.GeneratorExp):
+        _check_ends(m, node)
     return (box,)
+
+
+def _check_ends(m: Machine, node: ast.ListComp | ast.SetComp | ast.DictComp) -> None:
+    for generator in node.generators:
+        loops.check_collected(m, node, generator.iter)
 
 
 def _generators(m: Machine, generators: list[ast.comprehension], node: ast.AST) -> None:
@@ -87,6 +97,7 @@ def dict_comprehension(m: Machine, node: ast.DictComp) -> Value:
         box.exact = False
     m.scope.roll_back(m.scope.end())
     sizes.check_comprehension(m, node)
+    _check_ends(m, node)
     return (box,)
 
 

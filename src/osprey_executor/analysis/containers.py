@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable
 
-from osprey_executor.analysis import boxes, functions, sizes
+from osprey_executor.analysis import boxes, functions, loops, sizes
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.values import (
     NOTHING,
@@ -51,6 +51,7 @@ def method_of_box(m: Machine, node: ast.AST, box: Box, name: str, given: Argumen
             boxes.add(m, box, given.args[1] if len(given.args) > 1 else UNKNOWN)
             return UNKNOWN
         case "extend" | "extendleft":
+            loops.check_collected(m, node, given.nodes.get(0))
             sizes.check_kept(m, node, given.nodes.get(0))
             boxes.add(m, box, contents(first))
             return UNKNOWN

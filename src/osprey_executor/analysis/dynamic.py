@@ -206,14 +206,6 @@ def _as_value(m: Machine, node: ast.AST, data: object, place: tuple[object, ...]
     return (box,)
 
 
-def _text_if_known(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    """A parser of formulas that evaluates its text; a formula that is not known here is taken for one."""
-    known = only_const(given.get(0) or UNKNOWN)
-    if known is not None and isinstance(known.value, str) and "(" in known.value:
-        run_text(m, node, (known,), "a parser of formulas", mode="eval")
-    return UNKNOWN
-
-
 def _names_in_data(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     """A function that finds callables by the names in its arguments, as `logging.config.dictConfig` does."""
     called: list[Value] = []
@@ -236,7 +228,6 @@ MODELS: dict[str, Model] = {
     "eval": _eval,
     "compile": _compile,
     "code-object": _function_type,
-    "formula": _text_if_known,
     "names-in-data": _names_in_data,
     "code-text": _text_code("a function of the standard library"),
     "string.Template": _template,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 
-from osprey_executor.analysis import boxes, functions, sizes, texts
+from osprey_executor.analysis import boxes, functions, loops, sizes, texts, told
 from osprey_executor.analysis.comprehensions import comprehension, dict_comprehension
 from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
@@ -75,6 +75,8 @@ def call(m: Machine, node: ast.Call) -> Value:
         owner = m.peek(func.value)
         callee = attribute_of(m, func, owner, attr)
         given = arguments(m, node)
+        if attr in told.STATEMENTS:
+            told.check_statement(m, node, given)
         if attr == "__subclasses__" and not any(isinstance(atom, Class) for atom in owner):
             m.find(
                 node,
@@ -98,6 +100,8 @@ def call(m: Machine, node: ast.Call) -> Value:
     else:
         callee = m.peek(func)
         given = arguments(m, node)
+    if given.keywords:
+        told.check_keywords(m, node, given)
     return m.semantics.caller(m, node, callee, given)
 
 
@@ -111,6 +115,7 @@ def arguments(m: Machine, node: ast.Call) -> Arguments:
     for arg in node.args:
         if type(arg) is ast.Starred:
             many = m.eval(arg.value)
+            loops.check_collected(m, arg, arg.value)
             if boxes.is_exact(many) and complete:
                 args.extend(boxes.each(many))
             else:

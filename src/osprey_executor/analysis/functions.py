@@ -34,6 +34,7 @@ from osprey_executor.analysis.values import (
 _WIDEN_AFTER = 3
 """Runs of one function, each with more known of its arguments, after which texts and numbers are widened."""
 _RUNS = 8
+_NOTHING_CAUGHT: frozenset[str] = frozenset()
 _PLAIN = (ast.Name, ast.Attribute, ast.Constant)
 """Annotations that do nothing."""
 _MOST_PREFIXES = 16
@@ -140,8 +141,8 @@ def run(m: Machine, func: Func) -> None:
         m.recursive[func] = None
         func.stale = True
         return
-    saved = m.scope, m.func, m.place, m.loop_depth
-    m.scope, m.func, m.place, m.loop_depth = func.scope, func, func.place, 0
+    saved = m.scope, m.func, m.place, m.loop_depth, m.caught
+    m.scope, m.func, m.place, m.loop_depth, m.caught = func.scope, func, func.place, 0, _NOTHING_CAUGHT
     func.running, func.stale = True, False
     func.runs += 1
     func.scope.vars.clear()
@@ -156,7 +157,7 @@ def run(m: Machine, func: Func) -> None:
             m.run(func.node.body)
     finally:
         func.running = False
-        m.scope, m.func, m.place, m.loop_depth = saved
+        m.scope, m.func, m.place, m.loop_depth, m.caught = saved
 
 
 def returned(m: Machine, value: Value) -> None:

@@ -151,6 +151,14 @@ def _number(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
         return UNKNOWN
 
 
+def _real(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    known = only_const(given.args[0]) if given.args else None
+    try:
+        return (Const(float(str(known.value))),) if known is not None and len(str(known.value)) < 100 else UNKNOWN
+    except ValueError:
+        return UNKNOWN
+
+
 MODELS: dict[str, Model] = {
     **dict.fromkeys(("builtins.zip", "itertools.zip_longest"), _zip),
     **dict.fromkeys(("itertools.chain", "itertools.chain.from_iterable", "asyncio.gather"), _chain),
@@ -159,6 +167,7 @@ MODELS: dict[str, Model] = {
     "builtins.filter": _filter,
     "builtins.range": _range,
     "builtins.int": _number,
+    "builtins.float": _real,
     **dict.fromkeys(("builtins.next", "builtins.min", "builtins.max", "random.choice"), _next),
     **dict.fromkeys(
         (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from typing import Any
 
-from osprey_executor.analysis import boxes, texts
+from osprey_executor.analysis import boxes, loops, texts
 from osprey_executor.analysis.machine import Machine
 from osprey_executor.analysis.values import (
     HOLE,
@@ -61,6 +61,7 @@ def sequence(m: Machine, node: ast.List | ast.Tuple | ast.Set) -> Value:
     for item in node.elts:
         if isinstance(item, ast.Starred):
             many = m.eval(item.value)
+            loops.check_collected(m, item, item.value)
             if boxes.is_exact(many):
                 values.extend(boxes.each(many))
             else:

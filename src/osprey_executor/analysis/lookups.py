@@ -119,6 +119,8 @@ def item_of(m: Machine, node: ast.AST, owner: Value, key: Value) -> Value:
         elif isinstance(atom, Ref) and atom.path == "os.environ":
             found_secret(m, node, str(exact.value) if exact else "")
             found.append((Pattern(HOLE),))
+        elif isinstance(atom, Ref) and atom.path == "sys.argv" and not (exact and exact.value == 0):
+            found.append((Pattern(HOLE),))
         elif isinstance(atom, Ref) and atom.made:
             texts_of = tuple(one for one in key if is_text(one)) or atom.channels
             found.append((Ref(atom.path, True, texts_of),))

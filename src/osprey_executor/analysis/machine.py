@@ -128,6 +128,12 @@ class Machine(Record):
         self.path_changed = False
         self.recursive: dict[Func, None] = {}
         """Functions that were called while they ran."""
+        self.caught: frozenset[str] = frozenset()
+        """Exceptions that the statements around the present one catch, in the same function."""
+        self.endless: list[ast.AST] = []
+        """Loops that surely never end."""
+        self.never_run_out: set[Func] = set()
+        """Generators of the program that give items without end."""
         self.doubt = False
         """Whether what is called is one of several things."""
         self.sensitive = may_name_secrets(source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from bisect import bisect_right
+from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -16,6 +17,8 @@ from osprey_executor.models import Confidence, Effect, Finding, FindingKind, Sev
 _MOST_FOUND = 2000
 _NEW_LINE = re.compile(r"\r\n|\r|\n")
 """What ends a line for Python."""
+_REBINDS = re.compile(r"(?:^|[:;])\s*(?:global|nonlocal)\b([\w\s,]+)")
+_WORD = re.compile(r"\w+")
 
 
 class Record:
@@ -36,6 +39,13 @@ class Record:
         self.asking: dict[tuple[bool, int], str] = {}
         """Why a person should be asked: by whether it is a write, and by line."""
         self.dropped = False
+
+    @cached_property
+    def rebound(self) -> frozenset[str]:
+        """Names that a body sets which are another's, by `global` and `nonlocal`."""
+        return frozenset(
+            name for line in self.lines for words in _REBINDS.findall(line) for name in _WORD.findall(words)
+        )
 
     def where(self, node: ast.AST) -> tuple[int, int, int | None, int | None]:
         """Return line, column, last line and last column of a node, counted from 1."""

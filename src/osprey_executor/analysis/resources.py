@@ -1,16 +1,13 @@
-"""Programs without an end: loops that nothing ends, functions that only call themselves."""
+"""Functions without an end: they call themselves, or start themselves, before anything could end that."""
 
 from __future__ import annotations
 
 import ast
-import re
 
 from osprey_executor.analysis.machine import Machine
-from osprey_executor.analysis.quality import never_ends
-from osprey_executor.analysis.values import Class, Const, Func, Ref
+from osprey_executor.analysis.values import Class, Func
 from osprey_executor.models import Effect, Severity
 
-_ENDLESS_ITERATORS = frozenset(("itertools.count", "itertools.cycle", "itertools.repeat"))
 _STRAIGHT = (
     ast.Expr,
     ast.Assign,
@@ -22,77 +19,6 @@ _STRAIGHT = (
     ast.ImportFrom,
 )
 """Statements that let the next one run, or end."""
-_CANNOT_BE_LESS = (0, -1)
-_GLOBAL = re.compile(r"^\s*(global|nonlocal)\b")
-
-
-def check_while(m: Machine, node: ast.While) -> None:
-    """Note a loop that nothing in it ends."""
-    if _always_true(m, node) and never_ends(ast.While(test=ast.Constant(value=True), body=node.body, orelse=[])):
-        _endless(m, node)
-
-
-def _always_true(m: Machine, node: ast.While) -> bool:
-    """Return whether the test of a loop cannot fail: `1`, `not False`, `len(x) >= 0`, a name never set again."""
-    test, turned = node.test, False
-    while isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-        test, turned = test.operand, not turned
-    if isinstance(test, ast.Constant):
-        return bool(test.value) != turned
-    if isinstance(test, ast.Compare) and len(test.ops) == 1:
-        left, right = test.left, test.comparators[0]
-        limit = m.peek(right)
-        if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
-            return not turned and isinstance(test.ops[0], ast.Eq | ast.Is) and left.value == right.value
-        counted = isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and left.func.id == "len"
-        zero = bool(limit) and all(isinstance(atom, Const) and atom.value in _CANNOT_BE_LESS for atom in limit)
-        return counted and zero and not turned and isinstance(test.ops[0], ast.GtE)
-    if isinstance(test, ast.Name):
-        held = m.peek(test)
-        stays = not any(
-            isinstance(part, ast.Name) and part.id == test.id for one in node.body for part in ast.walk(one)
-        )
-        known = all(isinstance(atom, Const) and bool(atom.value) != turned for atom in held)
-        return stays and bool(held) and known and not any(_GLOBAL.search(line) and test.id in line for line in m.lines)
-    return False
-
-
-def check_for(m: Machine, node: ast.For | ast.AsyncFor) -> None:
-    """Note a loop over an iterator without end that nothing in it ends."""
-    call = node.iter
-    if isinstance(call, ast.Name) and _grows(call.id, node.body):
-        _endless(m, node)
-    if not isinstance(call, ast.Call):
-        return
-    path = next((atom.path for atom in m.peek(call.func) if isinstance(atom, Ref)), "")
-    endless = path in _ENDLESS_ITERATORS and not (path == "itertools.repeat" and len(call.args) > 1)
-    endless = endless or (path == "builtins.iter" and len(call.args) == 2)
-    if endless and never_ends(ast.While(test=ast.Constant(value=True), body=node.body, orelse=[])):
-        _endless(m, node)
-
-
-def _grows(name: str, body: list[ast.stmt]) -> bool:
-    """Return whether a loop over a list puts something into that list in each turn, and nothing ends it."""
-    adds = any(
-        isinstance(one, ast.Expr)
-        and isinstance(one.value, ast.Call)
-        and isinstance(one.value.func, ast.Attribute)
-        and one.value.func.attr in ("append", "extend", "insert")
-        and isinstance(one.value.func.value, ast.Name)
-        and one.value.func.value.id == name
-        for one in body
-    )
-    return adds and never_ends(ast.While(test=ast.Constant(value=True), body=body, orelse=[]))
-
-
-def _endless(m: Machine, node: ast.stmt) -> None:
-    m.find(
-        node,
-        "resource/endless-loop",
-        Effect.RESOURCE,
-        "loops without an end: it takes processor time, and what it collects takes memory, until the run is stopped",
-        Severity.WARNING,
-    )
 
 
 def check_recursion(m: Machine, func: Func) -> None:

@@ -17,6 +17,15 @@ _MANY_TURNS = 1_000_000_000
 _MOST = 10**18
 _COLLECTED = ("list", "set", "tuple", "sorted")
 """What makes as many elements as its argument has."""
+_ALL = slice(4)
+_THIRD = slice(2, 3)
+_FIRST: dict[str, slice] = {
+    **dict.fromkeys((*_COLLECTED, "arange"), slice(0)),
+    **dict.fromkeys(("rand", "randn", "eye"), _ALL),
+    **dict.fromkeys(("linspace", "normal", "uniform", "randint"), _THIRD),
+}
+"""Which arguments tell how many there are; of all others the first does."""
+_SAID = ("size", "shape", "num")
 SIZED = frozenset(
     (
         *("bytearray", "bytes", "zeros", "ones", "empty", "full", "rand", "randn", "random", "arange", "urandom"),
@@ -50,9 +59,9 @@ def check_product(m: Machine, node: ast.AST, first: Value, second: Value) -> Non
 def check_size(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
     """Note `bytearray(10**10)` and `numpy.zeros((10**5, 10**5))`."""
     size = m.counts.get(id(given.nodes.get(0)), 1)
-    values = list(given.args[:4]) + [given.keywords[key] for key in ("size", "shape") if key in given.keywords]
-    if name in _COLLECTED:
-        values.clear()
+    if name == "arange":
+        size = _arange(given)
+    values = [*given.args[_FIRST.get(name, slice(1))], *(given.keywords[key] for key in _SAID if key in given.keywords)]
     for value in values:
         for atom in value:
             parts = list(atom.items.values()) if isinstance(atom, Box) else [value]
@@ -64,6 +73,19 @@ def check_size(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
         m.counts[id(node)] = size
     if size >= _MUCH:
         _much(m, node, size)
+
+
+def _arange(given: Arguments) -> int:
+    known = [only_const(value) for value in given.args[:3]]
+    bounds = [one.value for one in known if one is not None and isinstance(one.value, int | float)]
+    if not bounds or len(bounds) < len(known):
+        return 1
+    start, stop = (0, bounds[0]) if len(bounds) == 1 else bounds[:2]
+    step = bounds[2] if len(bounds) > 2 and bounds[2] else 1
+    try:
+        return max(int(min((stop - start) / step, _MOST)), 1)
+    except (ValueError, OverflowError):  # of numbers that are none, or have no end
+        return 1
 
 
 def check_power(m: Machine, node: ast.AST, first: Value, second: Value, *, shift: bool = False) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from osprey_executor.analysis import functions, resources, sizes, texts
+from osprey_executor.analysis import functions, loops, sizes, texts
 from osprey_executor.analysis.expressions import operate
 from osprey_executor.analysis.imports import import_from, import_modules
 from osprey_executor.analysis.lookups import attribute_of
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
+from osprey_executor.analysis.quality import caught_by, suppressed_by
 from osprey_executor.analysis.targets import assign
 from osprey_executor.analysis.values import (
     HOLE,
@@ -76,8 +77,19 @@ def augmented(m: Machine, node: ast.AugAssign) -> None:
 
 def delete(m: Machine, node: ast.Delete) -> None:
     for target in node.targets:
-        if not isinstance(target, ast.Name):
+        if isinstance(target, ast.Subscript):
+            _delete_item(m, target)
+        elif not isinstance(target, ast.Name):
             m.peek(target)
+
+
+def _delete_item(m: Machine, node: ast.Subscript) -> None:
+    """`del file["entry"]`: what is deleted from a file or store."""
+    for atom in m.peek(node.value):
+        rule = m.rule(f"{atom.path}.__delitem__") if isinstance(atom, Ref) else None
+        if rule is not None and not rule.whole and isinstance(atom, Ref):
+            m.apply(node, rule, atom, None)
+    m.peek(node)
 
 
 def if_(m: Machine, node: ast.If) -> None:
@@ -137,7 +149,7 @@ def _loop(m: Machine, start: list[tuple[ast.expr, Value, ast.expr]], body: Seque
 
 def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     items = m.eval(node.iter)
-    resources.check_for(m, node)
+    loops.check_for(m, node)
     sizes.check_growth(m, node)
     turns, m.turns = m.turns, m.turns * m.counts.get(id(node.iter), 1)
     try:
@@ -149,19 +161,24 @@ def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
 
 def while_(m: Machine, node: ast.While) -> None:
     m.eval(node.test)
-    resources.check_while(m, node)
+    loops.check_while(m, node)
     _loop(m, [], node.body, node)
     m.run(node.orelse)
 
 
 def with_(m: Machine, node: ast.With | ast.AsyncWith) -> None:
+    caught = m.caught
     for item in node.items:
+        m.caught |= suppressed_by(item.context_expr)
         value = m.eval(item.context_expr)
         if item.optional_vars is not None:
             assign(m, item.optional_vars, _entered(m, item.context_expr, value), node, item.context_expr)
         else:
             _entered(m, item.context_expr, value)
-    m.run(node.body)
+    try:
+        m.run(node.body)
+    finally:
+        m.caught = caught
 
 
 def _entered(m: Machine, node: ast.AST, value: Value) -> Value:
@@ -178,9 +195,11 @@ def _entered(m: Machine, node: ast.AST, value: Value) -> Value:
 def try_(m: Machine, node: ast.Try | ast.TryStar) -> None:
     scope = m.scope
     scope.begin()
+    caught, m.caught = m.caught, m.caught | caught_by(node.handlers)
     try:
         m.run(node.body)
     finally:
+        m.caught = caught
         journal = scope.end()
     for name, old in journal.items():
         if old is not None and name in scope.vars:

@@ -9,6 +9,7 @@ from osprey_executor.analysis.calls import call, let_go
 from osprey_executor.analysis.dynamic import run_text
 from osprey_executor.analysis.lookups import found_secret
 from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.spending import check_starts_itself
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
@@ -24,13 +25,18 @@ from osprey_executor.analysis.values import (
 from osprey_executor.models import Effect, Severity
 
 
-def _starts(target: tuple[int | str, ...], args: int | str | None, *more: int | str) -> Model:
-    """A function that calls its argument `target`, with the items of `args`, or the arguments from place `args` on."""
+def _starts(target: tuple[int | str, ...], args: int | str | None, *more: int | str, beside: bool = False) -> Model:
+    """A function that calls its argument `target`, with the items of `args`, or the arguments from place `args` on.
+
+    `beside`: in a new process or thread.
+    """
 
     def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
         callee = given.get(*target)
         if callee is None:
             return None
+        if beside:
+            check_starts_itself(m, node, callee)
         for place in target:
             if place in given.nodes:
                 m.taken.pop(m.where(given.nodes[place])[:2], None)
@@ -111,21 +117,13 @@ def _run_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return UNKNOWN
 
 
-def _frame_text(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    """`pandas.eval("@f(x)")` calls what the program has under that name."""
-    text = only_const(given.get(0, "expr") or UNKNOWN)
-    if text is not None and isinstance(text.value, str) and "@" in text.value:
-        run_text(m, node, (Const(text.value.replace("@", "")),), "eval of a table", mode="eval")
-    return UNKNOWN
-
-
 def _environment(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     name = only_const(given.get(0, "key", "varname") or UNKNOWN)
     found_secret(m, node, str(name.value) if name is not None else "")
     return (Pattern(HOLE),)
 
 
-_THREAD = _starts(("target", 1), "args", 3)
+_THREAD = _starts(("target", 1), "args", 3, beside=True)
 MODELS: dict[str, Model] = {
     "threading.Thread": _THREAD,
     "multiprocessing.Process": _THREAD,
@@ -162,6 +160,5 @@ MODELS: dict[str, Model] = {
     **dict.fromkeys(("sys.path.insert", "sys.path.append", "sys.path.extend", "site.addsitedir"), _path_changed),
     "native-library": _library,
     "code-file": _run_path,
-    "frame-text": _frame_text,
     "environment": _environment,
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from osprey_executor.analysis.machine import Machine
+from osprey_executor.analysis.quality._loops import busy_for_ever
 from osprey_executor.analysis.quality._names import mistaken_names
 from osprey_executor.analysis.quality._tree import Seen, look
 from osprey_executor.analysis.values import Box, Const, Unknown
@@ -41,7 +42,7 @@ def flaws(m: Machine, tree: ast.Module, gates: Gates) -> list[Finding]:
         _results(m, seen, gates, dynamic=dynamic),
         _missing_modules(seen, gates),
         mistaken,
-        _endless(m, seen),
+        _endless(m, tree, seen),
     )
     return list(islice(found, _MOST_FLAWS))
 
@@ -106,8 +107,10 @@ def _results(m: Machine, seen: Seen, gates: Gates, *, dynamic: bool) -> Iterator
         )
 
 
-def _endless(m: Machine, seen: Seen) -> Iterator[Finding]:
-    for line, column in seen.endless:
+def _endless(m: Machine, tree: ast.Module, seen: Seen) -> Iterator[Finding]:
+    loops = {id(loop): loop for loop in (*seen.unending, *m.endless)}
+    for loop in busy_for_ever(tree, list(loops.values())):
+        line, column, _, _ = m.where(loop)
         yield flaw(
             "endless-loop",
             line,

@@ -1,24 +1,13 @@
-"""What one walk over the tree of a program tells: what it imports, where `results` is set, which loops never end."""
+"""What one walk over the tree of a program tells: what it imports, where `results` is set, which loops may not end."""
 
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
 Place = tuple[int, int]
-_WAITS = frozenset(
-    (
-        *("sleep", "wait", "wait_for", "poll", "select", "recv", "accept", "input", "readline", "result", "acquire"),
-        *("pend_event", "pend_io", "run_forever", "run_until_complete", "serve_forever", "epoll", "sigwait", "pause"),
-        *("communicate", "recvfrom", "stall", "sleep_until", "wait_for_connection"),
-    )
-)
-_QUEUE = re.compile(r"(^|_)(q|queue|inbox|tasks?|jobs?|events?|work)$")
-_ENDS = frozenset(("exit", "_exit", "quit", "abort", "kill", "execv", "execvp", "throw"))
-
 _LOOKED_AT = frozenset(
     (ast.Import, ast.ImportFrom, ast.Try, ast.TryStar, ast.If, ast.Name, ast.Call, ast.While, ast.Constant)
 )
@@ -40,7 +29,8 @@ class Seen:
     """Whether `results` goes to a function, which may add keys."""
     publishes: bool = False
     sets_globals: bool = False
-    endless: list[Place] = field(default_factory=list[Place])
+    unending: list[ast.While] = field(default_factory=list[ast.While])
+    """Loops whose test is a true constant."""
 
 
 def look(tree: ast.Module) -> Seen:
@@ -65,8 +55,8 @@ def look(tree: ast.Module) -> Seen:
         elif isinstance(node, ast.Call):
             _call(seen, node)
         elif isinstance(node, ast.While):
-            if endless(node):
-                seen.endless.append((node.lineno, node.col_offset + 1))
+            if isinstance(node.test, ast.Constant) and node.test.value:
+                seen.unending.append(node)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
             seen.written.add(node.value.removesuffix(".py").rpartition("/")[2])
     return seen
@@ -120,54 +110,3 @@ def _is_type_checking(test: ast.expr) -> bool:
     return (isinstance(test, ast.Name) and test.id == "TYPE_CHECKING") or (
         isinstance(test, ast.Attribute) and test.attr == "TYPE_CHECKING"
     )
-
-
-def endless(node: ast.While) -> bool:
-    """Return whether a `while True` has neither an end nor a wait in it."""
-    test = node.test
-    if not (isinstance(test, ast.Constant) and test.value):
-        return False
-    return not any(_ends(part) or _waits(part) for part in _inside(node.body))
-
-
-def never_ends(node: ast.While) -> bool:
-    """Return whether a `while True` has no end in it, whether it waits or not."""
-    test = node.test
-    return isinstance(test, ast.Constant) and bool(test.value) and not any(_ends(part) for part in _inside(node.body))
-
-
-def _inside(body: list[ast.stmt], *, depth: int = 0) -> Iterator[tuple[ast.AST, bool]]:
-    """Yield what runs in a loop itself, and whether it stands in an inner loop; bodies of functions are left out."""
-    waiting: list[tuple[ast.AST, bool]] = [(part, False) for part in reversed(body)]
-    while waiting:
-        node, inner = waiting.pop()
-        yield node, inner
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
-            continue
-        deeper = inner or isinstance(node, ast.For | ast.While | ast.AsyncFor)
-        waiting.extend((child, deeper) for child in ast.iter_child_nodes(node))
-
-
-def _ends(part: tuple[ast.AST, bool]) -> bool:
-    node, inner = part
-    if isinstance(node, ast.Break):
-        return not inner
-    if isinstance(node, ast.Return | ast.Raise | ast.Assert):
-        return True
-    return isinstance(node, ast.Call) and _last(node.func) in _ENDS
-
-
-def _waits(part: tuple[ast.AST, bool]) -> bool:
-    node, _ = part
-    if isinstance(node, ast.Await | ast.Yield | ast.YieldFrom | ast.AsyncWith | ast.AsyncFor):
-        return True
-    if not isinstance(node, ast.Call):
-        return False
-    func = node.func
-    if isinstance(func, ast.Attribute) and func.attr == "get":
-        return bool(_QUEUE.search(_last(func.value).lower()))
-    return _last(func) in _WAITS
-
-
-def _last(func: ast.expr) -> str:
-    return func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""

@@ -9,6 +9,7 @@ from collections.abc import Collection, Generator
 from contextlib import contextmanager
 
 from osprey_executor.analysis import (
+    blowups,
     calls,
     commands,
     computed,
@@ -152,6 +153,7 @@ def _followed(
         gave_up = "the program is nested too deeply to be followed"
     for func in machine.recursive:
         resources.check_recursion(machine, func)
+        blowups.check_forks(machine, func)
     gave_up = _add_patterns(machine, site, text) or gave_up
     if gave_up:
         return _gave_up((*seen, *machine.found.values()), "analysis/limit", gave_up, site)

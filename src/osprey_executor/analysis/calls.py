@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import cast
 
-from osprey_executor.analysis import boxes, functions, loops, sizes, spending, texts
+from osprey_executor.analysis import blowups, boxes, functions, loops, sizes, spending, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
 from osprey_executor.analysis.lookups import computed_name, from_namespace
 from osprey_executor.analysis.machine import NO_ARGUMENTS, Arguments, Machine
@@ -157,6 +157,10 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         loops.check_collected(m, node, given.nodes.get(1 if last == "reduce" else 0))
     elif last in spending.STARTS:
         spending.check_started(m, node, path)
+    elif last in blowups.FILE_SIZES:
+        blowups.check_file_size(m, node, given)
+    elif last in blowups.PAIRS:
+        blowups.check_pairs(m, node, given)
     model = m.model(path)
     if model is not None:
         made = model(m, node, given._replace(made_with=ref.channels) if ref.channels else given)
@@ -283,6 +287,8 @@ def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, g
             if isinstance(atom, Box):
                 keywords.update({str(key): value for key, value in atom.items.items()})
         return texts.braces(owner.value, list(given.args) if given.complete else [], keywords)
+    if name in blowups.WIDENS:
+        blowups.check_width(m, node, given)
     if isinstance(owner, Pattern):
         return texts.reshaped(owner, name)
     m.charge((owner,))

@@ -257,6 +257,9 @@ def _module(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
 
 
 def _wrapper(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
+    if name == "env" and not words:
+        told = "prints all variables of the environment with the command env"
+        m.find(node, "secret/environment", Effect.SECRET, told, Severity.WARNING)
     if name == "ssh" or (name in _FETCHERS and not _FETCHES.isdisjoint(words)):
         m.find(node, "network/command", Effect.NETWORK, f"reaches the network with the command {name}")
     for place, word in enumerate(words):
@@ -283,6 +286,8 @@ def shell(m: Machine, node: ast.AST, text: str) -> None:
     if _FORK_BOMB.search(text) or _ENDLESS.search(text):
         told = "runs a line of shell that has no end"
         m.find(node, "resource/endless-loop", Effect.RESOURCE, told, Severity.WARNING)
+    if "/dev/tcp/" in text or "/dev/udp/" in text:
+        m.find(node, "network/command", Effect.NETWORK, "reaches the network with a device of the shell")
     for name in _INTO_FILE.findall(text):
         if not name.startswith("/dev/"):
             m.find(node, "file/write", Effect.FILE_WRITE, f"writes {one_line(name.replace(HOLE, '*'), 80)}")

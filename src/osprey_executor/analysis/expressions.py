@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import builtins
 
-from osprey_executor.analysis import boxes, functions, loops, sizes, texts, told
+from osprey_executor.analysis import blowups, boxes, functions, loops, sizes, texts, told
 from osprey_executor.analysis.comprehensions import comprehension, dict_comprehension
 from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
@@ -193,6 +193,7 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
     if kind is ast.Mod:
         template = only_const(first)
         if template is not None and isinstance(template.value, str):
+            blowups.check_format(m, node, template.value)
             return m.charge(texts.percent(template, _percent_values(second)))
     elif kind is ast.Add:
         if any(is_text(atom) for atom in (*first, *second)):
@@ -209,6 +210,8 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
         sizes.check_product(m, node, first, second)
         if any(isinstance(atom, Box) for atom in (*first, *second)):
             return tuple(atom for atom in (*first, *second) if isinstance(atom, Box))
+        if any(is_text(atom) for atom in (*first, *second)) and not (only_const(first) and only_const(second)):
+            return (Pattern(HOLE),)
     elif kind is ast.Pow or kind is ast.LShift:
         sizes.check_power(m, node, first, second, shift=kind is ast.LShift)
     elif kind is ast.Div and any(isinstance(a, Ref) and a.path.startswith("pathlib.") for a in first):
@@ -292,6 +295,7 @@ def formatted_value(m: Machine, node: ast.FormattedValue) -> Value:
         if known is None:
             return (Pattern(HOLE),)
         spec = str(known.value)
+        blowups.check_format(m, node, spec)
     return texts.field(value, spec, node.conversion)
 
 

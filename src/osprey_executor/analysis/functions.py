@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from osprey_executor.analysis import boxes
+from osprey_executor.analysis.blowups import noted
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
@@ -83,6 +84,8 @@ def invoke(m: Machine, func: Func, given: Arguments, owner: Atom | None = None) 
     func.callers[m.func] = None
     if func.running:
         m.recursive[func] = None
+    elif given.args:
+        noted(m, func, given.args[0])
     if func.runs == 0 or ((news or func.stale) and func.runs < _RUNS):
         run(m, func)
     elif news:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 
+from osprey_executor.analysis.lookups import KNOWN
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.values import UNKNOWN, Ref, Value, only_const
 from osprey_executor.models import Confidence, Effect, Severity
@@ -38,7 +39,8 @@ def import_from(m: Machine, node: ast.ImportFrom) -> None:
             continue
         inner = f"{path}.{alias.name}"
         m.brought.setdefault(inner, node)
-        m.bind(alias.asname or alias.name, (Ref(m.catalogue.aliases.get(inner, inner)),), alias)
+        known = KNOWN.get(inner) or Ref(m.catalogue.aliases.get(inner, inner))
+        m.bind(alias.asname or alias.name, (known,), alias)
 
 
 def bring(m: Machine, node: ast.AST, name: str) -> str:

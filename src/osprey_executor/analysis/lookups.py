@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import string
 
 from osprey_executor.analysis import functions, texts
 from osprey_executor.analysis.machine import Arguments, Machine
@@ -45,6 +46,15 @@ _INSIDE = frozenset(
         *("f_globals", "f_locals", "f_builtins", "f_back", "f_code", "tb_frame", "gi_frame", "cr_frame", "ag_frame"),
     )
 )
+KNOWN = {
+    **{
+        f"string.{name}": Const(text) for name, text in vars(string).items() if isinstance(text, str) and name[0] != "_"
+    },
+    "sys.maxsize": Const(2**63 - 1),
+    "math.inf": Const(float("inf")),
+    "numpy.inf": Const(float("inf")),
+}
+"""Constants of libraries."""
 _LOOKED_AT = frozenset(("__doc__", "__name__", "__module__", "__qualname__", "__version__", "__file__"))
 
 
@@ -100,6 +110,8 @@ def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
         path = f"{path.partition('.')[0]}.?.{attr}"
     if path == "sys.modules":
         return (Namespace(""),)
+    if path in KNOWN:
+        return (KNOWN[path],)
     return (Ref(path, False, ref.channels),)
 
 

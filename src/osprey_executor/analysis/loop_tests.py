@@ -6,10 +6,10 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 from osprey_executor.analysis.machine import Machine
-from osprey_executor.analysis.values import Box, Const
+from osprey_executor.analysis.values import Box, Const, only_const
 
 _PURE = frozenset(
     ("len", "abs", "min", "max", "sum", "int", "float", "bool", "round", "any", "all", "str", "print", "range", "repr")
@@ -33,6 +33,11 @@ _AWAY: dict[type[ast.cmpop], type[ast.operator]] = {
     **dict.fromkeys((ast.Lt, ast.LtE), ast.Sub),
 }
 """By what a name is compared with its limit: what takes it away from there."""
+_TOWARDS: dict[type[ast.cmpop], type[ast.operator]] = {
+    **dict.fromkeys((ast.Lt, ast.LtE), ast.Add),
+    **dict.fromkeys((ast.Gt, ast.GtE), ast.Sub),
+}
+_MOST = 10**18
 _TURNED: dict[type[ast.cmpop], type[ast.cmpop]] = {ast.Lt: ast.Gt, ast.LtE: ast.GtE, ast.Gt: ast.Lt, ast.GtE: ast.LtE}
 
 
@@ -103,21 +108,51 @@ def _parts(body: list[ast.stmt]) -> Iterator[ast.AST]:
 
 def runs_away(m: Machine, node: ast.While) -> bool:
     """Return whether each turn takes a name further from what would end the loop: `while n > 0: n += 1`."""
+    if isinstance(node.test, ast.Name):
+        return only_grows(node.test.id, node.body)
+    stepped = _stepped(m, node)
+    return stepped is not None and all(_is_step(one, _AWAY.get(stepped.kind)) for one in stepped.steps)
+
+
+def turns_of(m: Machine, node: ast.While) -> int:
+    """Return how often a loop like `while n < 10**12: n += 1` goes round, 1 where that is not to be seen."""
+    stepped = _stepped(m, node)
+    if stepped is None or not all(_is_step(one, _TOWARDS.get(stepped.kind)) for one in stepped.steps):
+        return 1
+    start, limit = only_const(m.peek(stepped.name)), only_const(m.peek(stepped.limit))
+    step = sum(one.value.value for one in stepped.steps if isinstance(one.value, ast.Constant))  # pyright: ignore
+    if start is None or limit is None or not all(isinstance(one.value, int | float) for one in (start, limit)):
+        return 1
+    try:
+        return max(int(abs(limit.value - start.value) / step), 1)
+    except (OverflowError, ValueError):
+        return _MOST
+
+
+class _Stepped(NamedTuple):
+    """A loop that compares a name with a limit, and changes the name by steps only."""
+
+    name: ast.Name
+    kind: type[ast.cmpop]
+    limit: ast.expr
+    steps: list[ast.AugAssign]
+
+
+def _stepped(m: Machine, node: ast.While) -> _Stepped | None:
     test = node.test
-    if isinstance(test, ast.Name):
-        return only_grows(test.id, node.body)
     if not isinstance(test, ast.Compare) or len(test.ops) != 1:
-        return False
+        return None
     name, limit, kind = test.left, test.comparators[0], type(test.ops[0])
     if not isinstance(name, ast.Name):
         name, limit = limit, name
         kind = _TURNED.get(kind, kind)
-    if not isinstance(name, ast.Name) or not isinstance(limit, ast.Constant) or name.id in m.rebound:
-        return False
-    away = _AWAY.get(kind)
+    if not isinstance(name, ast.Name) or isinstance(limit, ast.Name | ast.Call | ast.Attribute | ast.Subscript):
+        return None
     sets = [one for one in _parts(node.body) if isinstance(one, ast.Name) and one.id == name.id and _is_set(one)]
     steps = [one for one in node.body if isinstance(one, ast.AugAssign) and one.target in sets]
-    return bool(steps) and len(steps) == len(sets) and all(_is_step(one, away) for one in steps)
+    if not steps or len(steps) < len(sets) or name.id in m.rebound:
+        return None
+    return _Stepped(name, kind, limit, steps)
 
 
 def _is_set(node: ast.Name) -> bool:

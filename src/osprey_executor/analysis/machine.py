@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from osprey_executor.analysis.catalogue import Catalogue, Rule
-from osprey_executor.analysis.places import may_name_secrets
+from osprey_executor.analysis.places import is_remote, may_name_secrets
 from osprey_executor.analysis.record import Record, channel_names
 from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
@@ -22,6 +22,8 @@ from osprey_executor.analysis.values import (
     Func,
     Ref,
     Value,
+    is_text,
+    spelling,
 )
 from osprey_executor.models import Confidence, Effect
 
@@ -117,6 +119,8 @@ class Machine(Record):
         self.imported: set[str] = set()
         self.counts: dict[int, int] = {}
         """How many elements an expression makes, by the identity of its node."""
+        self.largest: dict[Func, int] = {}
+        """The largest number that a function of the program is called with first."""
         self.turns = 1
         """How often the loops around go, as far as that is known."""
         self.brought: dict[str, ast.AST] = {}
@@ -154,6 +158,13 @@ class Machine(Record):
                 made.rest = NOTHING
             elif isinstance(made, Class):
                 made.attributes.clear()
+
+    def count_of(self, node: ast.expr | None) -> int:
+        """Return how many elements an expression makes, as far as that is known; of a name, what it was given."""
+        if isinstance(node, ast.Name):
+            place = self.scope.places.get(node.id)
+            node = place.source if place is not None else None
+        return self.counts.get(id(node), 1)
 
     def peek(self, node: ast.expr) -> Value:
         """Return the value of an expression that is only looked at or called."""
@@ -307,6 +318,9 @@ class Machine(Record):
         )
         self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask, confidence=confidence)
         self.find_also(node, rule)
+        if rule.effect is Effect.FILE_WRITE and given is not None and any(map(_is_remote, given.args[:1])):
+            told = "writes a file over the network"
+            self.find(node, "network/remote-file", Effect.NETWORK, told)
 
     def find_also(self, node: ast.AST, rule: Rule) -> None:
         """Note what a rule does besides its main effect."""
@@ -331,3 +345,7 @@ class Machine(Record):
             if node is not None:
                 return self.source(node)
         return None
+
+
+def _is_remote(value: Value) -> bool:
+    return any(is_remote(spelling(atom)) for atom in value if is_text(atom))

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import ast
-import re
 
 from osprey_executor.analysis.files import file_write, path_of
 from osprey_executor.analysis.machine import Arguments, Machine, Model
-from osprey_executor.analysis.places import is_outside
+from osprey_executor.analysis.places import is_outside, is_remote
 from osprey_executor.analysis.values import HOLE, UNKNOWN, Const, Ref, Value, is_text, spelling
 from osprey_executor.models import Effect
 from osprey_executor.text import one_line
-
-_REMOTE = re.compile(r"(?i)(https?|ftps?|sftp|s3|gs|gcs|az|abfss?|wss?|rtsp|hdfs|webhdfs|smb|opendap|tcp)://")
-
-
-def is_remote(name: str) -> bool:
-    """Return whether a name leads to another computer."""
-    return _REMOTE.match(name) is not None
 
 
 def _shown(path: Value) -> str:

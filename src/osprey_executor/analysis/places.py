@@ -10,6 +10,7 @@ SENSITIVE = re.compile(
     r"|\.(ssh|gnupg|aws|azure|kube|docker|netrc|pgpass|npmrc|pypirc|git-credentials|bash_history|zsh_history|env)(?![\w.])"
     r"|\.config/gcloud|\bid_(rsa|dsa|ecdsa|ed25519)\b|authorized_keys|known_hosts|\bkeytab\b|\.(pem|p12|pfx|keytab|kdbx)(?!\w)"
     r"|(credentials?|secrets?|passwords?|passwd|api_?keys?|tokens?|private_?key)(\.[a-z]{2,5}\b|$|[\"'])|login\.keychain"
+    r"|169\.254\.169\.254|metadata\.google\.internal|\.(gitconfig|boto|s3cfg|vault-token|htpasswd|python_history)(?!\w)"
     r"|(Login Data|cookies\.sqlite|logins\.json|key[34]\.db|Cookies)",
     re.IGNORECASE | re.MULTILINE,
 )
@@ -17,7 +18,8 @@ SENSITIVE = re.compile(
 _HINTS = (
     *("_history", "gcloud", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "authorized_keys", "known_hosts", "keytab"),
     *("credential", "secret", "passw", "api_key", "apikey", "token", "private", "keychain", "login data", "cookies"),
-    *("logins.json", "key3.db", "key4.db"),
+    *("logins.json", "key3.db", "key4.db", "169.254.169", "metadata.google", "gitconfig", ".boto", "s3cfg", "vault-"),
+    *("htpasswd",),
 )
 _MARKED_HINTS = re.compile(
     r"[/.](?:etc|proc|var/|root|dev/|boot|ssh|gnupg|aws|azure|kube|docker|netrc|pgpass|npmrc|pypirc|env|pem|p12|pfx|kdbx)"
@@ -25,6 +27,7 @@ _MARKED_HINTS = re.compile(
 """The rest of the hints: one search for them takes half of the time of one for each."""
 _OUTSIDE = re.compile(r"(/(?!tmp/|dev/null|dev/shm)|~|[A-Za-z]:[\\/]|(\./)?\.\./)")
 
+_REMOTE = re.compile(r"(?i)(https?|ftps?|sftp|s3|gs|gcs|az|abfss?|wss?|rtsp|hdfs|webhdfs|smb|opendap|tcp)://")
 _SINKS = tuple(f"/dev/{name}" for name in ("null", "shm", "std", "fd", "full", "zero"))
 
 
@@ -47,3 +50,8 @@ def is_outside(name: str) -> bool:
 def is_device(name: str) -> bool:
     """Return whether a name is that of a device, a serial line for instance, and no mere sink."""
     return name.startswith("/dev/") and not name.startswith(_SINKS)
+
+
+def is_remote(name: str) -> bool:
+    """Return whether a name leads to another computer."""
+    return _REMOTE.match(name) is not None

@@ -53,6 +53,7 @@ RULES: Mapping[str, str] = {
     "network/web-request": "A web request whose method is given as text.",
     "resource/endless-loop": "A loop that nothing in it ends.",
     "resource/much-memory": "One expression makes far more than a run may hold.",
+    "resource/much-disk": "A file is made that is larger than a run may keep.",
     "resource/many-turns": "Something is gone through far more often than a run has time for.",
     "resource/regular-expression": "A repetition of a repetition: some texts keep this expression busy without end.",
     "resource/endless-recursion": "A function calls itself before anything can end it.",

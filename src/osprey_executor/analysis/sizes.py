@@ -10,27 +10,26 @@ from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.values import Box, Const, Value, is_text, only_const
 from osprey_executor.models import Effect, Severity
 
-_MUCH = 500_000_000
+MUCH = 500_000_000
 """Elements; the memory of a run is 2 GiB unless the site says otherwise."""
 _MANY_BITS = 1_000_000_000
 _MANY_TURNS = 1_000_000_000
 _MOST = 10**18
 _COLLECTED = ("list", "set", "tuple", "sorted")
 """What makes as many elements as its argument has."""
-_ALL = slice(4)
-_THIRD = slice(2, 3)
 _FIRST: dict[str, slice] = {
     **dict.fromkeys((*_COLLECTED, "arange"), slice(0)),
-    **dict.fromkeys(("rand", "randn", "eye"), _ALL),
-    **dict.fromkeys(("linspace", "normal", "uniform", "randint"), _THIRD),
+    **dict.fromkeys(("full", "urandom", "token_bytes", "randbytes"), slice(1)),
+    **dict.fromkeys(("tile", "repeat", "mmap"), slice(1, 2)),
+    **dict.fromkeys(("linspace", "normal", "uniform", "randint"), slice(2, 3)),
 }
-"""Which arguments tell how many there are; of all others the first does."""
+"""Which arguments tell how many there are; of all others all that are numbers do."""
 _SAID = ("size", "shape", "num")
 SIZED = frozenset(
     (
         *("bytearray", "bytes", "zeros", "ones", "empty", "full", "rand", "randn", "random", "arange", "urandom"),
         *("token_bytes", "create_string_buffer", "normal", "uniform", "standard_normal", "randint", "eye"),
-        *("randbytes", "linspace", "identity"),
+        *("randbytes", "linspace", "identity", "tile", "repeat", "mmap", "SharedMemory"),
         *_COLLECTED,
     )
 )
@@ -52,16 +51,16 @@ def check_product(m: Machine, node: ast.AST, first: Value, second: Value) -> Non
         long = any(isinstance(atom, Box) or is_text(atom) for atom in other)
         if (long or before > 1) and count.value > 1:
             size = m.counts[id(node)] = count.value * before
-            if size >= _MUCH // 8:
-                _much(m, node, size)
+            if size >= MUCH // 8:
+                found_much(m, node, size)
 
 
 def check_size(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
     """Note `bytearray(10**10)` and `numpy.zeros((10**5, 10**5))`."""
-    size = m.counts.get(id(given.nodes.get(0)), 1)
+    size = m.count_of(given.nodes.get(0))
     if name == "arange":
         size = _arange(given)
-    values = [*given.args[_FIRST.get(name, slice(1))], *(given.keywords[key] for key in _SAID if key in given.keywords)]
+    values = [*given.args[_FIRST.get(name, slice(4))], *(given.keywords[key] for key in _SAID if key in given.keywords)]
     for value in values:
         for atom in value:
             parts = list(atom.items.values()) if isinstance(atom, Box) else [value]
@@ -71,8 +70,8 @@ def check_size(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
                     size *= int(min(known.value, _MOST))
     if size > 1:
         m.counts[id(node)] = size
-    if size >= _MUCH:
-        _much(m, node, size)
+    if size >= MUCH:
+        found_much(m, node, size)
 
 
 def _arange(given: Arguments) -> int:
@@ -118,15 +117,22 @@ def check_comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.Gener
     size = turns * m.counts.get(id(node.value if isinstance(node, ast.DictComp) else node.elt), 1)
     if size > 1 and not isinstance(node, ast.GeneratorExp):
         m.counts[id(node)] = size
-        if size >= _MUCH:
-            _much(m, node, size)
+        if size >= MUCH:
+            found_much(m, node, size)
 
 
 def check_kept(m: Machine, node: ast.AST, kept: ast.expr | None) -> None:
     """Note what is kept in each turn of loops whose turns are known: `blocks.append(bytearray(10**7))`."""
-    size = m.counts.get(id(kept), 1) * m.turns
-    if size >= _MUCH and size > m.turns:
-        _much(m, node, size)
+    size = m.count_of(kept) * m.turns
+    if size >= MUCH and size > m.turns:
+        found_much(m, node, size)
+
+
+def checked_turns(m: Machine, node: ast.AST, turns: int) -> int:
+    """Return how often a loop goes round, and note it where that is beyond all time."""
+    if m.turns < _MANY_TURNS:
+        _turns(m, node, turns * m.turns)
+    return turns
 
 
 def check_growth(m: Machine, node: ast.For | ast.AsyncFor) -> None:
@@ -136,8 +142,8 @@ def check_growth(m: Machine, node: ast.For | ast.AsyncFor) -> None:
         _turns(m, node, turns * m.turns)
     for one in node.body if turns > 1 else ():
         times = _times(one)
-        if times > 1 and turns * log2(times) >= log2(_MUCH) and _is_long(m, one):
-            _much(m, one, int(min(2.0 ** min(turns * log2(times), 60), _MOST)))
+        if times > 1 and turns * log2(times) >= log2(MUCH) and _is_long(m, one):
+            found_much(m, one, int(min(2.0 ** min(turns * log2(times), 60), _MOST)))
 
 
 def _is_long(m: Machine, node: ast.stmt) -> bool:
@@ -233,7 +239,8 @@ def _turns(m: Machine, node: ast.AST, count: float) -> None:
         m.find(node, "resource/many-turns", Effect.RESOURCE, told, Severity.WARNING)
 
 
-def _much(m: Machine, node: ast.AST, count: int) -> None:
+def found_much(m: Machine, node: ast.AST, count: int) -> None:
+    """Note that one expression makes so many elements."""
     told = f"makes {_told(count)} elements, more than the memory of a run holds"
     m.find(node, "resource/much-memory", Effect.RESOURCE, told, Severity.WARNING)
 

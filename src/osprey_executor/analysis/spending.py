@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from osprey_executor.analysis.machine import Arguments, Machine, Model
-from osprey_executor.analysis.values import Const, Func, Ref, Value
+from osprey_executor.analysis.values import Const, Func, Value
 from osprey_executor.models import Effect, Severity
 
 _LONG_SECONDS = 6 * 3600
@@ -57,8 +57,6 @@ def _sleep(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for atom in given.get(0, "seconds", "delay", "secs") or ():
         if isinstance(atom, Const) and isinstance(atom.value, int | float):
             wait(m, node, min(float(min(atom.value, 10**15)), 1e15))
-        elif isinstance(atom, Ref) and atom.path in ("math.inf", "numpy.inf"):
-            wait(m, node, 1e15)
     return None
 
 

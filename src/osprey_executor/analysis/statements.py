@@ -9,6 +9,7 @@ from osprey_executor.analysis import functions, loops, sizes, texts
 from osprey_executor.analysis.expressions import operate
 from osprey_executor.analysis.imports import import_from, import_modules
 from osprey_executor.analysis.lookups import attribute_of
+from osprey_executor.analysis.loop_tests import turns_of
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
 from osprey_executor.analysis.quality import caught_by, suppressed_by
 from osprey_executor.analysis.targets import assign
@@ -162,7 +163,11 @@ def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
 def while_(m: Machine, node: ast.While) -> None:
     m.eval(node.test)
     loops.check_while(m, node)
-    _loop(m, [], node.body, node)
+    turns, m.turns = m.turns, m.turns * sizes.checked_turns(m, node, turns_of(m, node))
+    try:
+        _loop(m, [], node.body, node)
+    finally:
+        m.turns = turns
     m.run(node.orelse)
 
 

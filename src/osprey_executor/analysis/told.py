@@ -25,6 +25,8 @@ _DELETES = re.compile(
 _MOST_TEXT = 20_000
 _LETS_IN = ("trust_remote_code", "trust_repo", "allow_dangerous_deserialization", "allow_dangerous_code")
 """Keywords that let a library run code that comes with what it fetches."""
+_KEEPS_OUT: dict[str, tuple[object, ...]] = {"safe_mode": (False,), "typ": ("unsafe",), "restricted": (False,)}
+"""Keywords that keep such code out, unless they have one of these values."""
 
 
 def deletes_data(text: str) -> bool:
@@ -53,8 +55,13 @@ def _texts(value: Value) -> list[str]:
 
 def check_keywords(m: Machine, node: ast.AST, given: Arguments) -> None:
     """Note `trust_remote_code=True`."""
-    for word in _LETS_IN:
-        held = given.keywords.get(word)
-        if held and not all(isinstance(atom, Const) and not atom.value for atom in held):
+    for word, held in given.keywords.items():
+        if word in _LETS_IN:
+            lets = not all(isinstance(atom, Const) and not atom.value for atom in held)
+        elif word in _KEEPS_OUT:
+            lets = any(isinstance(atom, Const) and atom.value in _KEEPS_OUT[word] for atom in held)
+        else:
+            continue
+        if lets:
             told = f"lets code run that comes with what is fetched ({word}), which is not seen here"
             m.find(node, "dynamic/code-from-elsewhere", Effect.DYNAMIC_CODE, told, Severity.WARNING, ask=True)

@@ -38,7 +38,7 @@ def check_format(m: Machine, node: ast.AST, form: str) -> None:
         found_much(m, node, int(width[0][:18]))
 
 
-def check_file_size(m: Machine, node: ast.AST, given: Arguments) -> None:
+def check_file_size(m: Machine, node: ast.AST, path: str, given: Arguments) -> None:
     """Note `file.seek(10**12)` and `os.truncate(name, 10**12)`."""
     for value in given.args[:3]:
         known = only_const(value)
@@ -47,7 +47,7 @@ def check_file_size(m: Machine, node: ast.AST, given: Arguments) -> None:
             m.find(node, "resource/much-disk", Effect.RESOURCE, told, Severity.WARNING)
 
 
-def check_pairs(m: Machine, node: ast.AST, given: Arguments) -> None:
+def check_pairs(m: Machine, node: ast.AST, path: str, given: Arguments) -> None:
     """Note `numpy.outer(x, x)` of long arrays."""
     size = prod(m.count_of(given.nodes.get(place)) for place in range(len(given.args)))
     if size > 1:

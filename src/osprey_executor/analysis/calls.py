@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from osprey_executor.analysis import blowups, boxes, functions, loops, sizes, spending, texts
@@ -62,6 +62,18 @@ _ACCESSORS = {
     "__getattr__": "builtins.getattr",
     "__setattr__": "builtins.setattr",
 }
+_Look = Callable[[Machine, ast.AST, str, Arguments], None]
+_MUCH: dict[str, list[_Look]] = {}
+"""By last name: who looks whether a call takes more than there is, of memory, time, processes or disk."""
+for _names, _look in (
+    (sizes.SIZED, sizes.check_size),
+    (loops.COLLECTS, loops.check_collecting),
+    (spending.STARTS, spending.check_started),
+    (blowups.FILE_SIZES, blowups.check_file_size),
+    (blowups.PAIRS, blowups.check_pairs),
+):
+    for _name in _names:
+        _MUCH.setdefault(_name, []).append(_look)
 _TEXT_OF = frozenset(("str", "format", "repr"))
 
 
@@ -151,16 +163,9 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     path = ref.path
     catalogue = m.catalogue
     owner, _, last = path.rpartition(".")
-    if last in sizes.SIZED:
-        sizes.check_size(m, node, last, given)
-    if last in loops.COLLECTS:
-        loops.check_collected(m, node, given.nodes.get(1 if last == "reduce" else 0))
-    elif last in spending.STARTS:
-        spending.check_started(m, node, path)
-    elif last in blowups.FILE_SIZES:
-        blowups.check_file_size(m, node, given)
-    elif last in blowups.PAIRS:
-        blowups.check_pairs(m, node, given)
+    if last in _MUCH:
+        for look in _MUCH[last]:
+            look(m, node, path, given)
     model = m.model(path)
     if model is not None:
         made = model(m, node, given._replace(made_with=ref.channels) if ref.channels else given)

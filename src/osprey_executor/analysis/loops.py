@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from osprey_executor.analysis.loop_tests import never_less, only_grows, runs_away, stays, truth
-from osprey_executor.analysis.machine import Machine
+from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.quality import inside, is_exit, never_ends
 from osprey_executor.analysis.values import Func, Ref
 from osprey_executor.models import Confidence, Effect, Severity
@@ -26,6 +26,7 @@ COLLECTS = frozenset(
 )
 """Last names of what takes all items of its first argument; `reduce` of its second."""
 _DEEP = 4
+_MAY_BE_ENDLESS = frozenset((ast.Call, ast.GeneratorExp, ast.Name))
 _ENDED_BY = frozenset(("StopIteration", "StopAsyncIteration", "IndexError", "KeyError", "EOFError", "Empty", "Full"))
 """Exceptions by which a loop ends in the course of things; no loop may wait for its memory to run out."""
 
@@ -48,9 +49,15 @@ def check_for(m: Machine, node: ast.For | ast.AsyncFor) -> None:
         _endless(m, node, node.body, sure=True)
 
 
+def check_collecting(m: Machine, node: ast.AST, path: str, given: Arguments) -> None:
+    """Note a call that takes all items of what never runs out."""
+    if type(items := given.nodes.get(1 if path.endswith("reduce") else 0)) in _MAY_BE_ENDLESS:
+        check_collected(m, node, items)
+
+
 def check_collected(m: Machine, node: ast.AST, items: ast.expr | None) -> None:
     """Note `sum(itertools.count())` and its kin: all items of what has no last one."""
-    if items is not None and not isinstance(items, ast.Constant) and is_endless(m, items):
+    if items is not None and type(items) in _MAY_BE_ENDLESS and is_endless(m, items):
         _found(m, node, "takes all items of what never runs out: it takes time, and memory if kept", sure=True)
 
 
@@ -64,7 +71,7 @@ def is_endless(m: Machine, node: ast.expr, depth: int = _DEEP) -> bool:
         return any(is_endless(m, part.iter, depth - 1) for part in node.generators)
     if isinstance(node, ast.Name) and (place := m.scope.places.get(node.id)) is not None:
         source = place.source
-        return isinstance(source, ast.Call | ast.GeneratorExp) and is_endless(m, source, depth - 1)
+        return type(source) in (ast.Call, ast.GeneratorExp) and source is not None and is_endless(m, source, depth - 1)
     return False
 
 

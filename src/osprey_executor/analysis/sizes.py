@@ -55,8 +55,9 @@ def check_product(m: Machine, node: ast.AST, first: Value, second: Value) -> Non
                 found_much(m, node, size)
 
 
-def check_size(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
+def check_size(m: Machine, node: ast.AST, path: str, given: Arguments) -> None:
     """Note `bytearray(10**10)` and `numpy.zeros((10**5, 10**5))`."""
+    name = path.rpartition(".")[2]
     size = m.count_of(given.nodes.get(0))
     if name == "arange":
         size = _arange(given)

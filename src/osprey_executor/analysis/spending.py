@@ -21,7 +21,7 @@ STARTS = frozenset(
 _OF_THREADS = frozenset(("Thread", "start_new_thread", "start_new", "ThreadPoolExecutor", "ThreadPool"))
 
 
-def check_started(m: Machine, node: ast.AST, path: str) -> None:
+def check_started(m: Machine, node: ast.AST, path: str, given: Arguments) -> None:
     """Note processes or threads that are started in loops that go round many times."""
     last = path.rpartition(".")[2]
     if not path.startswith("psutil."):

@@ -22,11 +22,12 @@ _DELETES = re.compile(
     r"|(drop|alter\s+\w+\s+\S+\s+drop)\s+(table|database|schema|index|view|column|collection|keyspace|user|role|series"
     r"|measurement|owned|materialized|sequence|partition|\udfff))"
 )
-_MOST_TEXT = 20_000
 _LETS_IN = ("trust_remote_code", "trust_repo", "allow_dangerous_deserialization", "allow_dangerous_code")
 """Keywords that let a library run code that comes with what it fetches."""
 _KEEPS_OUT: dict[str, tuple[object, ...]] = {"safe_mode": (False,), "typ": ("unsafe",), "restricted": (False,)}
 """Keywords that keep such code out, unless they have one of these values."""
+LETTING = frozenset((*_LETS_IN, *_KEEPS_OUT))
+_MOST_TEXT = 20_000
 
 
 def deletes_data(text: str) -> bool:

@@ -10,6 +10,7 @@ from osprey_executor.analysis import blowups, boxes, functions, loops, sizes, sp
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
 from osprey_executor.analysis.lookups import computed_name, from_namespace
 from osprey_executor.analysis.machine import NO_ARGUMENTS, Arguments, Machine
+from osprey_executor.analysis.protocols import iterated
 from osprey_executor.analysis.values import (
     NOTHING,
     UNKNOWN,
@@ -55,6 +56,39 @@ _LOOKERS = frozenset(
 )
 """Builtins that look at a thing and do not use it."""
 _LONG_PATH = 6
+_ITERATES = frozenset(
+    (
+        *(
+            "list",
+            "tuple",
+            "set",
+            "frozenset",
+            "sorted",
+            "reversed",
+            "iter",
+            "next",
+            "zip",
+            "map",
+            "filter",
+            "enumerate",
+        ),
+        *(
+            "min",
+            "max",
+            "dict",
+            "chain",
+            "from_iterable",
+            "deque",
+            "zip_longest",
+            "product",
+            "islice",
+            "cycle",
+            "choice",
+        ),
+    )
+)
+"""Last names of what goes through the items of its arguments."""
+_OWN_KINDS = frozenset((Obj, Class))
 _NATIVE = ("ctypes.pythonapi", "ctypes.cdll", "ctypes.windll")
 """Whatever is called of these is native code."""
 _ACCESSORS = {
@@ -168,6 +202,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
             look(m, node, path, given)
     model = m.model(path)
     if model is not None:
+        if last in _ITERATES and any(type(atom) in _OWN_KINDS for value in given.args for atom in value):
+            given = given._replace(args=tuple(iterated(m, node, value) for value in given.args))
         made = model(m, node, given._replace(made_with=ref.channels) if ref.channels else given)
         if made is not None:
             rule = m.rule(path)
@@ -183,7 +219,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     if last == "?" and not ref.made and catalogue.is_control(path):
         return computed_name(m, node, ref._replace(path=owner))
     if last == "__get__":
-        return (ref._replace(path=owner),)
+        callee: Value = (ref._replace(path=owner),)
+        return (Partial(callee, given.args[:1], ()),) if given.args else callee
     if path in m.call_rules:
         rule = m.call_rules[path]
     else:
@@ -192,6 +229,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
             rule = (m.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")) or rule
         m.call_rules[path] = rule
     if rule is not None:
+        if rule.channel == "self" and not ref.channels and given.args:
+            ref, given = _with_itself(ref, owner, given)
         m.apply(node, rule, ref, given)
         if path in catalogue.signatures:
             _check_arguments(m, node, path, given)
@@ -233,6 +272,16 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         return (Ref(path, True, channels[:64]),)
     things = tuple(atom for value in values for atom in held(value) if isinstance(atom, Func | Obj))
     return (Ref(f"{root}.?", True, channels[:64]), *things)
+
+
+def _with_itself(ref: Ref, owner: str, given: Arguments) -> tuple[Ref, Arguments]:
+    """Return `PV.put(pv, 1)` as `pv.put(1)`."""
+    first = [atom for atom in given.args[0] if isinstance(atom, Ref) and atom.made and atom.path == owner]
+    if not first or len(first) < len(given.args[0]):
+        return ref, given
+    nodes = {place - 1 if isinstance(place, int) else place: node for place, node in given.nodes.items() if place != 0}
+    channels = tuple(dict.fromkeys(name for atom in first for name in atom.channels))
+    return ref._replace(channels=channels), given._replace(args=given.args[1:], nodes=nodes)
 
 
 def _check_arguments(m: Machine, node: ast.AST, path: str, given: Arguments) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from osprey_executor.analysis import boxes, loops, sizes
 from osprey_executor.analysis.machine import Machine
+from osprey_executor.analysis.protocols import iterated
 from osprey_executor.analysis.targets import assign
 from osprey_executor.analysis.values import (
     UNKNOWN,
@@ -34,7 +35,7 @@ def comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorEx
     turns = m.turns
     if len(generators) == 1 and not generators[0].ifs:
         target, elt = generators[0].target, node.elt
-        items = m.eval(generators[0].iter)
+        items = iterated(m, node, m.eval(generators[0].iter))
         m.turns *= m.counts.get(id(generators[0].iter), 1)
         if boxes.is_exact(items) and len(each := boxes.each(items)) <= _MOST_ITEMS:
             known = _texts(m, target, elt, each) or _same_for_all(m, node, target, elt, each)
@@ -65,7 +66,7 @@ def _check_ends(m: Machine, node: ast.ListComp | ast.SetComp | ast.DictComp) -> 
 
 def _generators(m: Machine, generators: list[ast.comprehension], node: ast.AST) -> None:
     for generator in generators:
-        assign(m, generator.target, contents(m.eval(generator.iter)) or UNKNOWN, node)
+        assign(m, generator.target, contents(iterated(m, node, m.eval(generator.iter))) or UNKNOWN, node)
         for test in generator.ifs:
             m.eval(test)
 
@@ -75,7 +76,7 @@ def dict_comprehension(m: Machine, node: ast.DictComp) -> Value:
     assert isinstance(box, Box)
     m.scope.begin()
     generators = node.generators
-    items = m.eval(generators[0].iter) if len(generators) == 1 and not generators[0].ifs else UNKNOWN
+    items = iterated(m, node, m.eval(generators[0].iter)) if len(generators) == 1 and not generators[0].ifs else UNKNOWN
     if boxes.is_exact(items) and len(each := boxes.each(items)) <= _MOST_ITEMS:
         target = generators[0].target
         known = _same_for_all(m, node, target, node.value, each)

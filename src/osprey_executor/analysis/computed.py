@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 
 from osprey_executor.analysis import functions
+from osprey_executor.analysis.expressions import operate
 from osprey_executor.analysis.imports import bring, run_written
 from osprey_executor.analysis.lookups import attribute_of, computed_name
 from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.protocols import OPERATORS, operated
 from osprey_executor.analysis.targets import set_attribute
 from osprey_executor.analysis.values import (
     NOTHING,
@@ -155,8 +157,12 @@ def _super(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 def _type(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     if len(given.args) != 3:
-        kinds = tuple(atom.kind for atom in (given.args[0] if given.args else NOTHING) if isinstance(atom, Obj))
-        return kinds or UNKNOWN
+        kinds = [
+            atom.kind if isinstance(atom, Obj) else Ref(atom.path)
+            for atom in (given.args[0] if given.args else NOTHING)
+            if isinstance(atom, Obj) or (isinstance(atom, Ref) and atom.made)
+        ]
+        return tuple(kinds) or UNKNOWN
     bases = tuple(
         base
         for atom in given.args[1]
@@ -189,7 +195,24 @@ def _spec_of_file(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return UNKNOWN
 
 
+def _operator(operator: ast.AST) -> Model:
+    """`operator.mul(a, b)`: what the operator does."""
+
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        first, second = (*given.args, NOTHING, NOTHING)[:2]
+        if isinstance(operator, ast.operator):
+            return operate(m, node, first, second, operator)
+        return operated(m, node, first, second, operator) or UNKNOWN
+
+    return model
+
+
 MODELS: dict[str, Model] = {
+    **{
+        f"operator.{name}": _operator(kind())
+        for kind, name in OPERATORS.items()
+        if name not in ("contains", "and", "or")
+    },
     "importlib.util.find_spec": _import,
     "importlib.util.module_from_spec": _first,
     "importlib.util.spec_from_file_location": _spec_of_file,
@@ -223,7 +246,6 @@ MODELS: dict[str, Model] = {
         (
             "functools.lru_cache",
             "functools.cache",
-            "builtins.property",
             "builtins.staticmethod",
             "numba.njit",
             "numba.jit",

@@ -11,6 +11,7 @@ from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
 from osprey_executor.analysis.machine import NO_ARGUMENTS, NO_KEYWORDS, Arguments, Handler, Machine
 from osprey_executor.analysis.places import is_sensitive
+from osprey_executor.analysis.protocols import iterated, operated
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
@@ -18,7 +19,6 @@ from osprey_executor.analysis.values import (
     Box,
     Class,
     Const,
-    Func,
     Obj,
     Pattern,
     Ref,
@@ -86,7 +86,7 @@ def call(m: Machine, node: ast.Call) -> Value:
                 Severity.WARNING,
                 ask=True,
             )
-        if m.imported and attr in m.catalogue.hints and all(isinstance(atom, Unknown) for atom in owner):
+        if m.imported and attr in m.catalogue.hints and _nobody_knows(owner, callee):
             m.find(
                 node,
                 "opaque/unresolved-write",
@@ -105,6 +105,13 @@ def call(m: Machine, node: ast.Call) -> Value:
     return m.semantics.caller(m, node, callee, given)
 
 
+def _nobody_knows(owner: Value, callee: Value) -> bool:
+    """Return whether nothing tells what is called: an object that has no such method must be another one."""
+    if all(isinstance(atom, Unknown) for atom in owner):
+        return True
+    return all(isinstance(atom, Unknown) for atom in callee) and all(isinstance(atom, Unknown | Obj) for atom in owner)
+
+
 def arguments(m: Machine, node: ast.Call) -> Arguments:
     """Return the arguments of a call, evaluated."""
     if not node.args and not node.keywords:
@@ -114,7 +121,7 @@ def arguments(m: Machine, node: ast.Call) -> Arguments:
     complete, sensitive = True, m.sensitive
     for arg in node.args:
         if type(arg) is ast.Starred:
-            many = m.eval(arg.value)
+            many = iterated(m, arg, m.eval(arg.value))
             loops.check_collected(m, arg, arg.value)
             if boxes.is_exact(many) and complete:
                 args.extend(boxes.each(many))
@@ -221,22 +228,7 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
         return texts.number(kind.__name__, one, two)
     if two is not None and 1 < len(first) <= 48 and all(isinstance(atom, Const) for atom in first):
         return joined([texts.number(kind.__name__, a, two) for a in first if isinstance(a, Const)])
-    for operand, other in ((first, second), (second, first)):
-        for atom in operand:
-            if isinstance(atom, Obj):
-                for special, value in atom.kind.attributes.items():
-                    if (
-                        special.startswith("__")
-                        and any(isinstance(one, Func) for one in value)
-                        and special
-                        not in (
-                            "__init__",
-                            "__repr__",
-                            "__str__",
-                        )
-                    ):
-                        m.call(node, functions.attribute(m, node, atom, special), Arguments((other,)))
-    return UNKNOWN
+    return operated(m, node, first, second, operator) or UNKNOWN
 
 
 def _joined_paths(m: Machine, node: ast.AST, first: Value, second: Value) -> Value:
@@ -259,10 +251,11 @@ def boolean(m: Machine, node: ast.BoolOp) -> Value:
 
 
 def unary(m: Machine, node: ast.UnaryOp) -> Value:
-    exact = only_const(m.eval(node.operand))
+    operand = m.eval(node.operand)
+    exact = only_const(operand)
     if exact is not None and isinstance(node.op, ast.USub) and isinstance(exact.value, int | float):
         return (Const(-exact.value),)
-    return UNKNOWN
+    return operated(m, node, operand, NOTHING, node.op) or UNKNOWN
 
 
 def choice(m: Machine, node: ast.IfExp) -> Value:
@@ -271,10 +264,12 @@ def choice(m: Machine, node: ast.IfExp) -> Value:
 
 
 def compare(m: Machine, node: ast.Compare) -> Value:
-    m.peek(node.left)
-    for part in node.comparators:
-        m.peek(part)
-    return UNKNOWN
+    left, given = m.peek(node.left), NOTHING
+    for operator, part in zip(node.ops, node.comparators, strict=True):
+        right = m.peek(part)
+        given = join(given, operated(m, node, left, right, operator))
+        left = right
+    return given or UNKNOWN
 
 
 def fstring(m: Machine, node: ast.JoinedStr) -> Value:

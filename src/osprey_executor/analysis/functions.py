@@ -21,6 +21,7 @@ from osprey_executor.analysis.values import (
     Const,
     Func,
     Obj,
+    Partial,
     Pattern,
     Ref,
     Value,
@@ -39,6 +40,8 @@ _NOTHING_CAUGHT: frozenset[str] = frozenset()
 _PLAIN = (ast.Name, ast.Attribute, ast.Constant)
 """Annotations that do nothing."""
 _MOST_PREFIXES = 16
+_DESCRIBES = frozenset(("__get__", "fget"))
+"""Attributes of the class of what gives another value in its place."""
 
 
 def function(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> Func:
@@ -204,7 +207,12 @@ def define_class(m: Machine, node: ast.ClassDef) -> Class:
     finally:
         m.scope = outer
     for keyword in node.keywords:
-        m.eval(keyword.value)
+        value = m.eval(keyword.value)
+        if keyword.arg == "metaclass":
+            made.meta = join(made.meta, tuple(atom for atom in value if isinstance(atom, Class)))
+    for base in made.bases:
+        if isinstance(base, Class):
+            made.meta = join(made.meta, base.meta)
     for value in made.attributes.values():
         for atom in value:
             if isinstance(atom, Func) and not atom.is_static and not isinstance(atom.node, ast.Lambda):
@@ -224,6 +232,18 @@ def bind_lambdas(value: Value, scope: Scope) -> None:
 def construct(m: Machine, node: ast.AST, kind: Class, given: Arguments) -> Value:
     """Return the object that calling a class of the program gives."""
     owner = Obj(kind)
+    made: Value = (owner,)
+    for name in ("__call__", "__new__"):
+        method = (
+            special(m, node, kind, name) if name == "__call__" else attribute(m, node, kind, name, methods_only=True)
+        )
+        for atom in method:
+            func = atom.func if isinstance(atom, Bound) else atom
+            if isinstance(func, Func):
+                news = invoke(m, func, given, kind)
+                made = join(
+                    made, tuple(one for one in news if isinstance(one, Ref | Obj | Bound | Func | Partial | Class))
+                )
     start = attribute(m, node, owner, "__init__", methods_only=True)
     own = False
     for atom in start:
@@ -238,7 +258,29 @@ def construct(m: Machine, node: ast.AST, kind: Class, given: Arguments) -> Value
         for name, value in zip(spec, given.args, strict=False):
             if not any(isinstance(atom, Func) for atom in kind.attributes[name]):
                 set_attribute(m, kind, name, value)
-    return (owner,)
+    return made
+
+
+def special(m: Machine, node: ast.AST, owner: Obj | Class, name: str) -> Value:
+    """Return a method that Python looks for in the type: of an object in its class, of a class in its metaclass."""
+    if isinstance(owner, Obj):
+        return attribute(m, node, owner, name, methods_only=True)
+    found = [_of_meta(m, node, owner, name)]
+    if name == "__getitem__":
+        found.append(attribute(m, node, owner, "__class_getitem__", methods_only=True))
+    return tuple(Bound(atom, owner) if isinstance(atom, Func) else atom for atom in joined(found))
+
+
+def _of_meta(m: Machine, node: ast.AST, owner: Class, name: str) -> Value:
+    found = [
+        kind.attributes.get(name, NOTHING) for meta in owner.meta if isinstance(meta, Class) for kind in classes(meta)
+    ]
+    return tuple(Bound(atom, owner) if isinstance(atom, Func) else atom for value in found for atom in value)
+
+
+def classes(start: Class) -> list[Class]:
+    """Return a class and all classes of the program that it comes from."""
+    return [start, *dict.fromkeys(base for _, base in _lineage(start) if isinstance(base, Class))]
 
 
 def _construct_base(m: Machine, node: ast.AST, start: Class, given: Arguments) -> None:
@@ -298,6 +340,9 @@ def attribute(m: Machine, node: ast.AST, owner: Obj | Class, name: str, *, metho
                 values.append((Ref(m.catalogue.aliases.get(path, path), False, kind.channels),))
             else:
                 values.append(UNKNOWN)
+    if not values and not methods_only and isinstance(owner, Class) and owner.meta:
+        values.extend([value] if (value := _of_meta(m, node, owner, name)) else [])
+        special = special or () if values else _of_meta(m, node, owner, "__getattr__")
     if special and not methods_only:
         given = Arguments(((Const(name),),))
         values += [
@@ -324,9 +369,19 @@ def _of_class(m: Machine, node: ast.AST, owner: Obj | Class, kind: Class, found:
         elif isinstance(atom, Ref) and isinstance(owner, Obj) and kind.channels:
             channels = _with_prefix(kind.channels, atom.channels) if atom.made else kind.channels
             made.append((Ref(atom.path, atom.made, channels),))
+        elif isinstance(atom, Obj) and not _DESCRIBES.isdisjoint(atom.kind.attributes):
+            made.append(_described(m, node, owner, atom))
         else:
             made.append((atom,))
     return joined(made)
+
+
+def _described(m: Machine, node: ast.AST, owner: Obj | Class, held: Obj) -> Value:
+    """Return what a property or another descriptor in a class gives for an object of it."""
+    if held.kind.name == "property" and "fget" in held.kind.attributes:
+        return m.call(node, held.kind.attributes["fget"], Arguments(((owner,),)))
+    method = attribute(m, node, held, "__get__", methods_only=True)
+    return join(m.call(node, method, Arguments(((owner,), UNKNOWN))), (held,)) if method else (held,)
 
 
 def _with_prefix(prefixes: Value, channels: Value) -> Value:
@@ -346,11 +401,8 @@ def _with_prefix(prefixes: Value, channels: Value) -> Value:
 
 def parent(m: Machine, kind: Class) -> Value:
     """Return what `super()` gives in a method of `kind`."""
-    return (
-        tuple(
-            Obj(base) if isinstance(base, Class) else Ref(base.path, True, kind.channels)
-            for base in kind.bases
-            if isinstance(base, Class | Ref)
-        )
-        or UNKNOWN
-    )
+    return tuple(
+        Obj(base) if isinstance(base, Class) else Ref(base.path, True, kind.channels)
+        for base in kind.bases
+        if isinstance(base, Class | Ref)
+    ) or (UNKNOWN if kind.bases else (Ref("builtins.object", True),))

@@ -7,6 +7,7 @@ from typing import Any
 
 from osprey_executor.analysis import boxes, loops, texts
 from osprey_executor.analysis.machine import Machine
+from osprey_executor.analysis.protocols import iterated
 from osprey_executor.analysis.values import (
     HOLE,
     UNKNOWN,
@@ -60,7 +61,7 @@ def sequence(m: Machine, node: ast.List | ast.Tuple | ast.Set) -> Value:
     values: list[Value] = []
     for item in node.elts:
         if isinstance(item, ast.Starred):
-            many = m.eval(item.value)
+            many = iterated(m, item, m.eval(item.value))
             loops.check_collected(m, item, item.value)
             if boxes.is_exact(many):
                 values.extend(boxes.each(many))

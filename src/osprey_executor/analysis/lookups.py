@@ -102,6 +102,8 @@ def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
             return (Ref(ref.path.rpartition(".")[0], bool(ref.channels), ref.channels),)
         if attr in _LOOKED_AT:
             return UNKNOWN
+        if attr == "__class__" and ref.made:
+            return (Ref(ref.path),)
         if attr in _FRAME_NAMES:
             return (Namespace("__main__"),)
     path = f"{ref.path}.{attr}"
@@ -136,12 +138,15 @@ def item_of(m: Machine, node: ast.AST, owner: Value, key: Value) -> Value:
         elif isinstance(atom, Ref) and atom.made:
             texts_of = tuple(one for one in key if is_text(one)) or atom.channels
             found.append((Ref(atom.path, True, texts_of),))
-        elif isinstance(atom, Obj) and "__getitem__" in atom.kind.attributes:
-            method = functions.attribute(m, node, atom, "__getitem__")
+        elif isinstance(atom, Obj | Class) and (method := _getter(m, node, atom)):
             found.append(m.call(node, method, Arguments((key,))))
         else:
             found.append((atom,) if isinstance(atom, Ref | Func | Obj) else UNKNOWN)
     return joined(found) if found else UNKNOWN
+
+
+def _getter(m: Machine, node: ast.AST, owner: Obj | Class) -> Value:
+    return functions.special(m, node, owner, "__getitem__") or functions.special(m, node, owner, "__missing__")
 
 
 def found_secret(m: Machine, node: ast.AST, name: str) -> None:

@@ -11,6 +11,7 @@ from osprey_executor.analysis.imports import import_from, import_modules
 from osprey_executor.analysis.lookups import attribute_of
 from osprey_executor.analysis.loop_tests import turns_of
 from osprey_executor.analysis.machine import Arguments, Handler, Machine
+from osprey_executor.analysis.protocols import fields, iterated
 from osprey_executor.analysis.quality import caught_by, suppressed_by
 from osprey_executor.analysis.targets import assign
 from osprey_executor.analysis.values import (
@@ -149,7 +150,7 @@ def _loop(m: Machine, start: list[tuple[ast.expr, Value, ast.expr]], body: Seque
 
 
 def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
-    items = m.eval(node.iter)
+    items = iterated(m, node, m.eval(node.iter))
     loops.check_for(m, node)
     sizes.check_growth(m, node)
     turns, m.turns = m.turns, m.turns * m.counts.get(id(node.iter), 1)
@@ -220,12 +221,16 @@ def try_(m: Machine, node: ast.Try | ast.TryStar) -> None:
     m.run(node.finalbody)
 
 
+def _last(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
 def define(m: Machine, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
     func = functions.function(m, node)
     value: Value = (func,)
     name = node.name
     for decorator in reversed(node.decorator_list):
-        if isinstance(decorator, ast.Name) and decorator.id in ("property", "cached_property"):
+        if _last(decorator) in ("property", "cached_property"):
             func.is_property = True
         elif isinstance(decorator, ast.Name) and decorator.id == "staticmethod":
             func.is_static = True
@@ -294,6 +299,9 @@ def _match(m: Machine, pattern: ast.pattern, value: Value) -> None:
     if isinstance(pattern, ast.MatchClass):
         for name, part in zip(pattern.kwd_attrs, pattern.kwd_patterns, strict=True):
             _match(m, part, attribute_of(m, pattern, value, name))
+        for place, part in enumerate(pattern.patterns):
+            _match(m, part, _by_place(m, pattern, value, place))
+        return
     inner = value
     if isinstance(pattern, ast.MatchMapping):
         inner = join(value, held(value) or UNKNOWN)
@@ -301,6 +309,16 @@ def _match(m: Machine, pattern: ast.pattern, value: Value) -> None:
         inner = join(value, contents(value))
     for part in getattr(pattern, "patterns", ()):
         _match(m, part, inner)
+
+
+def _by_place(m: Machine, node: ast.AST, value: Value, place: int) -> Value:
+    """Return what `case Point(x, y)` takes of an object: a field by its place, or what a builtin class takes whole."""
+    found: list[Value] = [contents(value), tuple(atom for atom in value if not isinstance(atom, Obj))]
+    for atom in value:
+        names = fields(atom.kind) if isinstance(atom, Obj) else []
+        if place < len(names):
+            found.append(attribute_of(m, node, (atom,), names[place]))
+    return joined(found) or UNKNOWN
 
 
 STATEMENTS: dict[type[ast.AST], Handler] = {

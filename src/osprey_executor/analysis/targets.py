@@ -6,6 +6,7 @@ import ast
 
 from osprey_executor.analysis import boxes, functions
 from osprey_executor.analysis.machine import Arguments, Machine
+from osprey_executor.analysis.protocols import iterated
 from osprey_executor.analysis.values import (
     UNKNOWN,
     Box,
@@ -50,6 +51,7 @@ def assign(m: Machine, target: ast.expr, value: Value, node: ast.AST, source: as
 
 
 def _unpack(m: Machine, targets: list[ast.expr], value: Value, node: ast.AST, source: ast.expr | None) -> None:
+    value = iterated(m, node, value)
     rows = [atom for atom in value if isinstance(atom, Box) and not atom.mapping]
     if rows and len(rows) == len(value) and not any(isinstance(one, ast.Starred) for one in targets):
         for place, target in enumerate(targets):
@@ -82,13 +84,16 @@ def set_attribute(
                 told = f"replaces {path} while the program runs"
                 m.find(node, "interpreter/replaced-name", Effect.INTERPRETER, told, Severity.WARNING)
         elif isinstance(atom, Obj):
-            functions.set_attribute(m, atom.kind, name, value)
+            if not _described(m, node, atom, name, value):
+                functions.set_attribute(m, atom.kind, name, value)
             for base in atom.kind.bases:
                 if isinstance(base, Ref):
                     set_attribute(m, node, (Ref(base.path, True, atom.kind.channels),), name, value, source)
             _setter(m, node, atom.kind, name, value)
         elif isinstance(atom, Class):
             functions.set_attribute(m, atom, name, value)
+            if method := functions.special(m, node, atom, "__setattr__"):
+                m.call(node, method, Arguments(((Const(name),), value)))
         elif isinstance(atom, Func):
             box = m.made.setdefault(("attributes", id(atom.node)), Box(mapping=True))
             assert isinstance(box, Box)
@@ -103,6 +108,20 @@ def set_attribute(
                 Severity.WARNING,
                 ask=True,
             )
+
+
+def _described(m: Machine, node: ast.AST, owner: Obj, name: str, value: Value) -> bool:
+    """Give a value to the property or other descriptor that a class has under a name; return whether it has one."""
+    described = False
+    for kind in functions.classes(owner.kind):
+        for held in kind.attributes.get(name, ()):
+            if isinstance(held, Obj) and "fset" in held.kind.attributes:
+                m.call(node, held.kind.attributes["fset"], Arguments(((owner,), value)))
+                described = True
+            elif isinstance(held, Obj) and (method := functions.special(m, node, held, "__set__")):
+                m.call(node, method, Arguments(((owner,), value)))
+                described = True
+    return described
 
 
 def _replaced(m: Machine, node: ast.AST, path: str) -> None:

@@ -137,6 +137,8 @@ class Class:
     bases: tuple[Atom, ...]
     attributes: dict[str, Value] = field(default_factory=dict[str, "Value"])
     channels: Value = ()
+    meta: Value = ()
+    """Its metaclass, where the program gives it one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,16 @@ signal.wait_for_connection(timeout=5)
 signal.set(2.5, timeout=10).wait(10)
 results = {"seen": signal.get()}
 """,
+    "bluesky mv": """
+from bluesky import RunEngine
+import bluesky.plan_stubs as bps
+from ophyd import EpicsSignal
+RE = RunEngine({})
+device = EpicsSignal(CHANNEL, name="device", put_complete=True)
+device.wait_for_connection(timeout=5)
+RE(bps.mv(device, 2.5))
+results = {"seen": device.get()}
+""",
     "aioca": """
 import aioca, asyncio
 async def put():
@@ -146,6 +156,17 @@ signal = Signal(name="signal", value=0)
 signal.put(1)
 signal.set(2).wait(1)
 results = {"x": signal.get()}
+""",
+    "bluesky count": """
+from bluesky import RunEngine
+from bluesky.plans import count
+from ophyd import EpicsSignalRO
+RE = RunEngine({})
+seen = []
+signal = EpicsSignalRO("K:0", name="signal")
+signal.wait_for_connection(timeout=5)
+RE(count([signal], num=2), lambda name, document: seen.append(name))
+results = {"x": seen.count("event")}
 """,
     "libca without a channel": "import epics\nepics.ca.initialize_libca()\nresults = {}",
     "declared and imported": """

@@ -24,6 +24,7 @@ __all__ = [
     "OutcomeUnknownError",
     "ResultsError",
     "WriteRefused",
+    "call_channel",
     "context",
     "declare_writes",
     "progress",
@@ -138,6 +139,27 @@ def write_channels(values: Mapping[str, Any]) -> None:
             channel; nothing of the call was sent.
         ControlSystemError: a write failed, or the read-back does not show it.
         OutcomeUnknownError: it was sent, and no confirmation came back.
+    """
+    _absent()
+
+
+def call_channel(name: str, arguments: Mapping[str, Any] | None = None) -> Any:
+    """Run the command (PVAccess: RPC) of a channel and return its answer.
+
+    It is a write, unless the site's limits database lists the channel as a query. In a rehearsal a command is kept for
+    the plan and answers None; a query is answered.
+
+    Args:
+        name: of the channel.
+        arguments: numbers, texts, booleans, and rows of numbers.
+
+    Returns:
+        A value, a dict of the columns of a table, or nested dicts.
+
+    Raises:
+        WriteRefused: it is not what was approved; nothing was sent.
+        ControlSystemError: it failed, or this control system has no commands.
+        OutcomeUnknownError: it was sent, and no answer came back.
     """
     _absent()
 

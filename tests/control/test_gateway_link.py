@@ -105,9 +105,11 @@ async def test_a_write_without_approval_is_refused_in_words_and_journalled(
     async with link() as linked:
         assert "no approval" in await linked.source.write("A", 9.0)
         assert "no approval" in await linked.source.write("ROW", np.array([3.0, 4.0]))
-        assert "refused" in await linked.source.call("COMMAND", {"argument": 1})
+        assert "refused" in await linked.source.attempted("OTHER", {"operation": "putGet"})
+        with pytest.raises(ControlSystemError, match="refused: a command counts as a write"):
+            await linked.source.call("COMMAND", {"argument": 1})
     assert (await machine.read(["A"]))["A"].value == 1.5
-    assert [entry["channel"] for entry in entries() if entry["event"] == "attempt"] == ["A", "ROW", "COMMAND"]
+    assert [entry["channel"] for entry in entries() if entry["event"] == "attempt"] == ["A", "ROW", "OTHER", "COMMAND"]
     assert linked.session.effects is MachineEffects.NONE
 
 

@@ -150,4 +150,4 @@ async def test_commands_are_refused_before_a_connector_is_asked(tmp_path: Path) 
     )
     with pytest.raises(WriteRefused, match="a command counts as a write"):
         await session.call("A", {"b": 1}, 7)
-    assert [(refusal.value, refusal.line) for refusal in session.refusals] == [("\"call {'b': 1}\"", 7)]
+    assert [(refusal.value, refusal.line) for refusal in session.refusals] == [('call {"b": 1}', 7)]

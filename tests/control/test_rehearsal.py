@@ -153,12 +153,6 @@ async def test_the_first_write_is_told_once(opened: Open) -> None:
     assert told == [1]
 
 
-async def test_a_command_is_refused_in_it(opened: Open) -> None:
-    async with opened() as session:
-        with pytest.raises(WriteRefused, match="command"):
-            await session.call("A", {"x": 1})
-
-
 async def test_a_plan_has_an_end(opened: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("osprey_executor.control.broker._rehearsal.MOST_PLANNED", 3)
     async with opened() as session:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from osprey_executor.approval import build_card, issue_grant
+from osprey_executor.approval import build_card, issue_grant, plan_digest
 from osprey_executor.config import config_from
+from osprey_executor.control.broker._command import Command
 from osprey_executor.errors import WriteRefused
 from osprey_executor.models import (
     AnalysisReport,
@@ -69,6 +70,17 @@ def write(permit: Any, channel: str, value: Any) -> None:
     permit.allows(channel)
     permit.check(channel, value)
     permit.wrote(channel, value)
+
+
+def test_a_text_is_not_the_command_that_it_reads_like() -> None:
+    card = card_of(("A", "call {}"))
+    with pytest.raises(WriteRefused, match="not as call"):
+        permit_of(card).check("A", Command.of({}))
+    permit_of(card).check("A", "call {}")
+    assert card.plan is not None
+    [write] = card.plan.writes
+    command = card.plan.model_copy(update={"writes": (write.model_copy(update={"command": True}),)})
+    assert plan_digest(command) != plan_digest(card.plan)
 
 
 def test_exactly_the_plan_in_its_order_passes() -> None:

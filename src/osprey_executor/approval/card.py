@@ -248,6 +248,10 @@ def of_plan(plan: Plan, control: ControlSystemReport) -> tuple[str, ...]:
         )
     if plan.too_many:
         told.append(f"The plan ends after {len(plan.writes)} writes, and the program wants more.")
+    if any(write.command for write in plan.writes):
+        told.append(
+            "What its commands do, and what they answer, cannot be rehearsed; in the rehearsal they answered None."
+        )
     if plan.feedback_dependent:
         line = plan.feedback_dependent_from
         place = f"From line {line} on" if line else "At some time after its first write"

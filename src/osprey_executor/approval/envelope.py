@@ -24,6 +24,8 @@ def proposed_envelope(plan: Plan, card_digest: str, seconds: float) -> Envelope 
     """
     if plan.conclusive and not plan.simulated and not plan.declared:
         return None
+    if any(write.command for write in plan.writes):  # it would be refused: no range holds a command
+        return None
     counts: dict[str, int] = dict.fromkeys(plan.declared, 0)
     for write in plan.writes:
         counts[write.channel] = counts.get(write.channel, 0) + 1

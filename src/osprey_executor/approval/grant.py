@@ -74,7 +74,10 @@ def plan_digest(plan: Plan) -> str:
 def bound_by_plan(plan: Plan) -> dict[str, object]:
     """Return what an approval of a plan binds."""
     return {
-        "writes": [(write.channel, write.value, write.tolerance) for write in plan.writes],
+        "writes": [
+            (write.channel, write.value, write.tolerance, *(("command",) if write.command else ()))
+            for write in plan.writes
+        ],
         "start": {name: (start.value, start.tolerance) for name, start in plan.start.items()},
         "declared": dict(plan.declared),
     }

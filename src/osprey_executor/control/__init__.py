@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from osprey_executor.control.broker._broker import Broker, control_problem, control_report, open_control
+    from osprey_executor.control.broker._command import is_command
     from osprey_executor.control.broker._journal import effects_of, writes_of
     from osprey_executor.control.broker._names import channel_name
     from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
@@ -60,6 +61,7 @@ __all__ = [
     "control_report",
     "effects_of",
     "gateways_for",
+    "is_command",
     "journal_settlement",
     "limits_problem",
     "limits_words",
@@ -106,6 +108,7 @@ _HOMES = {
     "control_report": "broker._broker",
     "effects_of": "broker._journal",
     "gateways_for": "gateways._kinds",
+    "is_command": "broker._command",
     "journal_settlement": "broker._settled",
     "limits_problem": "limits._file",
     "limits_words": "limits._words",

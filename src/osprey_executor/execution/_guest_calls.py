@@ -37,6 +37,8 @@ class GuestCalls:
                 return self._read(_names(header.get("channels")), _line(header.get("line")))
             case "write":
                 return self._write(header.get("values"), blobs, _line(header.get("line")))
+            case "call":
+                return self._command(header, blobs)
             case "declare_writes":
                 return self._declare(header.get("ranges"), blobs)
             case "history":
@@ -77,6 +79,15 @@ class GuestCalls:
         async def call() -> list[str]:
             skipped = await self._session().write(values, line)
             return [f"{one.channel} = {one.value}: left out: {one.reason}" for one in skipped or ()]
+
+        return call
+
+    def _command(self, header: dict[str, Any], blobs: Sequence[bytearray]) -> Call:
+        name, line = _name(header.get("channel")), _line(header.get("line"))
+        arguments = dict(_pairs(_decoded(header.get("arguments"), blobs)))
+
+        async def call() -> Any:
+            return await self._session().call(name, arguments, line)
 
         return call
 

@@ -24,6 +24,7 @@ __all__ = [
     "OutcomeUnknownError",
     "ResultsError",
     "WriteRefused",
+    "call_channel",
     "context",
     "declare_writes",
     "progress",
@@ -129,6 +130,29 @@ def write_channels(values: Mapping[str, Any]) -> None:
     skipped, more = _channel().request({"op": "write", "values": document, "line": _line()}, blobs)
     for told in decode(skipped, more) or ():
         print(told, file=sys.stderr, flush=True)  # noqa: T201 - beside the output of the program
+
+
+def call_channel(name: str, arguments: Mapping[str, Any] | None = None) -> Any:
+    """Run the command (PVAccess: RPC) of a channel and return its answer.
+
+    It is a write, unless the site's limits database lists the channel as a query. In a rehearsal a command is kept for
+    the plan and answers None; a query is answered.
+
+    Args:
+        name: of the channel.
+        arguments: numbers, texts, booleans, and rows of numbers.
+
+    Returns:
+        A value, a dict of the columns of a table, or nested dicts.
+
+    Raises:
+        WriteRefused: it is not what was approved; nothing was sent.
+        ControlSystemError: it failed, or this control system has no commands.
+        OutcomeUnknownError: it was sent, and no answer came back.
+    """
+    document, blobs = encode([[key, value] for key, value in (arguments or {}).items()])
+    header = {"op": "call", "channel": _name(name), "arguments": document, "line": _line()}
+    return decode(*_channel().request(header, blobs))
 
 
 def declare_writes(ranges: Mapping[str, tuple[float, float]]) -> None:

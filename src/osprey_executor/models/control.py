@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from pydantic import BaseModel, ConfigDict
 
@@ -81,6 +81,24 @@ class ControlSession(Protocol):
 
         Raises:
             ControlSystemError: there is no archive, or it does not have a channel; the message names it.
+        """
+        ...
+
+    async def call(self, channel: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
+        """Run a command and return its answer: a write, unless the limits database lists it as a query.
+
+        Raises:
+            WriteRefused: it is not what was approved.
+            ControlSystemError: it failed, or certainly was not run.
+            OutcomeUnknownError: no answer came.
+        """
+        ...
+
+    async def attempted(self, channel: str, told: Mapping[str, Any]) -> NoReturn:
+        """Journal and refuse what would change something, but cannot be checked.
+
+        Raises:
+            WriteRefused: always.
         """
         ...
 

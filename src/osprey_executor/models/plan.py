@@ -28,6 +28,8 @@ class PlannedWrite(_Frozen):
     value: PlainValue
     shown: str
     """The value for people: of an enum its label."""
+    command: bool = False
+    """Whether it is a command (an RPC); its value is its text, `call` and the arguments as JSON."""
     delta: float | None = None
     """Change against `now`, where both are numbers."""
     tolerance: float = 0.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from osprey_executor.approval import plan_digest, verify_grant
 from osprey_executor.config import Config
-from osprey_executor.control import UnattendedPermit, WritePermit, plain, same
+from osprey_executor.control import UnattendedPermit, WritePermit, is_command, plain, same
 from osprey_executor.errors import WriteRefused
 from osprey_executor.models import ApprovalCard, ChannelStart, ControlSystemReport, Envelope, Grant, Plan
 from osprey_executor.text import one_line
@@ -84,7 +84,7 @@ class PlanPermit(_GrantPermit):
             raise self._leaves(
                 f"write {planned.index} was approved for {one_line(planned.channel)}, not for {one_line(channel)}"
             )
-        if not same(plain(value), planned.value, planned.tolerance):
+        if planned.command != is_command(value) or not same(plain(value), planned.value, planned.tolerance):
             within = f" within {planned.tolerance:g}" if planned.tolerance else ""
             approved = f"{one_line(channel)} = {one_line(str(planned.value), 80)}{within}"
             raise self._leaves(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 from osprey_executor.errors import ControlSystemError, OutcomeUnknownError, WriteRefused
 from osprey_executor.models import History, MachineEffects, Reading, Refusal, Write
@@ -80,6 +80,14 @@ class ReplaySession:
     ) -> Mapping[str, History]:
         """Raise ControlSystemError: what an archive answered is not recorded."""
         raise ControlSystemError("replay: archived values are not in the record")
+
+    async def call(self, channel: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
+        """Raise ControlSystemError: what commands answer is not recorded."""
+        raise ControlSystemError("replay: what commands answered is not in the record")
+
+    async def attempted(self, channel: str, told: Mapping[str, Any]) -> NoReturn:
+        """Refuse: a replay changes nothing."""
+        raise WriteRefused("a replay changes nothing")
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Take note of nothing: a replay needs no plan."""

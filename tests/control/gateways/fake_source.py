@@ -55,6 +55,8 @@ class FakeSource:
     requests: list[list[str]] = field(default_factory=list)
     described: list[str] = field(default_factory=list)
     writes: list[tuple[str, Any]] = field(default_factory=list)
+    answers: dict[str, Any] = field(default_factory=dict)
+    """Of those channels whose commands are queries."""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     monitored: set[str] = field(default_factory=set)
     changed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -98,8 +100,13 @@ class FakeSource:
             self.set(channel, labels[value] if labels and isinstance(value, int) else value)
         return self.refusal
 
-    async def call(self, channel: str, arguments: Mapping[str, Any]) -> str:
-        self.calls.append((channel, dict(arguments)))
+    async def call(self, channel: str, arguments: Mapping[str, Any]) -> Any:
+        if channel in self.answers:
+            return self.answers[channel]
+        raise ControlSystemError(await self.attempted(channel, arguments))
+
+    async def attempted(self, channel: str, told: Mapping[str, Any]) -> str:
+        self.calls.append((channel, dict(told)))
         return f"{channel}: a command counts as a write, and is refused"
 
     def _sample(self, name: str) -> Sample:

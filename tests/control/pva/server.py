@@ -92,7 +92,9 @@ def main() -> None:
     add("LOCKED", NTScalar("d"), 2.0, Locked())
     add("SLOW", NTScalar("d"), 0.0, Slow())
     runs = add("RUNS", NTScalar("l"), 0)
-    add("COMMAND", NTScalar("d"), 0.0, Command(runs))
+    command = Command(runs)
+    add("COMMAND", NTScalar("d"), 0.0, command)
+    provider.add("P:SERVICE", SharedPV(handler=command))  # has commands and no value
     asked = add("ASKED", NTScalar("s"), "")
     add("OPTIONS", NTScalar("d"), 0.0, Request(asked))
     with Server(providers=[provider], conf=LOOPBACK, useenv=False) as server:

@@ -76,7 +76,7 @@ def attempts_of(
     seen: set[str] = set()
     attempts: list[Attempt] = []
     for number, (asked, value) in enumerate(values.items(), first):
-        name, problem = _checked_name(asked, permit, shut, seen)
+        name, problem = checked_name(asked, permit, shut, seen)
         if problem is None:
             try:
                 value = plain_value(value)
@@ -170,7 +170,8 @@ def readable(samples: Mapping[str, Sample], stale_after: float | None = None) ->
         )
 
 
-def _checked_name(asked: Any, permit: WritePermit | None, shut: str | None, seen: set[str]) -> tuple[str, str | None]:
+def checked_name(asked: Any, permit: WritePermit | None, shut: str | None, seen: set[str]) -> tuple[str, str | None]:
+    """Return the canonical name of a channel that is to be written, and why it may not be; None: by its name it may."""
     try:
         name = channel_name(asked)
     except ValueError as error:

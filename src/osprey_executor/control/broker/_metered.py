@@ -64,6 +64,20 @@ class Metered:
         self._bytes.take(sum(_size(sample.value) for sample in samples.values()))
         return samples
 
+    async def call(self, channel: str, arguments: Mapping[str, Any]) -> Any:
+        """Wait for this run's turn, and ask a query.
+
+        Raises:
+            ControlSystemError: as the machine has it, or the run has asked for too many channels.
+            OutcomeUnknownError: no answer.
+        """
+        self._meet([channel])
+        self._samples.take(1)
+        await self._turn()
+        answer = await self._machine.call(channel, arguments)
+        self._bytes.take(_size(answer))
+        return answer
+
     async def monitor(self, channels: Sequence[str]) -> AsyncGenerator[Sample]:
         """Yield samples, no more than this run's share of them: what comes between is left out, but for the newest.
 

@@ -24,7 +24,7 @@ class Overlay(NoCommands, NoArchive):
     """
 
     def __init__(self, machine: Connector, model: Model | None = None) -> None:
-        self._machine = machine
+        self.machine = machine
         self._model = model
         self._layer: dict[str, Sample] = {}
         self._watchers: list[tuple[frozenset[str], asyncio.Queue[Sample]]] = []
@@ -34,7 +34,7 @@ class Overlay(NoCommands, NoArchive):
     @property
     def addresses(self) -> tuple[str, ...]:
         """Those of the machine."""
-        return self._machine.addresses
+        return self.machine.addresses
 
     async def connect(self) -> None:
         """Nothing to do: the machine is connected."""
@@ -58,7 +58,7 @@ class Overlay(NoCommands, NoArchive):
             found.update(await self._model.read(modelled))
             left = [channel for channel in left if channel not in found]
         if left:
-            found.update(await self._machine.read(left))
+            found.update(await self.machine.read(left))
         return {channel: found[channel] for channel in channels}
 
     async def of_machine(self, channels: Sequence[str]) -> Mapping[str, Sample]:
@@ -67,7 +67,7 @@ class Overlay(NoCommands, NoArchive):
         Raises:
             ControlSystemError: as the machine has it.
         """
-        return await self._machine.read(channels)
+        return await self.machine.read(channels)
 
     async def write(self, channel: str, value: Any) -> Confirmation:
         """Write the model, or else the layer.
@@ -116,7 +116,7 @@ class Overlay(NoCommands, NoArchive):
             await asyncio.gather(*below, return_exceptions=True)
 
     async def _pass_on(self, channel: str, queue: asyncio.Queue[Sample]) -> None:
-        source = self._model if self._model is not None and self._model.knows(channel) else self._machine
+        source = self._model if self._model is not None and self._model.knows(channel) else self.machine
         async for sample in source.monitor([channel]):
             if channel not in self._layer:
                 _offer(queue, sample)

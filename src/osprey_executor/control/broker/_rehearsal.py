@@ -9,8 +9,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from osprey_executor.control.broker._calls import answer_of, query_of
 from osprey_executor.control.broker._check import Planned
+from osprey_executor.control.broker._command import Command
 from osprey_executor.control.broker._declared import declared_ranges
+from osprey_executor.control.broker._metered import Metered
 from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._overlay import Overlay
 from osprey_executor.control.broker._permit import RehearsalPermit
@@ -82,6 +85,7 @@ class RehearsalSession(Session):
             stale_after=stale_after,
         )
         self._overlay = overlay
+        self._machine = Metered(overlay.machine)
         self._simulated = simulated
         self._planned: list[PlannedWrite] = []
         self._attempted: list[AttemptedWrite] = []
@@ -136,6 +140,22 @@ class RehearsalSession(Session):
             self._attempted += [AttemptedWrite(channel=name, value=value, line=line) for name, value in told]
         return await super().write(values, line)
 
+    async def call(self, channel: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
+        """Answer a query; keep another command for the plan, and return None: nobody knows what it would answer.
+
+        Raises:
+            WriteRefused: it would be refused, whoever approves it.
+            ControlSystemError: a query failed.
+        """
+        if query_of(channel, self._limits) is None and len(self._attempted) < MOST_PLANNED:
+            self._attempted.append(AttemptedWrite(channel=_name(channel), value=_asked(arguments), line=line))
+        return await super().call(channel, arguments, line)
+
+    async def _ask(self, name: str, arguments: Mapping[str, Any], line: int | None) -> Any:
+        self._look([name], line)
+        # Past the overlay, which has no commands: what a query asks is as the machine is.
+        return await answer_of(self._machine, self._to_be_read(name), arguments)
+
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Keep what the program says it will write, for the card.
 
@@ -176,11 +196,14 @@ class RehearsalSession(Session):
         )
 
     async def _send(self, write: Planned) -> None:
-        """Keep one checked write in the overlay and in the plan."""
+        """Keep one checked write in the overlay and in the plan; a command in the plan alone."""
         attempt = write.attempt
         if len(self._planned) >= MOST_PLANNED:
             self._too_many = True
             raise WriteRefused(f"a plan holds {MOST_PLANNED} writes, and a rehearsal ends there")
+        if isinstance(write.value, Command):
+            self._keep_command(write, write.value)
+            return
         if attempt.channel not in self._start:
             sample = (await self._overlay.of_machine([attempt.channel]))[attempt.channel]
             self._start[attempt.channel] = start_of(sample, write.limits)
@@ -208,6 +231,25 @@ class RehearsalSession(Session):
         )
         self._journal.append(attempt.entry("rehearsed", previous=write.previous))
 
+    def _keep_command(self, write: Planned, command: Command) -> None:
+        attempt = write.attempt
+        if not self._planned:
+            self._on_write()
+        self._planned.append(
+            PlannedWrite(
+                index=len(self._planned) + 1,
+                channel=attempt.channel,
+                value=command.text,
+                shown=command.text,
+                command=True,
+                limits=limits_told(write.limits) if write.limits else "",
+                verdict="a command: what it does and answers cannot be rehearsed",
+                line=attempt.line,
+            )
+        )
+        self._journal.append(attempt.entry("rehearsed"))
+        self._depend(attempt.line)  # on what it would have done, and answered
+
     def _limits_of(self, channel: str) -> Any:
         return self._limits.of(channel) if self._limits is not None else None
 
@@ -234,6 +276,13 @@ def _name(asked: object) -> str:
         return channel_name(asked).canonical
     except (ValueError, TypeError):
         return shown(asked)
+
+
+def _asked(arguments: object) -> str:
+    try:
+        return Command.of(arguments).text
+    except ValueError:
+        return f"call {shown(arguments)}"
 
 
 def _tried(value: Any) -> PlainValue:

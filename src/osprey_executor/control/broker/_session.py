@@ -9,10 +9,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from osprey_executor.control.broker._archive import history_of
-from osprey_executor.control.broker._calls import refused_call
+from osprey_executor.control.broker._calls import answer_of, call_attempt, query_of, unchecked_attempt
 from osprey_executor.control.broker._check import (
     Attempt,
     Planned,
@@ -22,6 +22,7 @@ from osprey_executor.control.broker._check import (
     previous_of,
     readable,
 )
+from osprey_executor.control.broker._command import Command
 from osprey_executor.control.broker._declared import declared_ranges
 from osprey_executor.control.broker._held import Held, anyone, with_held
 from osprey_executor.control.broker._journal import Journal
@@ -244,14 +245,42 @@ class Session:
         return await history_of(self._archiver, channels, start, end, bin, readable)
 
     async def call(self, channel: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
-        """Journal and refuse a command.
+        """Run a command and return its answer. It is a write, unless the limits database lists it as a query.
+
+        Raises:
+            WriteRefused: it is not what was approved.
+            ControlSystemError: it failed, or certainly was not run.
+            OutcomeUnknownError: no answer came; nothing more is written.
+            StorageError: the journal cannot be written, so nothing is sent.
+        """
+        if (name := query_of(channel, self._limits)) is not None:
+            return await self._ask(name, arguments, line)
+        async with self._one_at_a_time:
+            self._attempts += 1
+            closed = await self._closed()
+            attempt = call_attempt(channel, arguments, _sane(line), self._attempts, self._permit, closed, self._limits)
+            [attempt] = await with_held([attempt], self._held)
+            if not self._refusals.full:
+                self._journal.append(attempt.entry("attempt"))
+            if attempt.problem:
+                self._refusals.refuse([attempt], [attempt])
+            limits = self._limits.of(attempt.channel) if self._limits is not None else None
+            write = Planned(attempt, attempt.value, None, None, limits)
+            self._follow_approval([write], [attempt])
+            return await self._send(write)
+
+    async def _ask(self, name: str, arguments: Mapping[str, Any], line: int | None) -> Any:
+        return await answer_of(self._metered, self._to_be_read(name), arguments)
+
+    async def attempted(self, channel: str, told: Mapping[str, Any]) -> NoReturn:
+        """Journal and refuse what would change something, but is neither a value nor a command that can be checked.
 
         Raises:
             WriteRefused: always.
             StorageError: the journal cannot be written.
         """
         self._attempts += 1
-        attempt = refused_call(channel, arguments, _sane(line), self._attempts)
+        attempt = unchecked_attempt(channel, told, self._attempts)
         if not self._refusals.full:
             self._journal.append(attempt.entry("attempt"))
         self._refusals.refuse([attempt], [attempt])
@@ -348,7 +377,8 @@ class Session:
             return f"more than {_MOST_WRITES} writes in one run"
         return self._shut or await self._unready() or await self._stopped()
 
-    async def _send(self, write: Planned) -> None:
+    async def _send(self, write: Planned) -> Any:
+        """Send a write that passed the checks; return the answer of a command."""
         attempt = write.attempt
         await self._still_permitted(write)
         try:
@@ -363,15 +393,20 @@ class Session:
             raise
         assert self._permit is not None, "without one it is not permitted"
         self._permit.wrote(attempt.channel, write.value)
-        await self._transmit(write)
+        return await self._transmit(write)
 
-    async def _transmit(self, write: Planned) -> None:
-        """Send a write whose intention is on the disk, and say what became of it."""
+    async def _transmit(self, write: Planned) -> Any:
+        """Send a write whose intention is on the disk, and say what became of it; return the answer of a command."""
         attempt = write.attempt
         self._journal.append(attempt.entry("sent"))
         when = time.monotonic()
+        answer: Any = None
+        seen: Sample | None = None
         try:
-            confirmation = await self._connector.write(attempt.channel, write.value)
+            if isinstance(write.value, Command):
+                answer = await self._connector.call(attempt.channel, write.value.arguments)
+            else:
+                seen = (await self._connector.write(attempt.channel, write.value)).read_back
         except ControlSystemError as error:
             self._journal.append(attempt.entry("failed", reason=one_line(str(error))))
             raise
@@ -384,7 +419,9 @@ class Session:
         if self._effects is not MachineEffects.UNKNOWN:  # a stop action settles no other write
             self._effects = MachineEffects.WRITTEN
         self._keep(write, confirmed=True)
-        seen = confirmation.read_back
+        if isinstance(write.value, Command):
+            self._journal.append(attempt.entry("confirmed", answer=shown(answer), left=write.value.text))
+            return answer
         if self._expected is not None:
             self._expected.wrote(attempt.channel, write.value, seen, write.limits)
         told = None if seen is None else shown(seen.value)
@@ -405,7 +442,7 @@ class Session:
 
     async def _undisturbed(self, write: Planned) -> None:
         """Look at the channel in the last moment: it must be as the card showed it, or as this run has left it."""
-        if self._expected is None:
+        if self._expected is None or isinstance(write.value, Command):
             return
         attempt = write.attempt
         try:

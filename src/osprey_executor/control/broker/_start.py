@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from osprey_executor.control.broker._command import Command
 from osprey_executor.control.broker._values import shown
 from osprey_executor.control.connectors._protocol import ChannelKind, Sample
 from osprey_executor.control.limits._check import ioc_limits, present_value
@@ -24,6 +25,8 @@ _SINGLE_ROUNDING = 2.0**-20
 
 def plain(value: Any) -> PlainValue:
     """Return a value that is sent as JSON has it; an array longer than `MOST_ELEMENTS` as its digest."""
+    if isinstance(value, Command):
+        return value.text
     if isinstance(value, bool):
         return int(value)
     if isinstance(value, int | float | str):

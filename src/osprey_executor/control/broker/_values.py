@@ -6,6 +6,7 @@ import math
 import reprlib
 from typing import Any, cast
 
+from osprey_executor.control.broker._command import Command
 from osprey_executor.control.connectors._protocol import ChannelKind, Sample
 from osprey_executor.text import one_line, visible
 
@@ -26,7 +27,9 @@ _SHORT.maxstring = _SHORT.maxother = 100
 
 
 def shown(value: Any) -> str:
-    """Return a short, safe text of any value, for journals and messages."""
+    """Return a short, safe text of any value, for journals and messages; of a command all of it."""
+    if isinstance(value, Command):
+        return value.text
     try:
         if _is_array(value):
             return one_line(f"array{tuple(value.shape)} {_SHORT.repr(value.ravel()[:6].tolist())}", 120)

@@ -11,7 +11,7 @@ import contextlib
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, NoReturn, Protocol, cast, runtime_checkable
 
 from osprey_executor.control.connectors._frames import Unpacker, pack
 from osprey_executor.control.connectors._protocol import Sample
@@ -45,7 +45,11 @@ class GatewaySession(Protocol):
         ...
 
     async def call(self, channel: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
-        """Run a command, or refuse it."""
+        """Run a command, or refuse it; see `ControlSession.call`."""
+        ...
+
+    async def attempted(self, channel: str, told: Mapping[str, Any]) -> NoReturn:
+        """Journal and refuse what can be done in no other way."""
         ...
 
 
@@ -153,6 +157,9 @@ class _Serving:
             case "call":
                 name, arguments = _name(message.get("channel")), _arguments(message.get("arguments"))
                 self._changes.add(self._request(number, lambda: self._call(name, arguments)))
+            case "attempted":
+                name, told = _name(message.get("channel")), _arguments(message.get("told"))
+                self._changes.add(self._request(number, lambda: self._attempted(name, told)))
             case "monitor":
                 self._begin_monitor(number, _name(message.get("channel")))
             case "end_monitor":
@@ -173,15 +180,15 @@ class _Serving:
 
     async def _answer(self, number: int, work: Callable[[], Awaitable[Message]]) -> None:
         try:
-            reply = await work()
+            frame = pack({"id": number, **await work()})
         except Exception as error:
-            reply = _error(error)
-        await self._send(number, reply)
+            frame = pack({"id": number, **_error(error)})
+        await self._send(frame)
 
-    async def _send(self, number: int, reply: Message) -> None:
+    async def _send(self, frame: bytes) -> None:
         """Send when there is room for it: who does not read gets nothing more."""
         try:
-            self.writer.write(pack({"id": number, **reply}))
+            self.writer.write(frame)
             await self.writer.drain()
         except ConnectionError:
             return
@@ -198,7 +205,10 @@ class _Serving:
         return {"refused": await _refused(lambda: self._session.write({name: value}))}
 
     async def _call(self, name: str, arguments: Message) -> Message:
-        return {"refused": await _refused(lambda: self._session.call(name, arguments))}
+        return {"answer": await self._session.call(name, arguments)}
+
+    async def _attempted(self, name: str, told: Message) -> Message:
+        return {"refused": await _refused(lambda: self._session.attempted(name, told))}
 
     def _begin_monitor(self, number: int, name: str) -> None:
         if number in self._monitors:
@@ -215,11 +225,11 @@ class _Serving:
         try:
             async with contextlib.aclosing(self._session.monitor(name)) as samples:
                 async for sample in samples:
-                    await self._send(number, {"sample": told_of(sample)})
+                    await self._send(pack({"id": number, "sample": told_of(sample)}))
             problem: Message = {"error": "it ended"}
         except Exception as error:
             problem = _error(error)
-        await self._send(number, problem)
+        await self._send(pack({"id": number, **problem}))
         if self._monitors.get(number) is asyncio.current_task():
             del self._monitors[number]
 

@@ -98,7 +98,7 @@ class Circuit:
             name = self._channels[sid].name
 
             async def call() -> None:
-                await self._source.call(name, {"write": f"a write of DBR type {kind}"})
+                await self._source.attempted(name, {"write": f"a write of DBR type {kind}"})
 
             self._changes.add(self._start(call))
 
@@ -230,7 +230,7 @@ class Circuit:
     async def _changed(self, channel: _Channel, command: Any, value: Any, problem: str | None) -> None:
         try:
             if problem:
-                refused = await self._source.call(channel.name, {"write": problem})
+                refused = await self._source.attempted(channel.name, {"write": problem})
             else:
                 refused = await self._source.write(channel.name, value)
         except ControlSystemError as error:

@@ -6,10 +6,11 @@ Frames are those of `connectors._frames`, on a stream socket. A request is `{"id
     describe  channels              the same, without values
     monitor   channel               {"sample": told}, often       until {"error"} or an `end_monitor` of the same id
     write     channel, value        {"refused": words or None}
-    call      channel, arguments    {"refused": words}
+    call      channel, arguments    {"answer": value}
+    attempted channel, told         {"refused": words}
 
-A reply to the first three is `{"error": words, "away": true or false}` where the channel cannot be read. Unasked comes
-`{"finish": true}`: the program has ended. The far end is `_answers.serve_link`, which takes nothing on trust.
+A reply is `{"error": words, "away": true or false}` where a channel cannot be read or a command is not done. Unasked
+comes `{"finish": true}`: the program has ended. The far end is `_answers.serve_link`, which takes nothing on trust.
 """
 
 from __future__ import annotations
@@ -63,8 +64,16 @@ class Source(Protocol):
         """Write one channel; return None where it is done and confirmed, else what became of it in words."""
         ...
 
-    async def call(self, channel: str, arguments: Mapping[str, Any]) -> str:
-        """Ask for a command; return the refusal in words."""
+    async def call(self, channel: str, arguments: Mapping[str, Any]) -> Any:
+        """Run a command and return its answer.
+
+        Raises:
+            ControlSystemError: it is refused, failed, or nobody answers.
+        """
+        ...
+
+    async def attempted(self, channel: str, told: Mapping[str, Any]) -> str:
+        """Tell of an attempt to change something in a way that nobody can check; return the refusal in words."""
         ...
 
 
@@ -114,9 +123,17 @@ class LinkSource:
         """See `Source.write`."""
         return (await self._ask({"op": "write", "channel": channel, "value": value}))["refused"]
 
-    async def call(self, channel: str, arguments: Mapping[str, Any]) -> str:
+    async def call(self, channel: str, arguments: Mapping[str, Any]) -> Any:
         """See `Source.call`."""
-        return (await self._ask({"op": "call", "channel": channel, "arguments": dict(arguments)}))["refused"]
+        reply = await self._ask({"op": "call", "channel": channel, "arguments": dict(arguments)})
+        _raise(reply)
+        return reply["answer"]
+
+    async def attempted(self, channel: str, told: Mapping[str, Any]) -> str:
+        """See `Source.attempted`."""
+        reply = await self._ask({"op": "attempted", "channel": channel, "told": dict(told)})
+        _raise(reply)
+        return reply["refused"]
 
     async def close(self) -> None:
         """End the link."""

@@ -16,6 +16,7 @@ from osprey_executor.control.gateways._pva_structures import (
     Layout,
     NoValue,
     about,
+    answer_structure,
     arguments_of,
     layout,
     moment,
@@ -186,25 +187,30 @@ class Channel:
         same = (sample.timestamp, sample.severity, sample.status) == (shown.timestamp, shown.severity, shown.status)
         return same and _same(sample.value, shown.value)
 
-    async def _written(self, operation: Any) -> str | None:
+    async def _written(self, operation: Any) -> None:
         try:
             value = put_value(operation.value())
         except NoValue as error:
-            return await self._source.call(self.name, error.args[0])
-        return await self._source.write(self.name, value)
-
-    async def _called(self, operation: Any) -> str | None:
-        return await self._source.call(self.name, arguments_of(operation.value()))
-
-    async def _answered(self, operation: Any, work: Coroutine[Any, Any, str | None]) -> None:
-        try:
-            refused = await work
-        except Exception as error:  # whatever it is, the client must not take it for done
-            refused = str(error) or type(error).__name__
-        if refused is None:
-            operation.done()
+            refused = await self._source.attempted(self.name, error.args[0])
         else:
-            operation.done(error=refused or "refused")
+            refused = await self._source.write(self.name, value)
+        if refused is not None:
+            raise ControlSystemError(refused or "refused")
+
+    async def _called(self, operation: Any) -> Any:
+        try:
+            arguments = arguments_of(operation.value())
+        except NoValue as error:
+            raise ControlSystemError(await self._source.attempted(self.name, error.args[0])) from None
+        return answer_structure(await self._source.call(self.name, arguments))
+
+    async def _answered(self, operation: Any, work: Coroutine[Any, Any, Any]) -> None:
+        try:
+            answer = await work
+        except Exception as error:  # whatever it is, the client must not take it for done
+            operation.done(error=str(error) or type(error).__name__)
+        else:
+            operation.done(answer)
 
 
 def _structure(kind: Layout, aside: dict[str, Any], now: dict[str, Any]) -> Any:

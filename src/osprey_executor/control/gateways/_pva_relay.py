@@ -1,7 +1,7 @@
 """Carries one connection of the code to the p4p server, and looks that values are there before they are asked for.
 
 p4p answers a get with what was posted last. So a request that needs a value waits here until the broker has given it.
-What p4p has no handler for (putGet, process, array operations) is answered here, as the commands that they are.
+What p4p has no handler for (putGet, process, array operations) is refused here, as the attempts that they are.
 """
 
 from __future__ import annotations
@@ -193,7 +193,7 @@ class Relay:
 
     def _tell(self, channel: Channel | None, what: str) -> None:
         if channel is not None:
-            telling = asyncio.ensure_future(self._source.call(channel.name, {"put": what}))
+            telling = asyncio.ensure_future(self._source.attempted(channel.name, {"put": what}))
             self._telling.add(telling)
             telling.add_done_callback(self._told)
 
@@ -210,7 +210,7 @@ class Relay:
             told["bytes"] = len(message.payload) + message.missing
         words = "there is no such channel"
         if channel is not None:
-            words = await self._source.call(channel.name, told)
+            words = await self._source.attempted(channel.name, told)
         self._fail(message, words)
 
     def _create(self, message: Message) -> None:

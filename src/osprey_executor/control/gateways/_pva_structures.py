@@ -125,14 +125,57 @@ def put_value(structure: Any) -> Any:
 
 
 def arguments_of(structure: Any) -> Plain:
-    """Return the arguments of a command; those of an NTURI without what else is in it."""
+    """Return the arguments of a command; those of an NTURI without what else is in it.
+
+    Raises:
+        NoValue: they are too much; the argument says how much.
+    """
     told: Any = {} if structure is None else structure.todict()
     arguments = cast(Plain, told) if isinstance(told, dict) else {"argument": told}
     query: Any = arguments.get("query")
-    try:
-        return _small(_plain(query if isinstance(query, dict) else arguments))
-    except NoValue as error:
-        return error.args[0]
+    return _small(_plain(query if isinstance(query, dict) else arguments))
+
+
+def answer_structure(answer: Any) -> Any:
+    """Return the answer of a command as a structure: NTScalar, NTScalarArray, NTTable, or fields as they are.
+
+    Raises:
+        TypeError: it holds what no structure of PVAccess does.
+    """
+    nt: Any = import_module("p4p.nt")
+    value_type: Any = import_module("p4p").Value
+    if isinstance(answer, dict):
+        fields = cast(Plain, answer)
+        if fields and all(hasattr(column, "dtype") or _is_texts(column) for column in fields.values()):
+            table = nt.NTTable([(name, _code_of(column)) for name, column in fields.items()]).type
+            return value_type(table, {"labels": list(fields), "value": fields})
+        return value_type(import_module("p4p").Type(_fields_of(fields)), fields)
+    if answer is None:
+        return value_type(import_module("p4p").Type([]), {})
+    return value_type(nt.NTScalar(_code_for(answer)).type, {"value": answer})
+
+
+def _fields_of(fields: Plain) -> list[tuple[str, Any]]:
+    return [
+        (name, ("S", None, _fields_of(cast(Plain, one))) if isinstance(one, dict) else _code_for(one))
+        for name, one in fields.items()
+    ]
+
+
+def _code_for(answer: Any) -> str:
+    if isinstance(answer, bool):
+        return "?"
+    if isinstance(answer, int | float):
+        return "l" if isinstance(answer, int) else "d"
+    if hasattr(answer, "dtype"):
+        return "a" + _CODES[answer.dtype.str[1:]] if answer.dtype.str[1:] in _CODES else "a?"
+    if isinstance(answer, str) or _is_texts(answer):
+        return "s" if isinstance(answer, str) else "as"
+    raise TypeError(f"the answer holds a {type(answer).__name__}, which the gateway cannot pass on")
+
+
+def _is_texts(column: object) -> bool:
+    return isinstance(column, list) and all(isinstance(text, str) for text in cast(list[object], column))
 
 
 def _of_numbers(sample: Sample, code: str) -> Plain:

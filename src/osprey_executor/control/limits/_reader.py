@@ -63,6 +63,8 @@ def database_of(
         skip = _violation(data.pop("on_violation", on_violation))
         given = _plain(data.pop("defaults", {}), ("defaults",))
         _group(given, ("defaults",))
+        if given.get("call") == "query":  # nobody approves one, so none becomes one by being forgotten
+            raise _Bad(("defaults", "call"), "belongs to the channels that have commands: write it there")
         defaults = _entry(source, given, {}, ("defaults",))
         groups = _patterns(data.pop("patterns", {}))
     except _Bad as bad:

@@ -26,6 +26,7 @@ _MOST_SINGLE: Final = 12
 _MOST_REFUSED: Final = 6
 _MOST_LINES: Final = 3
 _MOST_OUTPUT: Final = 8
+_LONGEST_COMMAND: Final = 2000
 _WIDE: Final = 96
 """Columns below which a plan by channels leaves out between which values it goes: no number is broken in two."""
 
@@ -40,6 +41,8 @@ def plan_section(
         parts.append(_by_channel(plan, width) if many else _one_by_one(plan))
         if any(not write.limits and _own_limits(write, plan) for write in plan.writes):
             parts.append(Text("¹ the control system's own limits", style="dim"))
+    if any(write.command for write in plan.writes):
+        parts.append(_commands(plan))
     if plan.refused:
         parts.append(_refused(plan))
     if envelope:
@@ -65,8 +68,8 @@ def _one_by_one(plan: Plan) -> RenderableType:
         table.add_row(
             str(write.index),
             Text(one_line(write.channel, 120), style="bold"),
-            _value(write.now, units),
-            Text(_value(write.shown, units).plain, style="bold"),
+            Text("") if write.command else _value(write.now, units),
+            Text("a command" if write.command else _value(write.shown, units).plain, style="bold"),
             Text(_signed(write.delta)),
             _limits(write, plan),
             str(write.line or "?"),
@@ -92,8 +95,8 @@ def _by_channel(plan: Plan, width: int) -> RenderableType:
         change = numbers[-1] - first if numbers and isinstance(first, int | float) else None
         table.add_row(
             Text(one_line(channel, 120), style="bold"),
-            _value(start.shown if start else None, start.units if start else ""),
-            Text(_short(writes[-1].shown), style="bold"),
+            Text("") if writes[0].command else _value(start.shown if start else None, start.units if start else ""),
+            Text("a command" if writes[-1].command else _short(writes[-1].shown), style="bold"),
             Text(_signed(change)),
             *([f"{min(numbers):.4g} … {max(numbers):.4g}" if numbers else ""] if between else []),
             str(len(writes)),
@@ -103,6 +106,16 @@ def _by_channel(plan: Plan, width: int) -> RenderableType:
     if len(channels) > _MOST_ROWS:
         table.add_row(Text(f"and {len(channels) - _MOST_ROWS} more channels: show it with --json", style="bold red"))
     return table
+
+
+def _commands(plan: Plan) -> RenderableType:
+    """Return every command in full: what is approved must have been seen."""
+    told = Text("\nCommands, which a rehearsal cannot try:", style="bold")
+    for write in plan.writes:
+        if write.command:
+            told.append(f"\n  {write.index}: {one_line(write.channel, 120)} ", style="default bold")
+            told.append(one_line(write.shown, _LONGEST_COMMAND), style="default not bold")
+    return told
 
 
 def _refused(plan: Plan) -> RenderableType:

@@ -58,6 +58,8 @@ class ReplayLink:
             self._write(self._codec.decode(header["values"], list(blobs)), header.get("line"))
         elif operation == "history":
             raise self._codec.errors["ControlSystemError"]("replay: archived values are not in the record")
+        elif operation == "call":
+            raise self._codec.errors["ControlSystemError"]("replay: what commands answered is not in the record")
         return None, []
 
     def _read(self, channels: list[str]) -> Answer:

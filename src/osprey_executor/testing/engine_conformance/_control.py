@@ -27,6 +27,13 @@ results = {'read': runtime.read_channel('CURRENT')}"""
         assert bench.results(code, control=session) == {"read": 2.5}
         assert (session.declared, session.lines) == ({"CURRENT": (0.0, 5.0)}, [3])
 
+    def test_a_command_arrives_with_its_line_and_is_answered(self, bench: Bench) -> None:
+        session = Session()
+        code = """from osprey_executor import runtime
+results = {'told': runtime.call_channel('CURRENT', {'row': [1.0, 2.0], 'text': 'go', 'on': True})}"""
+        assert bench.results(code, control=session) == {"told": {"row": [1.0, 2.0], "text": "go", "on": True}}
+        assert session.lines == [2]
+
     def test_history_arrives_as_columns(self, bench: Bench) -> None:
         code = """
 from datetime import datetime, timedelta, timezone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -60,6 +60,18 @@ class Session:
         times = np.array([int(start.timestamp()), int(end.timestamp())], dtype="datetime64[s]").astype("M8[ns]")
         values, severities = np.array([1.5, bin or 0.0]), np.array([0, 1], dtype=np.uint8)
         return {name: History(name, times, values, severities, "mA") for name in channels}
+
+    async def call(self, channel: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
+        """Answer the arguments of `CURRENT`, refuse the others."""
+        self.lines.append(line)
+        if channel != "CURRENT":
+            raise WriteRefused(f"{channel} is not approved")
+        return dict(arguments)
+
+    async def attempted(self, channel: str, told: Mapping[str, Any]) -> NoReturn:
+        """Refuse it."""
+        self.refusals.append(Refusal(channel=channel, value=str(told), reason="not checked"))
+        raise WriteRefused("not checked")
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Note what the program says it will write."""

@@ -39,6 +39,16 @@ print("begun", flush=True)
 for step in range({steps}):
     write_channel("K:{number}", {first} + step)
 """
+BY_CHANNEL_ACCESS = """
+import epics
+channel = epics.PV("K:{number}")
+assert channel.wait_for_connection(30)
+print("begun", flush=True)
+for step in range({steps}):
+    if not channel.connected:
+        break
+    channel.put({first} + step, wait=True, timeout=10)
+"""
 
 
 @contextmanager
@@ -53,26 +63,41 @@ def nursery() -> Iterator[Popen[str]]:
             process.wait(30)
 
 
-def program(number: int) -> str:
+def program(number: int, source: str = PROGRAM) -> str:
     """Return a program that writes a value of its own to the channel of its own at each step."""
-    return PROGRAM.format(steps=STEPS, number=number, first=1000 * number)
+    return source.format(steps=STEPS, number=number, first=1000 * number)
 
 
-def client_of(service: int) -> int | None:
-    """Return the process that speaks Channel Access for a service."""
+def below(service: int, words: bytes) -> int | None:
+    """Return the process that a service has started, itself or by others, with these words in its command."""
+    parents: dict[int, int] = {}
+    found: list[int] = []
     for folder in Path("/proc").iterdir():
         with suppress(OSError, ValueError, IndexError):
-            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == service and b"_ca_worker" in (folder / "cmdline").read_bytes():
-                return int(folder.name)
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if words in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+    for one in reversed(found):  # of a jail the innermost
+        above = one
+        while above in parents and above != service:
+            above = parents[above]
+        if above == service:
+            return one
     return None
 
 
+WORDS = {"client": b"_ca_worker", "gateway": b"osprey_executor.control.gateways\0ca"}
+VICTIMS = ("gateway", "service", "client", "service", "service", "gateway", "service", "client", "service", "gateway")
+
+
 def run_and_kill(process: Popen[str], home: Path, config: dict[str, Any], number: int, chance: random.Random) -> str:
-    """Let a service run the program of a number, kill it or its Channel Access client at some moment, and say which."""
+    """Let a service run the program of a number, kill it or a process of its own at some moment, and say which."""
     assert process.stdin is not None
     assert process.stdout is not None
-    process.stdin.write(json.dumps([str(home), config, program(number)]) + "\n")
+    killed = VICTIMS[number % len(VICTIMS)]
+    by_gateway = killed == "gateway" or chance.random() < 0.3
+    code = program(number, BY_CHANNEL_ACCESS if by_gateway else PROGRAM)
+    process.stdin.write(json.dumps([str(home), config, code]) + "\n")
     process.stdin.flush()
     service = int(process.stdout.readline())
     said = ""
@@ -82,11 +107,12 @@ def run_and_kill(process: Popen[str], home: Path, config: dict[str, Any], number
         time.sleep(chance.uniform(0, 0.35))
     else:
         time.sleep(chance.uniform(0, 1.5))
-    client = client_of(service) if chance.random() < 0.25 else None
-    killed = "client" if client else "service"
+    victim = below(service, WORDS[killed]) if killed in WORDS else None
+    if victim is None:
+        killed = "service"
     if not said.startswith("ended"):
         try:
-            os.kill(client or service, signal.SIGKILL)
+            os.kill(victim or service, signal.SIGKILL)
         except ProcessLookupError:
             killed = "nobody, it was quicker"
         while not process.stdout.readline().startswith("ended"):
@@ -106,7 +132,7 @@ def left_in(home: Path, table: str) -> int:
     return count
 
 
-@pytest.mark.timeout(60 + 6 * KILLS)
+@pytest.mark.timeout(120 + 20 * KILLS)  # on a busy machine; else two seconds each
 async def test_kills_at_random_moments(home: Path, tmp_path: Path) -> None:
     chance = random.Random(SEED)
     async with machine_with(KILLS + 1, tmp_path) as machine:

@@ -97,7 +97,7 @@ class Watched:
 
 async def test_a_flood_of_one_figure_keeps_its_last_version(tmp_path: Path) -> None:
     rooms: Any = Watched(tmp_path)
-    async with live_figures(rooms) as figures:
+    async with live_figures(rooms, lambda: False) as figures:
         for version in range(1000):
             figures.take(FigureDrawn(7, bytearray(PNG + str(version).encode())))
     [shown] = rooms.folder.shown_figures()
@@ -113,7 +113,7 @@ async def test_a_full_disk_costs_the_look_ahead_and_not_the_run(
 
     rooms: Any = Watched(tmp_path)
     monkeypatch.setattr(rooms.folder, "save_figure", full)
-    async with live_figures(rooms) as figures:
+    async with live_figures(rooms, lambda: False) as figures:
         figures.take(FigureDrawn(1, bytearray(PNG)))
     assert rooms.told == []
     assert "the disk is full" in caplog.text

@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService, Reject, RunStatus
 from osprey_executor.errors import (
@@ -18,6 +20,7 @@ from osprey_executor.errors import (
     PolicyDeniedError,
 )
 from osprey_executor.models import ApprovalCard, MachineEffects, RunResult
+from osprey_executor.models.events import Figure, Finished
 
 from .conftest import WRITE, OpenService, own
 from .test_runs import scripted
@@ -299,7 +302,7 @@ async def test_rehearse_alone_makes_no_run_and_asks_nobody(open_service: OpenSer
     assert [(one.channel, one.line) for one in rehearsal.plan.attempted] == [("MAG:1:SP", 3)] * 3
     assert rehearsal.plan.feedback_dependent_from == 3
     assert rehearsal.outcome is not None
-    assert rehearsal.outcome.stdout == "done\n"
+    assert rehearsal.outcome.stdout == f"{SAID}\ndone\n"
     assert (rehearsal.folder / "plan.json").is_file()
     assert rehearsal.folder.parent == home / "rehearsals"
 
@@ -325,3 +328,58 @@ async def test_cancelling_a_rehearsal_ends_it(service: PythonExecutorService) ->
         if event.kind == "finished":
             result = event.result
     assert (result.status, result.effects) == (RunStatus.CANCELLED, MachineEffects.NONE)
+
+
+DRAWN = """
+import matplotlib.pyplot as plt
+from osprey_executor.runtime import read_channel, write_channel
+write_channel("MAG:1:SP", 1.5)
+plt.plot([1, read_channel("MAG:1:SP")])
+plt.savefig("saved.png")
+print("drawn")
+results = {"x": 1}
+"""
+SAID = "[rehearsal: nothing was written]"
+
+
+def marked(picture: Path) -> bool:
+    return np.asarray(Image.open(picture))[0, 0].tolist() == [255, 191, 0, 255]
+
+
+async def test_what_a_rehearsal_drew_says_so_and_the_run_itself_does_not(service: PythonExecutorService) -> None:
+    watched: list[bool] = []
+    waiting: RunResult | None = None
+    async for event in service.stream(own(DRAWN)):
+        if isinstance(event, Figure):
+            watched.append(marked(event.path))
+        if isinstance(event, Finished):
+            waiting = event.result
+    assert waiting is not None
+    assert waiting.status is RunStatus.AWAITING_APPROVAL
+    assert watched == [True]
+    card = await service.card(waiting.run_id)
+    kept = waiting.folder / "attempts" / "1" / "rehearsal"
+    assert [marked(path) for path in (*card.figures, kept / "artifacts" / "saved.png")] == [True, True]
+    assert card.output.startswith(SAID)
+    assert (kept / "stdout.txt").read_text() == f"{SAID}\ndrawn\n"
+    result = await service.decide(waiting.run_id, Approve(card.digest))
+    assert (result.status, result.stdout) == (RunStatus.SUCCEEDED, "drawn\n")
+    assert [marked(path) for path in (*result.figures, *result.artifacts)] == [False, False]
+    record = [path for path in result.folder.rglob("*") if path.is_file() and not path.is_relative_to(kept)]
+    said = {path.name for path in record if SAID[1:-1].encode() in path.read_bytes()}
+    assert not said & {"notebook.ipynb", "stdout.txt", "outcome.json", "results.json", "manifest.json"}
+
+
+async def test_who_writes_nothing_or_fails_before_anybody_is_asked(service: PythonExecutorService) -> None:
+    reads = await service.run(own("import matplotlib.pyplot as plt\nplt.plot([1])\nprint('x')\nresults = {}"))
+    assert ([marked(path) for path in reads.figures], reads.stdout) == ([False], "x\n")
+    failed = await service.run(own(DRAWN + "raise SystemExit(3)"))
+    assert failed.status is RunStatus.FAILED
+    assert ([marked(path) for path in failed.figures], failed.stdout) == ([True], f"{SAID}\ndrawn\n")
+
+
+async def test_a_rehearsal_by_itself_marks_them(service: PythonExecutorService) -> None:
+    rehearsal = await service.rehearse(own(DRAWN))
+    assert rehearsal.outcome is not None
+    assert [marked(path) for path in (*rehearsal.outcome.figures, *rehearsal.outcome.artifacts)] == [True, True]
+    assert rehearsal.outcome.notes[-1] == "rehearsal: nothing was written; figures and output are marked so"

@@ -15,7 +15,7 @@ from osprey_executor.pipeline.nodes.rehearse import plan_of
 from osprey_executor.pipeline.record import with_notes
 from osprey_executor.pipeline.threads import InThread
 from osprey_executor.pipeline.time_limit import TimeLimit
-from osprey_executor.results import rehearsal_folder
+from osprey_executor.results import marked_rehearsal, rehearsal_folder
 from osprey_executor.text import one_line, source_lines
 
 
@@ -55,6 +55,8 @@ async def rehearse_alone(
         plan = await plan_of(session, outcome, limit)
     if outcome is not None:
         told = with_notes(outcome, session)
+        if plan.writes:
+            told = await in_thread(marked_rehearsal, told)
         outcome = await in_thread(
             lambda: folder.save_outcome(told, root=program.folder, reads=session.reads, refusals=session.refusals)
         )

@@ -32,10 +32,19 @@ def program_of(rooms: Rooms, code: str, number: int) -> Program:
     )
 
 
-async def run_program(rooms: Rooms, program: Program, session: ControlSession) -> Outcome:
-    """Run the program to its end. An engine that breaks is in the outcome, too."""
+async def run_program(
+    rooms: Rooms, program: Program, session: ControlSession, pretended: Callable[[], bool] = lambda: False
+) -> Outcome:
+    """Run the program to its end. An engine that breaks is in the outcome, too.
+
+    Args:
+        rooms: of the run.
+        program: with all that it finds in its world.
+        session: the broker's side of it.
+        pretended: see `LiveFigures`.
+    """
     try:
-        async with live_figures(rooms) as figures:
+        async with live_figures(rooms, pretended) as figures:
             outcome = await rooms.engine.run(
                 program, control=session, on_event=lambda event: _tell(event, rooms, figures)
             )

@@ -9,8 +9,10 @@ from osprey_executor.results.jsonable import to_json
 from osprey_executor.results.manifest import FileEntry, Manifest
 from osprey_executor.results.notebook import write_notebook
 from osprey_executor.results.reads import load_reads, save_reads
+from osprey_executor.results.rehearsed import marked_rehearsal
 from osprey_executor.results.session import ReplaySession
 from osprey_executor.results.summary import result_to_json
+from osprey_executor.results.watermark import watermarked
 
 __all__ = [
     "FileEntry",
@@ -22,9 +24,11 @@ __all__ = [
     "decode",
     "encode",
     "load_reads",
+    "marked_rehearsal",
     "rehearsal_folder",
     "result_to_json",
     "save_reads",
     "to_json",
+    "watermarked",
     "write_notebook",
 ]

@@ -177,6 +177,11 @@ class RehearsalSession(Session):
         for name, sample in samples.items():
             self._start[name] = start_of(sample, self._limits_of(name))
 
+    @property
+    def moved(self) -> bool:
+        """Whether anything was written, so that what is read from now on may be the overlay's."""
+        return self._overlay.moved
+
     def plan(self, ended: RunStatus, error: str = "") -> Plan:
         """Return what the rehearsal found out; it `ended` so, because of `error`."""
         return Plan(

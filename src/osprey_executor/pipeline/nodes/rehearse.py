@@ -24,6 +24,7 @@ from osprey_executor.pipeline.running import in_turn, program_of, run_program
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.time_limit import TimeLimit
 from osprey_executor.pipeline.timing import timed
+from osprey_executor.results import marked_rehearsal
 
 
 async def rehearse(state: State, runtime: Runtime[Rooms]) -> State:
@@ -52,7 +53,7 @@ async def _rehearse(state: State, rooms: Rooms) -> State:
                 on_write=limit.begin,
             ) as session:
                 rooms.session = session
-                outcome = await limit.keep(run_program(rooms, program, session))
+                outcome = await limit.keep(run_program(rooms, program, session, lambda: session.moved))
                 plan = await plan_of(session, outcome, limit)
         except ControlSystemError as error:
             await rooms.store.end_execution(rooms.run_id, number)
@@ -62,6 +63,8 @@ async def _rehearse(state: State, rooms: Rooms) -> State:
             told = f"it failed in its rehearsal: none of its {len(plan.writes)} writes reached the machine"
             outcome = outcome.model_copy(update={"notes": (*outcome.notes, told)})
         folder = rooms.folder.attempt(attempt)
+        if outcome is not None and plan.writes:
+            outcome = await rooms.in_thread(marked_rehearsal, outcome)
         if outcome is not None:
             await rooms.in_thread(
                 (folder if finished else folder.rehearsal).save_outcome,

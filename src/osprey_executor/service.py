@@ -290,6 +290,16 @@ class PythonExecutorService:
         """
         return await self._executor.card(run_id)
 
+    async def in_the_way(self, card: ApprovalCard) -> tuple[str, ...]:
+        """Return why its run would not write if the card were approved at this moment; nothing: it would.
+
+        The kill switch and the stop channel are looked at, which runs hold the machine, and what is in quarantine.
+
+        Raises:
+            RunNotFoundError: no such run.
+        """
+        return await self._executor.in_the_way(card)
+
     async def runs(self, limit: int = 50) -> list[RunSummary]:
         """Return the runs of the state folder, the newest first."""
         with contextlib.suppress(StorageError):  # a full disk must not hide what happened

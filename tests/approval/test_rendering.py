@@ -47,6 +47,18 @@ def test_headline_machine_and_digest_can_be_read(make_card: Any, width: int):
     assert "▶ 2 │ epics.caput('VA:HCM:01:SP', 0.2)" in text
 
 
+def test_that_writes_are_stopped_stands_before_the_facts_and_at_the_decision(make_card: Any):
+    console = Console(width=80, force_terminal=False)
+    with console.capture() as captured:
+        console.print(render_card(make_card(), width=80, in_the_way=[f"writes are stopped by {NASTY}"]))
+    text = captured.get()
+    said = "Approved now, it would write nothing: writes are stopped by"
+    assert text.count(said) == 2
+    assert text.index(said) < text.index("Isolation")
+    assert text.rindex(said) < text.index("osprey-executor approve ")
+    assert "\x1b" not in text
+
+
 def test_a_real_machine_is_said_in_red(make_card: Any):
     console = Console(width=100, force_terminal=True, color_system="standard")
     with console.capture() as captured:

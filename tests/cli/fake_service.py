@@ -144,6 +144,9 @@ def failure() -> RunResult:
     )
 
 
+IN_THE_WAY = ("writes are stopped by \x1b[31mann",)
+
+
 class FakeService:
     config: Any = None
     log: Path | None = None
@@ -200,6 +203,9 @@ class FakeService:
 
     async def pending(self) -> list[ApprovalCard]:
         return [card()]
+
+    async def in_the_way(self, card: ApprovalCard) -> tuple[str, ...]:
+        return IN_THE_WAY
 
     async def card(self, run_id: str) -> ApprovalCard:
         if not RUN.startswith(run_id):

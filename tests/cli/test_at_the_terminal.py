@@ -37,9 +37,10 @@ def test_right_above_the_question_stand_machine_and_what_nobody_knows(terminal: 
     tty.answer(PROMPT, "later")
     tty.end()
     above = tty.screen.partition("Decide (")[0].rstrip().splitlines()
-    assert above[-3:] == [
+    assert above[-4:] == [
         " Writes to SR:HCM:01:SP on a virtual accelerator",
         " Machine: not real  simulator; writes enabled",
+        " Approved now, it would write nothing: writes are stopped by \\x1b[31mann",
         " ? which values it will write",
     ]
     assert "osprey-executor approve" not in "\n".join(above)

@@ -60,6 +60,8 @@ def test_without_a_terminal_nothing_is_asked_and_the_commands_are_told(cli: Cli)
     assert f"osprey-executor show {RUN}" in said.err
     assert f"osprey-executor approve {RUN} --digest {DIGEST}" in said.err
     assert f"osprey-executor edit {RUN} --code FILE" in said.err
+    assert "Approved now, it would write nothing: writes are stopped by \\x1b[31mann" in said.err
+    assert cli("run", "write", "--json").document["in_the_way"] == ["writes are stopped by \x1b[31mann"]
 
 
 def test_code_is_run_under_a_task_of_its_own(cli: Cli, tmp_path: Path) -> None:
@@ -125,7 +127,9 @@ def test_lists(cli: Cli) -> None:
     assert "\x1b" not in said.out
     assert len(cli("runs", "--json", "--limit", "3").document) == 3
     assert "virtual" in cli("pending").out
-    assert cli("pending", "--json").document[0]["digest"] == DIGEST
+    [told] = cli("pending", "--json").document
+    assert told["digest"] == DIGEST
+    assert told["in_the_way"] == ["writes are stopped by \x1b[31mann"]
 
 
 def test_doctor(cli: Cli, tmp_path: Path) -> None:

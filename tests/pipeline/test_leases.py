@@ -80,7 +80,16 @@ async def test_the_second_writer_is_refused_and_nothing_of_it_is_executed(
     async with open_service(**BRIEF) as service:
         async with writing(service, HOLD.format(channel="MAG:2:SP")):
             [first] = await service.runs()
-            second = await service.run(own(WRITE), decide=approve)
+            asked: list[tuple[str, ...]] = []
+
+            async def approve_all_the_same(card: ApprovalCard) -> Approve:
+                asked.append(await service.in_the_way(card))
+                return approve(card)
+
+            second = await service.run(own(WRITE), decide=approve_all_the_same)
+            assert [told.partition(" since ")[0] for told in asked[0]] == [
+                f"run {first.run_id} holds this machine for writing"
+            ]
             reader = await service.run(own("results = {'sum': 1}"))
         assert second.status is RunStatus.REFUSED
         assert second.error is not None
@@ -102,7 +111,10 @@ async def test_concurrent_writers_collide_in_their_channels_only(open_service: O
         open_service(control_system__concurrent_writers=True, **BRIEF) as service,
         writing(service, HOLD.format(channel="MAG:2:SP")),
     ):
-        assert (await service.run(own(WRITE), decide=approve)).status is RunStatus.SUCCEEDED
+        waiting = await service.run(own(WRITE))
+        card = await service.card(waiting.run_id)
+        assert await service.in_the_way(card) == ()
+        assert (await service.decide(waiting.run_id, approve(card))).status is RunStatus.SUCCEEDED
         same = await service.run(own(WRITE.replace("MAG:1:SP", "MAG:2:SP.VAL")), decide=approve)
     assert same.status is RunStatus.REFUSED
     assert same.error is not None

@@ -100,7 +100,7 @@ HOSTILE = {
 
 @pytest.mark.parametrize("kind", HOSTILE)
 def test_what_cannot_be_marked_is_told(kind: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="^it"):
+    with pytest.raises(ValueError, match=r"^it"):
         watermarked(HOSTILE[kind])
     drawn = tmp_path / "figure.png"
     drawn.write_bytes(HOSTILE[kind])

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.connectors.mock import MockArchiver, MockConnector
     from osprey_executor.control.connectors.pva import PvaConnector
     from osprey_executor.control.connectors.simulator import SimulatorConnector
-    from osprey_executor.control.gateways._kinds import gateways_for
+    from osprey_executor.control.gateways._kinds import first_words, gateways_for
     from osprey_executor.control.limits._file import LimitsFile, LimitsInForce, limits_problem
     from osprey_executor.control.limits._live import check_limits
     from osprey_executor.control.limits._words import limits_words, restorable, stop_actions
@@ -60,6 +60,7 @@ __all__ = [
     "control_problem",
     "control_report",
     "effects_of",
+    "first_words",
     "gateways_for",
     "is_command",
     "journal_settlement",
@@ -107,6 +108,7 @@ _HOMES = {
     "control_problem": "broker._broker",
     "control_report": "broker._broker",
     "effects_of": "broker._journal",
+    "first_words": "gateways._kinds",
     "gateways_for": "gateways._kinds",
     "is_command": "broker._command",
     "journal_settlement": "broker._settled",

@@ -34,6 +34,7 @@ class EquipmentPool:
     def __init__(self, stack: AsyncExitStack, home: Path) -> None:
         self._stack, self._home = stack, home
         self._opened: dict[str, Equipment] = {}
+        self._brokers: dict[str, Broker] = {}
         self._engines: list[tuple[tuple[ExecutionConfig, Gateways | None], Engine]] = []
         """With what they were told: configurations that differ elsewhere share one, and with it its fork server."""
         self._turn = asyncio.Lock()
@@ -50,18 +51,37 @@ class EquipmentPool:
             ConfigurationError: the configuration of engine or control system cannot be used.
             MissingExtraError: a part is not installed.
         """
-        name = json.dumps(record or config.to_record(), sort_keys=True)
+        name = _name(config, record)
         async with self._turn:
             if name not in self._opened:
                 site = await asyncio.to_thread(site_of, config.analysis)
                 engine = await self._engine(config)
-                broker = await self._stack.enter_async_context(open_control(config, home=self._home))
-                self._opened[name] = Equipment(engine, broker, site)
+                self._opened[name] = Equipment(engine, await self._broker(name, config), site)
             return self._opened[name]
+
+    async def broker(self, config: Config) -> Broker:
+        """Return the broker of `config` alone, for whoever looks at the machine and runs nothing.
+
+        Raises:
+            ConfigurationError: the configuration of the control system cannot be used.
+            MissingExtraError: a part is not installed.
+            ControlSystemError: it cannot be started.
+        """
+        async with self._turn:
+            return await self._broker(_name(config), config)
+
+    def opened_broker(self, config: Config) -> Broker | None:
+        """Return the broker of `config` if this process has opened it."""
+        return self._brokers.get(_name(config))
 
     def broker_of(self, machine: str) -> Broker | None:
         """Return the open broker of exactly this machine, None where there is none in this process."""
-        return next((each.broker for each in self._opened.values() if each.broker.machine == machine), None)
+        return next((each for each in self._brokers.values() if each.machine == machine), None)
+
+    async def _broker(self, name: str, config: Config) -> Broker:
+        if name not in self._brokers:
+            self._brokers[name] = await self._stack.enter_async_context(open_control(config, home=self._home))
+        return self._brokers[name]
 
     async def _engine(self, config: Config) -> Engine:
         section, gateways = config.execution, gateways_for(config.control_system)
@@ -74,3 +94,7 @@ class EquipmentPool:
         )
         self._engines.append((wanted, engine))
         return engine
+
+
+def _name(config: Config, record: dict[str, Any] | None = None) -> str:
+    return json.dumps(record or config.to_record(), sort_keys=True)

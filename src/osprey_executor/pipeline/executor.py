@@ -42,6 +42,7 @@ from osprey_executor.models import (
 from osprey_executor.models.events import Event, Finished
 from osprey_executor.pipeline.decide import Decide
 from osprey_executor.pipeline.equipment import Equipment, EquipmentPool
+from osprey_executor.pipeline.in_the_way import in_the_way
 from osprey_executor.pipeline.probe import probe
 from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover, settle
@@ -285,6 +286,15 @@ class Executor:
         if card is None or (await self.store.summary(run_id)).state != RunStatus.AWAITING_APPROVAL:
             raise InvalidDecision(f"run {run_id} does not wait for a decision")
         return card
+
+    async def in_the_way(self, card: ApprovalCard) -> tuple[str, ...]:
+        """Return why the run of `card` would not write if it were approved at this moment; see `in_the_way`.
+
+        Raises:
+            RunNotFoundError: no such run.
+        """
+        config = Config.from_record(await self.store.config(card.run_id))
+        return await in_the_way(card, config, self.store, self.equipment)
 
     async def graph_state(self, run_id: str) -> dict[str, Any]:
         """Return the state of a run as a LangGraph graph gives it, with `__interrupt__` where it waits."""

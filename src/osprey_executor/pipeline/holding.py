@@ -95,6 +95,11 @@ def any_write(card: ApprovalCard | None) -> list[Write]:
     return [Write(channel=channel, value="", confirmed=False) for channel in channels]
 
 
+def channels_of(card: ApprovalCard) -> tuple[str, ...]:
+    """Return the channels that an approval of the card could allow, by plan or envelope."""
+    return _granted(card, None)
+
+
 def _granted(card: ApprovalCard | None, grant: Grant | None) -> tuple[str, ...]:
     """Return the channels that a grant allows; without it, those that a grant for this card could."""
     if card is None:

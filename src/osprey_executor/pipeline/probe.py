@@ -1,4 +1,4 @@
-"""What `doctor` tries: the engine's own canaries, a write without a grant, the state folder."""
+"""What `doctor` tries: the engine's own canaries, a write without a grant, gateways, the state folder."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from osprey_executor.config import Config
 from osprey_executor.errors import PythonExecutorException, WriteRefused
 from osprey_executor.models import LimitsReport, Probe
 from osprey_executor.pipeline.equipment import EquipmentPool
+from osprey_executor.pipeline.gateway_probe import probe_gateways
 
 _CHANNEL = "OSPREY:EXECUTOR:DOCTOR"
 
@@ -36,6 +37,7 @@ async def probe(home: Path, equipment: EquipmentPool, config: Config) -> list[Pr
             seen.append(Probe(name=name, outcome="failed", detail=f"not refused, but: {error}"))
         else:
             seen.append(Probe(name=name, outcome="failed", detail="the broker let it through"))
+        seen += await probe_gateways(config, parts, session)
     return seen
 
 

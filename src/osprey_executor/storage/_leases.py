@@ -29,6 +29,17 @@ async def take(db: aiosqlite.Connection, run_id: str, lease: Lease) -> None:
     Raises:
         MachineBusyError: another run holds a part of it; the message names that run.
     """
+    if held := await busy(db, run_id, lease):
+        raise MachineBusyError(held)
+    await db.execute(
+        "INSERT INTO leases (run_id, machine, channels, taken_at) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (run_id) DO UPDATE SET machine = excluded.machine, channels = excluded.channels",
+        (run_id, lease.machine, json.dumps(lease.channels), datetime.now(UTC).isoformat(timespec="seconds")),
+    )
+
+
+async def busy(db: aiosqlite.Connection, run_id: str, lease: Lease) -> str | None:
+    """Return which other run holds a part of what `lease` asks for, in words; None: none does."""
     held = await db.execute_fetchall(
         "SELECT run_id, machine, channels, taken_at FROM leases WHERE run_id != ?", (run_id,)
     )
@@ -38,15 +49,11 @@ async def take(db: aiosqlite.Connection, run_id: str, lease: Lease) -> None:
         channel = common_channel(lease.channels, json.loads(other["channels"]))
         if channel is not None:
             what = "this machine" if channel == "*" else one_line(channel)
-            raise MachineBusyError(
+            return (
                 f"run {other['run_id']} holds {what} for writing since {other['taken_at']}: "
                 f"wait until it has ended (`osprey-executor watch {other['run_id']}`), or cancel it"
             )
-    await db.execute(
-        "INSERT INTO leases (run_id, machine, channels, taken_at) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (run_id) DO UPDATE SET machine = excluded.machine, channels = excluded.channels",
-        (run_id, lease.machine, json.dumps(lease.channels), datetime.now(UTC).isoformat(timespec="seconds")),
-    )
+    return None
 
 
 async def release(db: aiosqlite.Connection, run_id: str) -> None:

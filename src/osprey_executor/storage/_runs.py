@@ -324,6 +324,10 @@ class RunStore:
         async with self._transaction(durable=False):
             await _leases.take(self._db, run_id, lease)
 
+    async def busy(self, run_id: str, lease: Lease) -> str | None:
+        """Return which other run holds at this moment what `lease` asks for, in words; None: none does."""
+        return await _leases.busy(self._db, run_id, lease)
+
     async def release_lease(self, run_id: str, unsettled: Sequence[Write]) -> None:
         """Give back the lease of a run whose driver died, its `unsettled` writes in quarantine from then on."""
         async with self._transaction(durable=True):

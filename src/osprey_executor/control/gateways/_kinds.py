@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+
 from osprey_executor.config import ControlSystemConfig
 from osprey_executor.control.gateways._answers import serve_link
 from osprey_executor.models import Gateway, Gateways, Place
@@ -32,6 +34,15 @@ PV_ACCESS = Gateway(
     },
 )
 _ALL = Gateways(f"{__package__}", (CHANNEL_ACCESS, PV_ACCESS), serve_link)
+
+
+_FIRST_WORDS = {"ca": struct.pack(">8H", 0, 0, 0, 13, 0, 0, 0, 0), "pva": b""}
+"""Of a client: the version of Channel Access that it speaks; with PVAccess the server begins."""
+
+
+def first_words(kind: str) -> bytes:
+    """Return what a client says first, after which a gateway of this kind answers."""
+    return _FIRST_WORDS[kind]
 
 
 def gateways_for(control: ControlSystemConfig) -> Gateways | None:

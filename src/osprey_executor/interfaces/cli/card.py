@@ -18,10 +18,13 @@ from rich.text import Text
 from osprey_executor.interfaces.cli.card_code import code_listing
 from osprey_executor.interfaces.cli.card_plan import plan_section
 from osprey_executor.interfaces.cli.names import run_of_names, without_numbers
+from osprey_executor.interfaces.cli.summary import not_now
 from osprey_executor.models import Verdict
 from osprey_executor.text import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.console import RenderableType
 
     from osprey_executor.models import ApprovalCard, ControlSystemReport, LimitsReport, WriteTarget
@@ -36,10 +39,22 @@ _MOST_RULES: Final = 16
 _HEAVY: Final = ("Containment is not proven", "Which channels are written", "The rehearsal did not", "The plan ends")
 
 
-def render_card(card: ApprovalCard, *, width: int, commands: bool = True) -> RenderableType:
-    """Return the card for a terminal of `width` columns, with the `commands` that decide where nothing asks next."""
+def render_card(
+    card: ApprovalCard, *, width: int, commands: bool = True, in_the_way: Sequence[str] = ()
+) -> RenderableType:
+    """Return the card for a terminal.
+
+    Args:
+        card: to be shown.
+        width: of the terminal, in columns.
+        commands: whether to name those that decide, where nothing asks next.
+        in_the_way: why an approval would write nothing at this moment.
+    """
     width = max(width, _LEAST_WIDTH)
     parts: list[RenderableType] = [_top(card, width)]
+    stopped = [Text(not_now(one), style="bold white on red") for one in in_the_way]
+    if stopped:
+        parts.append(Padding(Group(*stopped), (1, 1, 0, 1)))
     if card.unknowns:
         parts.append(_unknowns(card))
     if card.plan:
@@ -47,7 +62,11 @@ def render_card(card: ApprovalCard, *, width: int, commands: bool = True) -> Ren
         parts.append(told)
     elif card.writes:
         parts.append(_writes(card, width))
-    parts += [_facts(card), code_listing(card.code, card.findings, width), _bottom(card, width, commands=commands)]
+    parts += [
+        _facts(card),
+        code_listing(card.code, card.findings, width),
+        _bottom(card, width, stopped, commands=commands),
+    ]
     return Group(*parts)
 
 
@@ -209,12 +228,12 @@ def _when(moment: datetime) -> str:
     return f"{local:%Y-%m-%d %H:%M} {local.tzname() or ''}".rstrip()
 
 
-def _bottom(card: ApprovalCard, width: int, *, commands: bool) -> RenderableType:
+def _bottom(card: ApprovalCard, width: int, stopped: Sequence[Text], *, commands: bool) -> RenderableType:
     """Return what must be in sight where the decision is made, however long the code above is."""
     run = one_line(card.run_id, 40)
     text = Text(one_line(card.headline, 400), style=f"bold {_alarm(card)}")
     _loud(text, "REAL")
-    told: list[RenderableType] = [text, Text.assemble("Machine: ", _machine(card.control_system))]
+    told: list[RenderableType] = [text, Text.assemble("Machine: ", _machine(card.control_system)), *stopped]
     heaviest = [unknown for unknown in card.unknowns if _heavy(unknown)] or list(card.unknowns[:1])
     told += [
         Text(f"? {one_line(unknown, 400)}", style="bold red" if _heavy(unknown) else "bold yellow")

@@ -17,8 +17,8 @@ from osprey_executor.text import visible
 
 if TYPE_CHECKING:
     from osprey_executor.interfaces.cli.interrupts import Interrupts
-    from osprey_executor.interfaces.cli.progress import Display
     from osprey_executor.interfaces.cli.screen import Screen
+    from osprey_executor.interfaces.cli.work import Work
     from osprey_executor.models import ApprovalCard, Decision
 
 _YES = ("approve", "yes")
@@ -29,23 +29,25 @@ _WHICH = (
 )
 
 
-def show_card(screen: Screen, card: ApprovalCard) -> None:
+async def show_card(work: Work, card: ApprovalCard) -> None:
     """Print the card on standard error, without the commands that decide: whoever shows it so decides next."""
-    screen.show_aside(render_card(card, width=screen.err.width, commands=False))
+    in_the_way = await work.service.in_the_way(card)
+    screen = work.screen
+    screen.show_aside(render_card(card, width=screen.err.width, commands=False, in_the_way=in_the_way))
 
 
 class Person:
     """The `decide` callback of a run at a terminal."""
 
-    def __init__(self, screen: Screen, display: Display, interrupts: Interrupts) -> None:
-        self._screen = screen
-        self._display = display
-        self._interrupts = interrupts
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._screen = work.screen
+        self._interrupts = work.interrupts
 
     async def __call__(self, card: ApprovalCard) -> Decision | None:
         """Return the person's decision about `card`, None for later."""
-        self._display.pause()
-        show_card(self._screen, card)
+        self._work.display.pause()
+        await show_card(self._work, card)
         # A terminal that goes away answers with an end of input, which means later. Its signal may come after that
         # answer, and must not cancel a run that was left for another day.
         self._interrupts.ignore(signal.SIGHUP)

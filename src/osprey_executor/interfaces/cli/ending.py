@@ -2,31 +2,61 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from osprey_executor.errors import InvalidDecision
 from osprey_executor.interfaces.cli.exits import Exit, of_status
 from osprey_executor.interfaces.cli.failures import tell
 from osprey_executor.interfaces.cli.streams import write_json
-from osprey_executor.interfaces.cli.summary import run_summary
+from osprey_executor.interfaces.cli.summary import not_now, run_summary
 from osprey_executor.models import RunStatus
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.work import Work
     from osprey_executor.models import ApprovalCard, Decision, RunResult
 
 
-def finish(screen: Screen, result: RunResult | None, *, wanted: RunStatus = RunStatus.SUCCEEDED) -> int:
-    """Show a result and return the exit code of its status; 0 where the run ended as the command asked."""
+async def show_end(work: Work, result: RunResult | None, *, wanted: RunStatus = RunStatus.SUCCEEDED) -> int:
+    """Show a result as `finish` does; of a run that waits also what is in its way at this moment."""
+    in_the_way: Sequence[str] = ()
+    if result is not None and result.status is RunStatus.AWAITING_APPROVAL:
+        with suppress(InvalidDecision):  # somebody has just decided
+            in_the_way = await work.service.in_the_way(await work.service.card(result.run_id))
+    return finish(work.screen, result, wanted=wanted, in_the_way=in_the_way)
+
+
+def finish(
+    screen: Screen,
+    result: RunResult | None,
+    *,
+    wanted: RunStatus = RunStatus.SUCCEEDED,
+    in_the_way: Sequence[str] = (),
+) -> int:
+    """Show a result and return the exit code of its status; 0 where the run ended as the command asked.
+
+    Args:
+        screen: where it is shown.
+        result: of the run; None: a signal came before there was one.
+        wanted: how the command asked the run to end.
+        in_the_way: why an approval would write nothing at this moment.
+    """
     if result is None:
         return tell("Interrupted", "interrupted before the run began", Exit.INTERRUPTED, as_json=screen.as_json)
     if screen.as_json:
         from osprey_executor.service import result_to_json
 
-        write_json(result_to_json(result))
+        told = result_to_json(result)
+        waits = result.status is RunStatus.AWAITING_APPROVAL
+        write_json(told | {"in_the_way": list(in_the_way)} if waits else told)
     else:
         screen.show(run_summary(result))
     if result.status is RunStatus.AWAITING_APPROVAL:
+        for one in in_the_way:
+            screen.tell(not_now(one), style="bold red")
         _tell_how_to_decide(screen, result)
     return Exit.SUCCEEDED if result.status is wanted else of_status(result.status, result.error)
 
@@ -35,7 +65,7 @@ async def decide_and_finish(
     work: Work, card: ApprovalCard, decision: Decision, *, wanted: RunStatus = RunStatus.SUCCEEDED
 ) -> int:
     """Decide about a run, show how it goes on where this process executes it, and finish with its result."""
-    return finish(work.screen, await work.follow(work.service.decide_stream(card.run_id, decision)), wanted=wanted)
+    return await show_end(work, await work.follow(work.service.decide_stream(card.run_id, decision)), wanted=wanted)
 
 
 def _tell_how_to_decide(screen: Screen, result: RunResult) -> None:

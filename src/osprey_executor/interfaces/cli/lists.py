@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from rich.table import Table
 from rich.text import Text
 
-from osprey_executor.interfaces.cli.summary import WORDS
+from osprey_executor.interfaces.cli.summary import WORDS, not_now
 from osprey_executor.models import RunStatus
 from osprey_executor.text import one_line
 
@@ -38,19 +38,22 @@ def runs_table(runs: Sequence[RunSummary], width: int) -> Table:
     return table
 
 
-def pending_table(cards: Sequence[ApprovalCard], width: int) -> Table:
-    """Return one row a card."""
+def pending_table(cards: Sequence[ApprovalCard], width: int, in_the_way: Sequence[Sequence[str]]) -> Table:
+    """Return one row a card, with what is in the way of its writes at this moment."""
     table = _table()
     table.add_column("run", no_wrap=True, min_width=_longest(cards))
     if width >= _NARROW:
         table.add_column("from", no_wrap=True)
         table.add_column("expires in", no_wrap=True, justify="right")
     table.add_column("what would happen", ratio=1)
-    for card in cards:
+    for card, reasons in zip(cards, in_the_way, strict=True):
         cells = [Text(card.run_id)]
         if width >= _NARROW:
             cells += [Text(one_line(card.requester, 20)), Text(_span((card.expires_at - _now()).total_seconds()))]
-        table.add_row(*cells, Text(one_line(card.headline, 300)))
+        what = Text(one_line(card.headline, 300))
+        for reason in reasons:
+            what.append(f"\n{not_now(reason)}", style="bold red")
+        table.add_row(*cells, what)
     return table
 
 

@@ -63,6 +63,11 @@ def run_summary(result: RunResult) -> RenderableType:
     )
 
 
+def not_now(reason: str) -> str:
+    """Return in words that an approval would write nothing at this moment, and why."""
+    return f"Approved now, it would write nothing: {one_line(reason, 400)}"
+
+
 def outcome_summary(outcome: Outcome) -> RenderableType:
     """Return the summary of a replay."""
     words, style = WORDS[outcome.status]

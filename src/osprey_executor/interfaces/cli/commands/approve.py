@@ -30,7 +30,7 @@ def approve(
     """
     from osprey_executor.errors import InvalidDecision
     from osprey_executor.interfaces.cli.deciding import confirm, show_card
-    from osprey_executor.interfaces.cli.ending import decide_and_finish, finish
+    from osprey_executor.interfaces.cli.ending import decide_and_finish, show_end
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.work import Work, with_service
     from osprey_executor.models import Approve
@@ -53,13 +53,13 @@ def approve(
                 f"osprey-executor approve {card.run_id} --digest {wanted}"
             )
         if given is None or given.digest in card.digests:
-            show_card(screen, card)
+            await show_card(work, card)
         if given is not None:
             return await decide_and_finish(work, card, given)
         digest = await confirm(screen, work.interrupts, card)
         if digest is None or (envelope and digest != wanted):
             screen.tell("Nothing is decided; the run still waits.")
-            return finish(screen, await work.service.result(run))
+            return await show_end(work, await work.service.result(run))
         return await decide_and_finish(work, card, Approve(digest))
 
     return with_service(body, screen)

@@ -9,7 +9,7 @@ import typer
 from osprey_executor.interfaces.cli.commands.options import Json
 
 if TYPE_CHECKING:
-    from osprey_executor.interfaces.cli.screen import Screen
+    from osprey_executor.interfaces.cli.work import Work
     from osprey_executor.models import ApprovalCard, Approve
 
 TASK = "measure the orbit response and correct the orbit"
@@ -42,7 +42,7 @@ def demo(
     from osprey_executor.interfaces.cli.exits import of_status
     from osprey_executor.interfaces.cli.orbit import orbit_text
     from osprey_executor.interfaces.cli.screen import Screen
-    from osprey_executor.interfaces.cli.work import Work, with_service
+    from osprey_executor.interfaces.cli.work import with_service
     from osprey_executor.models import PythonExecutionRequest
 
     screen = Screen.open(as_json=as_json)
@@ -55,7 +55,7 @@ def demo(
         )
         work.display.begin("starting the virtual accelerator and the sandbox")
         alone = not screen.interactive
-        decide = _AsDemo(screen) if alone else Person(screen, work.display, work.interrupts)
+        decide = _AsDemo(work) if alone else Person(work)
         approver = "demo" if alone else None
         result = await work.follow(work.service.stream(request, decide=decide, approver=approver))
         code = finish(screen, result)
@@ -78,17 +78,17 @@ def demo(
 class _AsDemo:
     """Approves where nobody can be asked; right only here, where the machine is a simulator of this very process."""
 
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
+    def __init__(self, work: Work) -> None:
+        self._work = work
 
-    def __call__(self, card: ApprovalCard) -> Approve | None:
+    async def __call__(self, card: ApprovalCard) -> Approve | None:
         from osprey_executor.interfaces.cli.deciding import show_card
         from osprey_executor.models import Approve
 
-        show_card(self._screen, card)
+        await show_card(self._work, card)
         if card.control_system.real or card.control_system.type != "simulator":
             return None
-        self._screen.tell(
+        self._work.screen.tell(
             "No terminal to ask at: approved by this command as `demo`, as the machine is its own simulator.",
             style="yellow",
         )

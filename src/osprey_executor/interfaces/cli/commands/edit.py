@@ -24,7 +24,7 @@ def edit(
     """
     from osprey_executor.errors import InvalidRequestError
     from osprey_executor.interfaces.cli.editing import edited
-    from osprey_executor.interfaces.cli.ending import decide_and_finish, finish
+    from osprey_executor.interfaces.cli.ending import decide_and_finish, show_end
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.sources import read_code
     from osprey_executor.interfaces.cli.work import Work, with_service
@@ -43,7 +43,7 @@ def edit(
                 new = await edited(card.code)
         if new is None:
             screen.tell("The code is unchanged; the run still waits.")
-            return finish(screen, await work.service.result(run))
+            return await show_end(work, await work.service.result(run))
         return await decide_and_finish(work, card, Edit(new))
 
     return with_service(body, screen)

@@ -16,10 +16,12 @@ def pending(as_json: Json = False) -> int:
 
     async def body(work: Work) -> int:
         cards = await work.service.pending()
+        now = [await work.service.in_the_way(card) for card in cards]
         if as_json:
-            write_json([card.model_dump(mode="json") for card in cards])
+            told = zip(cards, now, strict=True)
+            write_json([card.model_dump(mode="json") | {"in_the_way": list(reasons)} for card, reasons in told])
         elif cards:
-            screen.show(pending_table(cards, screen.out.width))
+            screen.show(pending_table(cards, screen.out.width, now))
         else:
             screen.tell("Nothing waits for a decision.")
         return 0

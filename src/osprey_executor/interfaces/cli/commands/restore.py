@@ -18,7 +18,7 @@ def restore(run: RunId, as_json: Json = False) -> int:
     the limits database does not call restorable, and what somebody else has changed since.
     """
     from osprey_executor.interfaces.cli.deciding import Person
-    from osprey_executor.interfaces.cli.ending import finish
+    from osprey_executor.interfaces.cli.ending import show_end
     from osprey_executor.interfaces.cli.exits import Exit
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.streams import write_json
@@ -33,9 +33,9 @@ def restore(run: RunId, as_json: Json = False) -> int:
             if as_json:
                 write_json(restoring.model_dump(mode="json"))
             return Exit.SUCCEEDED
-        person = Person(screen, work.display, work.interrupts) if screen.interactive else None
+        person = Person(work) if screen.interactive else None
         work.display.begin("starting the sandbox", own_code=True)
-        return finish(screen, await work.follow(work.service.restore_stream(restoring, decide=person)))
+        return await show_end(work, await work.follow(work.service.restore_stream(restoring, decide=person)))
 
     return with_service(body, screen)
 

@@ -63,7 +63,7 @@ def run(
 
     from osprey_executor.interfaces.cli.commands.config.available import examined
     from osprey_executor.interfaces.cli.deciding import Person
-    from osprey_executor.interfaces.cli.ending import finish
+    from osprey_executor.interfaces.cli.ending import show_end
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.work import Work, with_service
     from osprey_executor.models import PythonExecutionRequest
@@ -74,10 +74,10 @@ def run(
     ready = not report.problems if text is not None else report.generates
 
     async def body(work: Work) -> int:
-        person = Person(screen, work.display, work.interrupts) if screen.interactive else None
+        person = Person(work) if screen.interactive else None
         if ready:  # else there is nothing to start, and the error says why
             work.display.begin("starting the sandbox", own_code=text is not None)
-        return finish(screen, await work.follow(work.service.stream(request, decide=person)))
+        return await show_end(work, await work.follow(work.service.stream(request, decide=person)))
 
     return with_service(body, screen, config)
 

@@ -14,7 +14,7 @@ def show(run: RunId, as_json: Json = False) -> int:
     """Show the card of a run that waits, or how it ended."""
     from osprey_executor.errors import InvalidDecision, InvalidRequestError
     from osprey_executor.interfaces.cli.card import render_card
-    from osprey_executor.interfaces.cli.ending import finish
+    from osprey_executor.interfaces.cli.ending import show_end
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.work import with_service
 
@@ -27,14 +27,15 @@ def show(run: RunId, as_json: Json = False) -> int:
             except InvalidDecision:
                 pass  # it does not wait, so there is no card: its result tells
             else:
-                screen.show(render_card(card, width=screen.out.width, commands=False))
+                now = await work.service.in_the_way(card)
+                screen.show(render_card(card, width=screen.out.width, commands=False, in_the_way=now))
         try:
             result = await work.service.result(run)
         except InvalidRequestError:
             if not await _show_running(work, run):
                 raise
         else:
-            finish(screen, result)
+            await show_end(work, result)
         return 0
 
     return with_service(body, screen)

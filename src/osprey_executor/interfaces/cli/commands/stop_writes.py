@@ -30,6 +30,7 @@ def stop_writes(
         write_json({"stopped": True, "since_before": not first, "reason": switch.on()})
     else:
         screen.show("Writes are stopped." if first else f"Nothing to do: {switch.on()}.", wrap=False)
+        screen.tell("A run that is approved meanwhile writes nothing, which its card says as long as it is so.")
         screen.tell("`osprey-executor allow-writes` allows them again.")
     return Exit.SUCCEEDED
 

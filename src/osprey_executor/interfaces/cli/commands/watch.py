@@ -10,13 +10,13 @@ def watch(run: RunId, as_json: Json = False) -> int:
 
     Leaves with the exit code of the run. Ctrl-C ends the watching only.
     """
-    from osprey_executor.interfaces.cli.ending import finish
+    from osprey_executor.interfaces.cli.ending import show_end
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.work import Work, with_service
 
     screen = Screen.open(as_json=as_json)
 
     async def body(work: Work) -> int:
-        return finish(screen, await work.follow(work.service.watch(run), ours=False))
+        return await show_end(work, await work.follow(work.service.watch(run), ours=False))
 
     return with_service(body, screen)

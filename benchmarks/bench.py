@@ -15,6 +15,7 @@ from _analysis import analysis
 from _crowd import concurrent
 from _engine import engine, figure, throughput
 from _gateways import gateways
+from _generators import generators
 from _install import install
 from _measure import Cost, command, interleave, percentile, spread
 from _memory import EARLY, memory
@@ -86,6 +87,7 @@ TOPICS: dict[str, tuple[Callable[[int], list[Line]], int]] = {
     "gateways": (gateways, 5),
     "writes": (writes, 5),
     "rehearsal": (rehearsal, 100),
+    "generators": (generators, 50),
     "memory": (memory, 10_000),
 }
 """What is measured, and in how many rounds unless --rounds says so. A round of `memory` is one run of the service."""

@@ -41,7 +41,9 @@ def test_topics_of_the_engine_are_measured_with_their_goals() -> None:
     }
     assert all(line["value"] > 0 for line in found)
     assert len(re.findall(r" (?:met|NOT MET)\b", done.stdout)) == len(goals)
-    others = "import, help, install, throughput, request, analysis, reads, gateways, writes, rehearsal, memory"
+    others = (
+        "import, help, install, throughput, request, analysis, reads, gateways, writes, rehearsal, generators, memory"
+    )
     assert f"not measured this time: {others}" in done.stdout
 
 
@@ -79,6 +81,15 @@ def test_what_rehearsal_adds_is_measured() -> None:
     lines = rehearsal(1)
     assert all(line.value and line.value > 0 for line in lines)
     assert {line.topic for line in lines} == {"rehearsal, one write", "rehearsal, no write"}
+
+
+def test_what_basic_adds_to_its_provider_is_measured_with_its_goal() -> None:
+    from _generators import generators
+
+    lines = generators(1)
+    assert all(line.value is not None for line in lines)
+    judged = {line.what: (line.unit, line.goal) for line in lines if line.goal is not None}
+    assert judged == {f"{name}: basic beyond the provider's answer": ("ms", 30.0) for name in ("anthropic", "openai")}
 
 
 def test_a_program_by_itself_that_fails_ends_the_measurement() -> None:

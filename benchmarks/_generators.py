@@ -1,4 +1,4 @@
-"""What `basic` adds to the time of its provider: prompt, SDK, connection, answer; against the same request by itself."""
+"""What `basic` adds to the time of its provider: prompt, SDK, connection, answer; against that request by itself."""
 
 from __future__ import annotations
 

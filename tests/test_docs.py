@@ -200,6 +200,7 @@ def test_examples_of(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     folder = tmp_path / "reader"
     folder.mkdir()
     monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(folder)  # Python finds the files of the folder that it is started in
     with asyncio.Runner() as runner:
         reader = Reader(folder, runner)
         for example in examples(page):

@@ -8,7 +8,16 @@ import pytest
 from rich.console import Console
 
 from osprey_executor.interfaces.cli.summary import run_summary
-from osprey_executor.models import Attempt, ControlSystemReport, MachineEffects, RunStatus, Timings, Write
+from osprey_executor.models import (
+    Attempt,
+    ControlSystemReport,
+    Generation,
+    MachineEffects,
+    ModelCall,
+    RunStatus,
+    Timings,
+    Write,
+)
 
 from .fake_service import FOLDER, result
 
@@ -62,3 +71,17 @@ def test_isolation_is_told_of_what_ran_only() -> None:
     assert "isolation" not in shown()
     assert "isolation" not in shown(attempts=(Attempt(number=1, code="x"),))
     assert "full (local, proven)" in shown(attempts=(Attempt(number=1, code="x", status=RunStatus.FAILED),))
+
+
+def test_what_the_models_took_is_told_where_one_was_asked() -> None:
+    known = ModelCall(model="anthropic/one", input_tokens=1000, output_tokens=500, cost=0.0123)
+    unknown = ModelCall(model="some-server/two\x1b[2J", input_tokens=10, output_tokens=5)
+    first, second = (
+        Attempt(number=number, code="", generation=Generation(calls=(call,)))
+        for number, call in ((1, known), (2, unknown))
+    )
+    assert "1 request to anthropic/one; 1,500 tokens; 0.012 USD" in shown(attempts=(first,))
+    # An attempt that was executed twice was generated once.
+    told = shown(attempts=(first, first, second))
+    assert "2 requests to anthropic/one, some-server/two\\x1b[2J; 1,515 tokens; cost unknown" in told
+    assert "requests to" not in shown()

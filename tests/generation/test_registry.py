@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from osprey_executor.config import Config, config_from, load_config
+from osprey_executor.config import Config, check, config_from, load_config
 from osprey_executor.errors import ConfigurationError
 from osprey_executor.generation import (
     BasicLLMCodeGenerator,
     CodeGenerator,
+    HybridCodeGenerator,
     MockCodeGenerator,
     available_generators,
     create_code_generator,
@@ -199,6 +200,67 @@ async def test_inline_model(tmp_path: Path) -> None:
 def test_wrong_block_of_basic(tmp_path: Path, block: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words):
         basic(MODELS % f", generators: {{basic: {block}}}", tmp_path)
+
+
+HYBRID = """
+execution:
+  code_generator: hybrid
+  generators: {basic: {temperature: 0.1}, hybrid: %s}
+models:
+  python_code_generator: {provider: anthropic, model_id: claude-one}
+"""
+
+
+def hybrid(block: str, tmp_path: Path) -> Config:
+    file = tmp_path / "config.yml"
+    file.write_text(HYBRID % block)
+    return load_config(file, environ={"ANTHROPIC_API_KEY": "k"})
+
+
+def test_hybrid_of_a_name_and_a_block(tmp_path: Path) -> None:
+    block = "{first: basic, then: {generator: basic, provider: anthropic, model_id: two}}"
+    made = create_code_generator(hybrid(block, tmp_path))
+    assert isinstance(made, HybridCodeGenerator)
+    first, then = made.parts
+    assert isinstance(first, BasicLLMCodeGenerator)
+    assert isinstance(then, BasicLLMCodeGenerator)
+    assert (first.model.model_id, first.model.temperature) == ("claude-one", 0.1)
+    # An inline model is filled in from what is known of its provider, as that of basic is.
+    assert (then.model.model_id, then.model.base_url) == ("two", "https://api.anthropic.com")
+    assert then.model.api_key is not None
+
+
+def test_hybrid_of_ones_own_class(module: str, tmp_path: Path) -> None:
+    own = f"{{generator: '{module}:Plain', token: s3cret}}"
+    made = create_code_generator(hybrid(f"{{first: mock, then: {own}}}", tmp_path))
+    assert isinstance(made, HybridCodeGenerator)
+    assert vars(made.parts[1])["settings"] == {"token": "s3cret"}
+    assert generator_label("hybrid", made) == "hybrid (mock (scripted), then Plain)"
+
+
+@pytest.mark.parametrize(
+    ("block", "words"),
+    [
+        ("{}", r"generators\.hybrid\.first must be the name of a generator, or a block"),
+        ("{first: basic}", r"generators\.hybrid\.then must be"),
+        ("{first: hybrid, then: basic}", r"generators\.hybrid\.first must be"),
+        ("{first: basic, then: {model_id: x}}", r"generators\.hybrid\.then must be .*generator: NAME"),
+        ("{first: basic, then: basik}", "there is no generator basik"),
+        ("{first: basic, then: {generator: basic, model_config_name: nope}}", "uses the model nope"),
+        ("{first: basic, then: {generator: basic, temprature: 1}}", "did you mean .*temperature"),
+        ("{first: basic, then: basic, failures: 0}", "failures must be a whole number from 1"),
+        ("{first: basic, then: basic, thenn: basic}", "thenn is unknown; known are first, then and failures"),
+    ],
+)
+def test_wrong_block_of_hybrid(tmp_path: Path, block: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        create_code_generator(hybrid(block, tmp_path))
+
+
+def test_check_looks_into_the_parts_of_a_hybrid(tmp_path: Path) -> None:
+    hybrid("{first: basic, then: {generator: basic, model_config_name: nope}}", tmp_path)
+    [problem] = check(tmp_path / "config.yml", environ={}).problems
+    assert "uses the model nope" in problem
 
 
 def test_labels(tmp_path: Path) -> None:

@@ -141,7 +141,11 @@ def test_a_harm_by_its_rule(code: str, rule: str):
 )
 def test_ordinary_code_takes_no_resources_or_secrets(code: str):
     rules = {one.rule for one in analyze(code).findings}
-    assert not {rule for rule in rules if rule.startswith(("resource/", "secret/", "opaque/", "file/read", "file/delete", "dynamic/"))}
+    assert not {
+        rule
+        for rule in rules
+        if rule.startswith(("resource/", "secret/", "opaque/", "file/read", "file/delete", "dynamic/"))
+    }
 
 
 @pytest.mark.parametrize(

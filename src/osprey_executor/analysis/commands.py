@@ -125,6 +125,8 @@ _FETCHES = frozenset(
     )
 )
 """Words with which those commands reach the network."""
+_ABOUT = frozenset(("-h", "-V", "--help", "--version", "-help", "-version"))
+"""First words with which a command only tells about itself."""
 _ITSELF = "__file__"
 _FORK_BOMB = re.compile(r"([\w:.]{1,40})\s*\(\)\s*\{\s*\1\s*\|\s*\1")
 _ENDLESS = re.compile(r"\b(while\s+(true|:|1|\[\s*1\s*\])\s*;|for\s*\(\(\s*;\s*;\s*\)\))")
@@ -153,7 +155,9 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
         wait(m, node, max(map(_seconds, words[1:2]), default=0))
     if rule is not None:
         channels = [word for before, word in pairwise(words) if not word.startswith("-") and before not in _VALUED]
-        if rule.effect is Effect.CONTROL_WRITE:
+        if not rule.reads.isdisjoint(words) or not _ABOUT.isdisjoint(words[1:2]):
+            m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}, which only tells something")
+        elif rule.effect is Effect.CONTROL_WRITE:
             _written(m, node, rule, channels)
         else:
             m.find(node, rule.id, rule.effect, rule.about(), rule.severity, ask=rule.ask)

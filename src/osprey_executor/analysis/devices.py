@@ -5,9 +5,9 @@ from __future__ import annotations
 import ast
 import re
 
-from osprey_executor.analysis import texts
+from osprey_executor.analysis import boxes, texts
 from osprey_executor.analysis.machine import Arguments, Machine, Model
-from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Const, Obj, Pattern, Ref, Value
+from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Obj, Pattern, Ref, Value, spelling
 
 _OPEN: Value = (Pattern(HOLE),)
 _PREFIX = re.compile(r"\{(self\.)?prefix\}")
@@ -21,7 +21,7 @@ def _device(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 def _component(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     """`Component(EpicsSignal, "SP")`: a signal whose channel begins with what its device was made with."""
-    return _made(m, node, given, texts.concat(_OPEN, given.get(1, "suffix") or (Const(""),)))
+    return _made(m, node, given, texts.concat(_OPEN, given.get("write_pv", 1, "suffix") or (Const(""),)))
 
 
 def _formatted(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -38,4 +38,30 @@ def _made(m: Machine, node: ast.AST, given: Arguments, channel: Value) -> Value 
     return tuple(atom for atom in made if isinstance(atom, Ref | Obj)) or None
 
 
-MODELS: dict[str, Model] = {"device": _device, "component": _component, "formatted-component": _formatted}
+def _prefixed(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`epics.Device("DEV", delim=":")`: what it writes begins with its prefix and the delimiter."""
+    prefix, delim = given.get(0, "prefix"), given.get(1, "delim") or (Const(""),)
+    if not prefix:
+        return None
+    ends = tuple(spelling(atom) for atom in delim)
+    done = bool(ends[0]) and all(spelling(atom).endswith(ends) for atom in prefix)
+    return (Ref("epics.Device", True, prefix if done else texts.concat(prefix, delim)),)
+
+
+def _one_each(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`context.get_pvs("A", "B")`: an object for each name, in their order."""
+    box = m.made.setdefault(("objects", id(node)), Box())
+    assert isinstance(box, Box)
+    if not given.complete:
+        return None
+    boxes.fill(m, box, [(Ref("caproto.PV", True, value),) for value in given.args])
+    return (box,)
+
+
+MODELS: dict[str, Model] = {
+    "prefixed-device": _prefixed,
+    "one-each": _one_each,
+    "device": _device,
+    "component": _component,
+    "formatted-component": _formatted,
+}

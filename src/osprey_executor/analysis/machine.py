@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from osprey_executor.analysis.aims import aimed
 from osprey_executor.analysis.catalogue import Catalogue, Rule
 from osprey_executor.analysis.places import is_remote, may_name_secrets
-from osprey_executor.analysis.record import Record, channel_names
+from osprey_executor.analysis.record import Record
 from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
     NOTHING,
@@ -303,10 +304,9 @@ class Machine(Record):
     def apply(self, node: ast.AST, rule: Rule, ref: Ref, given: Arguments | None) -> None:
         """Note what a rule of the catalogue says about a call; `given` None: nobody knows the arguments."""
         if rule.effect is Effect.CONTROL_WRITE:
-            channels = self._channels(rule, ref, given)
-            value = self._source(rule.value, given)
+            channels, values = aimed(self, rule, ref, given)
             line = self.where(node)[0]
-            for channel in channels:
+            for channel, value in zip(channels, values, strict=True):
                 self.write(channel, value, line)
             known = [channel for channel in channels if channel is not None]
             message = rule.about(known if len(known) == len(channels) else ())
@@ -326,25 +326,6 @@ class Machine(Record):
         """Note what a rule does besides its main effect."""
         for effect in rule.also:
             self.find(node, f"{effect}/{rule.id.partition('/')[2]}", effect, rule.message)
-
-    def _channels(self, rule: Rule, ref: Ref, given: Arguments | None) -> list[str | None]:
-        if rule.channel is None or (given is None and rule.channel != "self"):
-            return [None]
-        if rule.channel == "self":
-            held = ref.channels
-        else:
-            places = rule.channel if isinstance(rule.channel, tuple) else (rule.channel,)
-            held = given.get(*places) if given else None
-        return channel_names(held or NOTHING)
-
-    def _source(self, places: int | str | tuple[int | str, ...] | None, given: Arguments | None) -> str | None:
-        if places is None or given is None or self.place is not None:
-            return None
-        for place in places if isinstance(places, tuple) else (places,):
-            node = given.nodes.get(place)
-            if node is not None:
-                return self.source(node)
-        return None
 
 
 def _is_remote(value: Value) -> bool:

@@ -65,6 +65,18 @@ class Rule(NamedTuple):
     channel: int | str | tuple[int | str, ...] | None = None
     """Arguments that name the channel; `self`: the object was made with it."""
     value: int | str | tuple[int | str, ...] | None = None
+    part: int | str | tuple[int | str, ...] | None = None
+    """Arguments that name the part of what `channel` names: the field of a device, the attribute of a proxy."""
+    joint: str = ""
+    """What stands between a channel and its part."""
+    suffix: str = ""
+    """What is surely written of what the object was made with: `.VAL` of a motor."""
+    named: str = ""
+    """How the channel is called by its arguments where it has no name: `DB{0}.{1}`."""
+    pairs: bool = False
+    """Whether the arguments are channels and values by turns."""
+    reads: frozenset[str] = frozenset()
+    """Options with which a command only asks."""
     returns: str | None = None
     futile: bool = False
     """Whether it is a way to channels that does not lead out of the sandbox."""
@@ -106,6 +118,8 @@ class Catalogue:
     aliases: Mapping[str, str] = field(default_factory=dict[str, str])
     classes: Mapping[str, tuple[int | str, ...]] = field(default_factory=dict[str, tuple[int | str, ...]])
     """Classes, with the arguments that name their channel."""
+    components: Mapping[str, tuple[str, str]] = field(default_factory=dict[str, tuple[str, str]])
+    """By path: what an attribute of an object is, and what stands after the object's channel in its own."""
     roots: frozenset[str] = frozenset()
     control: frozenset[str] = frozenset()
     """Roots of control-system libraries."""

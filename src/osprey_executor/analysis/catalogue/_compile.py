@@ -24,7 +24,7 @@ _ROOMS = {
 }
 _LIBRARY_KEYS = frozenset(
     (
-        *("modules", "control", "reaches", "bare", "hints", "aliases", "classes", "rule", "signatures"),
+        *("modules", "control", "reaches", "bare", "hints", "aliases", "classes", "components", "rule", "signatures"),
         *("quiet", "harmless"),
     )
 )
@@ -45,7 +45,7 @@ _RULE_KEYS = frozenset(
             "returns",
             "says",
         ),
-        *("model", "reaches"),
+        *("model", "reaches", "part", "joint", "suffix", "named", "pairs", "reads"),
     )
 )
 _Key = TypeVar("_Key")
@@ -81,6 +81,7 @@ class _Making:
         self.programs: dict[str, Rule] = {}
         self.aliases: dict[str, str] = {}
         self.classes: dict[str, tuple[int | str, ...]] = {}
+        self.components: dict[str, tuple[str, str]] = {}
         self.models: dict[str, str] = {}
         self.signatures: dict[str, tuple[str, ...]] = {}
         self.bare: dict[str, str] = {}
@@ -107,6 +108,8 @@ class _Making:
         self.harmless.update(_texts(name, "harmless", library.get("harmless", [])))
         for path, channel in library.get("classes", {}).items():
             self.classes.setdefault(path, tuple(channel))
+        for path, (kind, suffix) in library.get("components", {}).items():
+            self.components.setdefault(path, (str(kind), str(suffix)))
         for path, arguments in library.get("signatures", {}).items():
             self.signatures.setdefault(path, tuple(arguments))
         for path in library.get("bare", []):
@@ -159,6 +162,7 @@ class _Making:
             any_attribute=self.any_attribute,
             aliases=self.aliases,
             classes=self.classes,
+            components=self.components,
             roots=frozenset(self.roots),
             control=frozenset(self.control),
             hints=frozenset(self.hints),
@@ -223,6 +227,12 @@ def _rules(library: str, entry: dict[str, Any]) -> Callable[[str], Rule]:
         ask=bool(entry.get("ask", asks)),
         channel=_places(entry.get("channel")),
         value=_places(entry.get("value")),
+        part=_places(entry.get("part")),
+        joint=str(entry.get("joint", "")),
+        suffix=str(entry.get("suffix", "")),
+        named=str(entry.get("named", "")),
+        pairs=bool(entry.get("pairs", False)),
+        reads=frozenset(_texts(library, "reads", entry.get("reads", []))),
         returns=entry.get("returns"),
         futile=effect in BETTER and not entry.get("reaches", False),
         likely=bool(entry.get("likely", False)),
@@ -238,6 +248,7 @@ def _rules(library: str, entry: dict[str, Any]) -> Callable[[str], Rule]:
         return shared._replace(
             id=f"{room}/{library}-{shown}",
             message=shared.message.replace("{name}", path if whole else last),
+            suffix=shared.suffix.replace("{name}", last),
             whole=whole,
             likely=bool(entry.get("likely", whole)),
         )

@@ -31,11 +31,12 @@ from osprey_executor.analysis import (
 )
 from osprey_executor.analysis.apart import analyzed_apart
 from osprey_executor.analysis.expressions import EXPRESSIONS
+from osprey_executor.analysis.hidden import hidden
 from osprey_executor.analysis.machine import Machine, OverBudget, Semantics
 from osprey_executor.analysis.quality import Gates, flaws
 from osprey_executor.analysis.reasons import why_asked
 from osprey_executor.analysis.site import Site
-from osprey_executor.analysis.source import Unreadable, decoded, hidden
+from osprey_executor.analysis.source import Unreadable, decoded
 from osprey_executor.analysis.statements import STATEMENTS
 from osprey_executor.analysis.weight import is_heavy
 from osprey_executor.models import AnalysisReport, Confidence, Effect, Finding, Severity, Verdict, WriteTarget

@@ -1,5 +1,10 @@
 """The gates: plain mistakes are found where they are, and what is right passes."""
 
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from osprey_executor.analysis import Gates, analyze
@@ -105,3 +110,35 @@ def test_gates_end_where_their_own_comparisons_would_not() -> None:
     report = analyze(f"if a:\n{arm}else:\n{arm}", gates=Gates())
     assert report.verdict is Verdict.ASK
     assert "more time or memory" in report.reason
+
+
+GATES = {"expected": ("a",), "modules": frozenset(["numpy", "matplotlib"]), "standard": sys.stdlib_module_names}
+
+
+ROWS: list[dict[str, Any]] = [
+    json.loads(line) for line in (Path(__file__).parent / "data" / "flaws.jsonl").read_text("utf-8").splitlines()
+]
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: repr(row["code"][-40:]))
+def test_honest_ways_pass_all_gates_and_what_cannot_work_is_sent_back(row: dict[str, Any]):
+    report = analyze(row["code"], gates=Gates(**GATES))  # type: ignore[arg-type]
+    bad = [one for one in (*report.flaws, *report.findings) if one.severity is Severity.ERROR]
+    assert (not bad) is row["right"], bad
+
+
+def test_a_misspelt_name_of_the_runtime_is_told_with_the_right_one():
+    (flaw,) = analyze("from osprey.runtime import write_chanel\nresults = {}", gates=Gates()).flaws
+    assert (flaw.rule, flaw.line) == ("quality/runtime-name", 1)
+    assert "it has write_channel" in flaw.message
+
+
+def test_nothing_is_executed_to_see_that_python_would_not_compile_it(tmp_path: Path):
+    code = f"open({str(tmp_path / 'made')!r}, 'w')\nnonlocal x\n"
+    assert ("quality/statement", 2) in errors(code)
+    assert not (tmp_path / "made").exists()
+
+
+def test_what_does_not_parse_says_by_which_python():
+    (finding,) = analyze("x = (\n").findings
+    assert f"Python {sys.version_info[0]}.{sys.version_info[1]}" in finding.message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gc
+import platform
 import warnings
 from collections.abc import Collection, Generator
 from contextlib import contextmanager
@@ -42,6 +43,7 @@ from osprey_executor.analysis.weight import is_heavy
 from osprey_executor.models import AnalysisReport, Confidence, Effect, Finding, Severity, Verdict, WriteTarget
 from osprey_executor.text import one_line
 
+_PYTHON = ".".join(platform.python_version_tuple()[:2])
 _MOST_BOUND = 1500
 """Definitions and imports of a program that the gates look at in this process."""
 _MOST_SOURCE = 512 * 1024
@@ -131,7 +133,8 @@ def _analyzed(source: str | bytes, site: Site, gates: Gates | None) -> AnalysisR
     try:
         tree = _parsed(text)
     except SyntaxError as error:
-        return _broken(error.msg or "invalid syntax", error.lineno or 1, error.offset or 1, seen)
+        told = f"{error.msg or 'invalid syntax'} (read as Python {_PYTHON})"
+        return _broken(told, error.lineno or 1, error.offset or 1, seen)
     except (RecursionError, MemoryError):
         return _gave_up(seen, "analysis/limit", "the source is nested too deeply to be parsed here", site)
     except ValueError as error:

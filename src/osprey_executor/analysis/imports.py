@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 
-from osprey_executor.analysis.lookups import KNOWN
+from osprey_executor.analysis.lookups import KNOWN, check_exported
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.values import UNKNOWN, Ref, Value, only_const
 from osprey_executor.models import Confidence, Effect, Severity
@@ -38,6 +38,8 @@ def import_from(m: Machine, node: ast.ImportFrom) -> None:
             m.stars.append(path)
             continue
         inner = f"{path}.{alias.name}"
+        if path in m.catalogue.exports:
+            check_exported(m, node, path, alias.name)
         m.brought.setdefault(inner, node)
         known = KNOWN.get(inner) or Ref(m.catalogue.aliases.get(inner, inner))
         m.bind(alias.asname or alias.name, (known,), alias)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import difflib
 import re
 import string
 
@@ -65,6 +66,8 @@ def attribute_of(m: Machine, node: ast.AST, owner: Value, attr: str) -> Value:
         m.find(node, "interpreter/inside", Effect.INTERPRETER, told)
     if len(owner) == 1:
         atom = owner[0]
+        if type(atom) is Ref and atom.path in m.catalogue.exports:
+            check_exported(m, node, atom.path, attr)
         return _of_library(m, atom, attr) if type(atom) is Ref else _attribute(m, node, atom, attr)
     return joined([_attribute(m, node, atom, attr) for atom in owner]) if owner else UNKNOWN
 
@@ -118,6 +121,18 @@ def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
     if path in KNOWN:
         return (KNOWN[path],)
     return (Ref(path, False, ref.channels),)
+
+
+def check_exported(m: Machine, node: ast.AST, module: str, name: str) -> None:
+    """Note a name that a module does not have: `runtime.write_chanel`."""
+    names = m.catalogue.exports[module]
+    if name in names or name[:2] == "__" or m.rule(f"{module}.{name}") is not None:
+        return
+    near = difflib.get_close_matches(name[:60], names, 1, 0.5)
+    told = f"{module.rpartition('.')[2]} has no {one_line(name, 60)}; " + (
+        f"it has {near[0]}" if near else f"it has {', '.join(sorted(names))}"
+    )
+    m.flaw(node, "quality/runtime-name", told)
 
 
 def item_of(m: Machine, node: ast.AST, owner: Value, key: Value) -> Value:

@@ -66,6 +66,7 @@ RULES: Mapping[str, str] = {
     "quality/no-results": "The program leaves no `results`, which are what a run returns.",
     "quality/missing-key": "`results` lacks a key that the request expects.",
     "quality/runtime-argument": "The runtime has no such argument, or one is missing.",
+    "quality/runtime-name": "The runtime has no such name.",
     "quality/endless-loop": "A loop that never ends and never waits: the run would end at its time limit.",
 }
 """By id. Rules of libraries have the library in their id, and stand in the catalogue."""

@@ -134,6 +134,9 @@ class Catalogue:
     signatures: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
     """By path: the names of all arguments; one with `?` may be left out."""
 
+    exports: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
+    """By module: all names that it has."""
+
     def rule_ids(self) -> frozenset[str]:
         """Return the ids of all rules."""
         tables = (self.exact, self.deep, self.below, self.any_attribute, self.programs)

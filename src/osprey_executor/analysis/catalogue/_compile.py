@@ -24,7 +24,19 @@ _ROOMS = {
 }
 _LIBRARY_KEYS = frozenset(
     (
-        *("modules", "control", "reaches", "bare", "hints", "aliases", "classes", "components", "rule", "signatures"),
+        *(
+            "modules",
+            "control",
+            "reaches",
+            "bare",
+            "hints",
+            "aliases",
+            "classes",
+            "components",
+            "exports",
+            "rule",
+            "signatures",
+        ),
         *("quiet", "harmless"),
     )
 )
@@ -82,6 +94,7 @@ class _Making:
         self.aliases: dict[str, str] = {}
         self.classes: dict[str, tuple[int | str, ...]] = {}
         self.components: dict[str, tuple[str, str]] = {}
+        self.exports: dict[str, tuple[str, ...]] = {}
         self.models: dict[str, str] = {}
         self.signatures: dict[str, tuple[str, ...]] = {}
         self.bare: dict[str, str] = {}
@@ -108,6 +121,8 @@ class _Making:
         self.harmless.update(_texts(name, "harmless", library.get("harmless", [])))
         for path, channel in library.get("classes", {}).items():
             self.classes.setdefault(path, tuple(channel))
+        for path, names in library.get("exports", {}).items():
+            self.exports[path] = (*self.exports.get(path, ()), *names)
         for path, (kind, suffix) in library.get("components", {}).items():
             self.components.setdefault(path, (str(kind), str(suffix)))
         for path, arguments in library.get("signatures", {}).items():
@@ -163,6 +178,7 @@ class _Making:
             aliases=self.aliases,
             classes=self.classes,
             components=self.components,
+            exports=self.exports,
             roots=frozenset(self.roots),
             control=frozenset(self.control),
             hints=frozenset(self.hints),

@@ -8,14 +8,17 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from osprey_executor.analysis.machine import Machine
+from osprey_executor.analysis.quality._compiled import refused
 from osprey_executor.analysis.quality._loops import busy_for_ever
 from osprey_executor.analysis.quality._names import mistaken_names
-from osprey_executor.analysis.quality._tree import Seen, look
-from osprey_executor.analysis.values import Box, Const, Unknown
+from osprey_executor.analysis.quality._tree import Seen, look, set_again
+from osprey_executor.analysis.values import Box, Const, Unknown, Value
 from osprey_executor.models import Finding, FindingKind, Severity
 from osprey_executor.text import one_line
 
 _MOST_FLAWS = 1000
+_BROUGHT = {"mpl_toolkits": "matplotlib", "pylab": "matplotlib", "pkg_resources": "setuptools"}
+"""Modules that come with others, and that no folder of their own tells of."""
 _ALWAYS = frozenset(("osprey", "osprey_executor"))
 """What every run finds, whatever its environment has."""
 
@@ -35,11 +38,13 @@ class Gates:
 def flaws(m: Machine, tree: ast.Module, gates: Gates) -> list[Finding]:
     """Return what is wrong with a program that was followed by `m`, in no order, and no more than anybody reads."""
     dynamic = bool(m.stars) or any(rule.startswith("dynamic/") for rule, _, _ in m.found)
-    mistaken = mistaken_names(tree, dynamic=dynamic)
+    mistaken = list(mistaken_names(tree, dynamic=dynamic))
     seen = look(tree)
+    if (broken := refused(tree)) is not None and all(one.line != broken.line for one in mistaken):
+        mistaken.append(broken)
     found = chain(
         m.flaws.values(),
-        _results(m, seen, gates, dynamic=dynamic),
+        _results(m, tree, seen, gates, dynamic=dynamic),
         _missing_modules(seen, gates),
         mistaken,
         _endless(m, tree, seen),
@@ -64,7 +69,7 @@ def _missing_modules(seen: Seen, gates: Gates) -> Iterator[Finding]:
         return
     known = {*gates.modules, *gates.standard, *_ALWAYS, *seen.written}
     for root, (line, column) in seen.imports.items():
-        if root not in known:
+        if root not in known and _BROUGHT.get(root) not in known:
             yield flaw(
                 "missing-module",
                 line,
@@ -73,38 +78,43 @@ def _missing_modules(seen: Seen, gates: Gates) -> Iterator[Finding]:
             )
 
 
-def _results(m: Machine, seen: Seen, gates: Gates, *, dynamic: bool) -> Iterator[Finding]:
-    held = m.module.ever.get("results")
-    if held is None:
+def _results(m: Machine, tree: ast.Module, seen: Seen, gates: Gates, *, dynamic: bool) -> Iterator[Finding]:
+    ever = m.module.ever.get("results")
+    if ever is None:
         if not (dynamic or seen.publishes or seen.sets_globals):
-            needed = bool(gates.expected)
-            yield flaw(
-                "no-results",
-                1,
-                1,
-                "nothing is left in `results`, the dictionary that a run returns"
-                + (f"; it must have {', '.join(map(one_line, gates.expected[:8]))}" if needed else ""),
-                Severity.ERROR if needed else Severity.WARNING,
-            )
+            yield _no_results(gates, (1, 1), "nothing is left in `results`, the dictionary that a run returns")
         return
-    if dynamic or not gates.expected or any(isinstance(atom, Unknown) for atom in held):
+    if dynamic or seen.publishes or seen.sets_globals:
         return
+    # What a function sets may be set before or after; what the module itself sets last is what is left.
+    held = ever if "results" in m.rebound else m.module.vars.get("results", ever)
+    place = seen.results or (1, 1)
+    dropped = {key: at for key, at in seen.dropped.items() if not set_again(tree, key, at)}
     boxes = [atom for atom in held if isinstance(atom, Box) and atom.mapping]
+    if "" in dropped:
+        yield _no_results(gates, dropped[""], "`results` is emptied or deleted again")
+    elif not boxes and all(isinstance(atom, Const | Box) for atom in held):
+        yield _no_results(gates, place, "`results` is no dictionary")
+    elif gates.expected and not any(isinstance(atom, Unknown) for atom in held):
+        yield from _missing_keys(held, boxes, set(dropped), seen, gates)
+
+
+def _missing_keys(held: Value, boxes: list[Box], dropped: set[str], seen: Seen, gates: Gates) -> Iterator[Finding]:
     if len(boxes) < len([atom for atom in held if not isinstance(atom, Const)]):
         return
-    if any(not box.exact or box.rest for box in boxes) or seen.fills_results:
-        return
-    found = {str(key) for box in boxes for key in box.items}
-    missing = [key for key in gates.expected if key not in found]
+    unsure = any(not box.exact or box.rest for box in boxes) or seen.fills_results
+    found = {str(key) for box in boxes for key in box.items} - dropped
+    missing = [key for key in gates.expected if (key in dropped if unsure else key not in found)]
     if missing and boxes:
-        line, column = seen.results or (1, 1)
-        yield flaw(
-            "missing-key",
-            line,
-            column,
-            f"`results` lacks {', '.join(one_line(key, 60) for key in missing[:8])}; it has "
-            f"{', '.join(one_line(key, 60) for key in sorted(found)[:8]) or 'no keys'}",
-        )
+        told = ", ".join(one_line(key, 60) for key in missing[:8])
+        there = ", ".join(one_line(key, 60) for key in sorted(found)[:8]) or "no keys"
+        yield flaw("missing-key", *(seen.results or (1, 1)), f"`results` lacks {told}; it has {there}")
+
+
+def _no_results(gates: Gates, place: tuple[int, int], told: str) -> Finding:
+    if gates.expected:
+        told += f"; it must have {', '.join(map(one_line, gates.expected[:8]))}"
+    return flaw("no-results", *place, told, Severity.ERROR if gates.expected else Severity.WARNING)
 
 
 def _endless(m: Machine, tree: ast.Module, seen: Seen) -> Iterator[Finding]:

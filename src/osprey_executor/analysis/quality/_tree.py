@@ -7,9 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
+from osprey_executor.analysis.quality._loops import suppressed_by
+
 Place = tuple[int, int]
+_NO_MODULE = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
 _LOOKED_AT = frozenset(
-    (ast.Import, ast.ImportFrom, ast.Try, ast.TryStar, ast.If, ast.Name, ast.Call, ast.While, ast.Constant)
+    (
+        *(ast.Import, ast.ImportFrom, ast.Try, ast.TryStar, ast.If, ast.Name, ast.Call, ast.While, ast.Constant),
+        *(ast.With, ast.AsyncWith, ast.Delete),
+    )
 )
 _LEAVES = frozenset((ast.Name, ast.Constant, ast.alias, ast.Pass, ast.Break, ast.Continue))
 _RING = "_pyflakes_parent"
@@ -27,6 +33,8 @@ class Seen:
     results: Place | None = None
     fills_results: bool = False
     """Whether `results` goes to a function, which may add keys."""
+    dropped: dict[str, Place] = field(default_factory=dict[str, Place])
+    """Keys that are taken out of `results` again; an empty one stands for all of it."""
     publishes: bool = False
     sets_globals: bool = False
     unending: list[ast.While] = field(default_factory=list[ast.While])
@@ -46,7 +54,15 @@ def look(tree: ast.Module) -> Seen:
                 spared.update(id(inner) for part in node.body for inner in ast.walk(part))
                 for handler in node.handlers:
                     spared.update(id(inner) for part in handler.body for inner in ast.walk(part))
+        elif isinstance(node, ast.With | ast.AsyncWith):
+            if any(suppressed_by(item.context_expr) & _NO_MODULE for item in node.items):
+                spared.update(id(inner) for part in node.body for inner in ast.walk(part))
+        elif isinstance(node, ast.Delete):
+            for target in node.targets:
+                _dropped(seen, target)
         elif isinstance(node, ast.If):
+            if any(isinstance(part, ast.Attribute) and part.attr == "modules" for part in ast.walk(node.test)):
+                seen.written.update(_texts(node.test))
             if _is_type_checking(node.test):
                 spared.update(id(inner) for part in node.body for inner in ast.walk(part))
         elif isinstance(node, ast.Name):
@@ -93,6 +109,12 @@ def _import(seen: Seen, node: ast.Import | ast.ImportFrom) -> None:
 def _call(seen: Seen, node: ast.Call) -> None:
     func = node.func
     name = func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
+    if name in ("find_spec", "find_loader"):
+        seen.written.update(_texts(node))
+    if name in ("pop", "clear") and isinstance(func, ast.Attribute) and _is_results(func.value):
+        known = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+        if name == "clear" or isinstance(known, str):
+            seen.dropped[str(known or "")] = node.lineno, node.col_offset + 1
     seen.publishes = seen.publishes or name == "publish"
     seen.sets_globals = seen.sets_globals or name in ("globals", "vars", "exec", "eval", "setattr")
     if any(isinstance(arg, ast.Name) and arg.id == "results" for arg in node.args) and name not in ("print", "len"):
@@ -103,7 +125,35 @@ def _expects_no_module(kind: ast.expr | None) -> bool:
     if kind is None:
         return True
     names = {part.id for part in ast.walk(kind) if isinstance(part, ast.Name)}
-    return bool(names & {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"})
+    return bool(names & _NO_MODULE)
+
+
+def _texts(node: ast.AST) -> set[str]:
+    """Return the roots of modules that are named in texts: the program looks whether they are there."""
+    parts = [part.value for part in ast.walk(node) if isinstance(part, ast.Constant)]
+    return {part.partition(".")[0] for part in parts if isinstance(part, str)}
+
+
+def _is_results(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and node.id == "results"
+
+
+def _dropped(seen: Seen, target: ast.expr) -> None:
+    place = target.lineno, target.col_offset + 1
+    if _is_results(target):
+        seen.dropped[""] = place
+    elif isinstance(target, ast.Subscript) and _is_results(target.value) and isinstance(target.slice, ast.Constant):
+        seen.dropped[str(target.slice.value)] = place
+
+
+def set_again(tree: ast.Module, key: str, after: Place) -> bool:
+    """Return whether `results`, or a key of it, is set behind a place."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Name) or node.id != "results" or (node.lineno, node.col_offset + 1) <= after:
+            continue
+        if isinstance(node.ctx, ast.Store) or key:
+            return True
+    return False
 
 
 def _is_type_checking(test: ast.expr) -> bool:

@@ -27,8 +27,11 @@ def aimed(m: Machine, rule: Rule, ref: Ref, given: Arguments | None) -> tuple[li
         pairs = zip(written.keys, written.values, strict=True)
         shown = {key.value: one for key, one in pairs if isinstance(key, ast.Constant)}
         return channels, [m.source(shown[name]) if name in shown else None for name in channels]
-    rows = isinstance(written, ast.List | ast.Tuple) and isinstance(value, ast.List | ast.Tuple)
-    if rows and len(written.elts) == len(value.elts) == len(channels):
+    if (
+        isinstance(written, ast.List | ast.Tuple)
+        and isinstance(value, ast.List | ast.Tuple)
+        and len(written.elts) == len(value.elts) == len(channels)
+    ):
         return channels, [m.source(one) for one in value.elts]
     return channels, [None if value is None else m.source(value)] * len(channels)
 

@@ -120,12 +120,12 @@ def turns_of(m: Machine, node: ast.While) -> int:
     if stepped is None or not all(_is_step(one, _TOWARDS.get(stepped.kind)) for one in stepped.steps):
         return 1
     start, limit = only_const(m.peek(stepped.name)), only_const(m.peek(stepped.limit))
-    step = sum(one.value.value for one in stepped.steps if isinstance(one.value, ast.Constant))  # pyright: ignore
+    step = sum(_size(one) for one in stepped.steps)
     if start is None or limit is None or not all(isinstance(one.value, int | float) for one in (start, limit)):
         return 1
     try:
         return max(int(abs(limit.value - start.value) / step), 1)
-    except (OverflowError, ValueError):
+    except (OverflowError, ValueError):  # of a limit that is none, or has no end
         return _MOST
 
 
@@ -157,6 +157,11 @@ def _stepped(m: Machine, node: ast.While) -> _Stepped | None:
 
 def _is_set(node: ast.Name) -> bool:
     return not isinstance(node.ctx, ast.Load)
+
+
+def _size(node: ast.AugAssign) -> float:
+    value = node.value.value if isinstance(node.value, ast.Constant) else 0
+    return value if isinstance(value, int | float) else 0
 
 
 def _is_step(node: ast.AugAssign, away: type[ast.operator] | None) -> bool:

@@ -19,7 +19,7 @@ import pytest_asyncio
 from osprey_executor.config import config_from
 from osprey_executor.control import Broker, Session, gateways_for
 from osprey_executor.execution import Engine, EngineEvent, OutputChunk, open_engine
-from osprey_executor.models import Outcome, Program
+from osprey_executor.models import Outcome, Program, RunStatus
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -330,9 +330,9 @@ async def test_a_rehearsal_sees_its_own_writes_and_moves_nothing(
 async def test_a_rehearsal_notes_what_is_read_after_its_writes_but_not_what_is_found(
     engine: Engine, records: Broker, journal: Path
 ) -> None:
-    write = "from caproto.sync.client import read, write\nwrite('T:NUMBER', 3.0, notify=True)\n"
+    write = "from caproto.sync.client import read, write\nwrite('T:NUMBER', 3.0, notify=True, timeout=20)\n"
     depends: list[bool] = []
-    for more in ("write('T:OTHER', 1.0, notify=True)", "read('T:WHOLE')"):
+    for more in ("write('T:OTHER', 1.0, notify=True, timeout=20)", "read('T:WHOLE', timeout=20)"):
         async with records.rehearsal(run_id="r1", journal=journal) as session:
             outcome = await engine.run(Program(code=write + more), control=session)
         depends.append(session.plan(outcome.status).feedback_dependent)

@@ -200,7 +200,9 @@ async def test_what_no_gateway_says_ends_the_link(
     with theirs:
         await asyncio.get_running_loop().run_in_executor(None, theirs.sendall, stream)
         assert "cannot be understood" in str(await serve_link(session, ours))
-    assert not entries()
+    assert [(entry["event"], entry["channel"]) for entry in entries()] == [
+        (event, "(no channel)") for event in ("attempt", "refused")
+    ]
 
 
 @pytest.mark.parametrize("value", [None, True, {"a": 1}, [[1]], [], "\x1b[0m", 10**4000, float("nan"), [1, None]])

@@ -317,3 +317,17 @@ async def test_a_flood_of_refusals_is_bounded(machine: Machine, journal: Path, e
     assert len(session.refusals) == 10_000
     assert len(entries()) == 20_001
     assert machine.received == []
+
+
+async def test_a_flood_of_attempts_that_are_none_is_counted(session: Session, entries: Entries) -> None:
+    """They leave room on the disk, and in the journal for the refusals of writes."""
+    for number in range(10_050):
+        with pytest.raises(WriteRefused, match="cannot be checked"):
+            await session.attempted("", {"datagram": number})
+    with pytest.raises(WriteRefused):
+        await session.write({"C": 1.0})
+    told = entries()
+    assert events([told[0], *told[-1:]]) == [("attempt", "(no channel)"), ("refused", "C")]
+    assert [entry["count"] for entry in told if entry["event"] == "many_attempts"] == [10_000]
+    assert len(told) == 2 * 1000 + 1 + 2
+    assert any("9050 more attempts" in note for note in session.notes)

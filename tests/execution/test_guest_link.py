@@ -12,6 +12,7 @@ import zlib
 
 import pytest
 
+from osprey_executor.errors import WriteRefused
 from osprey_executor.execution.guest_link import GuestLink
 from osprey_executor.models import Limits
 
@@ -211,6 +212,25 @@ async def test_after_a_violation_nothing_is_answered(guest):
     assert not report.finished
     with pytest.raises((EOFError, ConnectionError)):
         await one.receive()
+
+
+@pytest.mark.parametrize(
+    ("data", "channel"),
+    [(b"\xff" * 100, ""), (frame({"op": "approve", "channel": "A"}), "A"), (frame({"op": [], "channel": 7}), "")],
+)
+async def test_a_violation_is_an_attempt_on_record(guest, data, channel):
+    told = []
+
+    class Control:
+        async def attempted(self, channel, what):
+            told.append((channel, list(what)))
+            raise WriteRefused("it cannot be checked")
+
+    one = guest(control=Control())
+    await one.receive()
+    await one.send(HELLO + data)
+    assert (await one.report()).violation is not None
+    assert told == [(channel, ["frame"])]
 
 
 async def test_a_huge_announcement_takes_no_memory(guest):

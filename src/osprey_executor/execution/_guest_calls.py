@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
-from osprey_executor.errors import ControlSystemError, ResultsError
+from osprey_executor.errors import ControlSystemError, ResultsError, StorageError, WriteRefused
 from osprey_executor.execution._guest_frames import Malformed
 from osprey_executor.models import ControlSession
 from osprey_executor.results.decoder import decode
@@ -45,6 +46,13 @@ class GuestCalls:
                 return self._history(header)
             case _:
                 raise Malformed(f"the unknown operation {op!r:.100}")
+
+    async def broken(self, channel: Any, what: str) -> None:
+        """Have it on record that a frame came which is none: it may have been meant as a write of `channel`."""
+        if self._control is None:
+            return
+        with contextlib.suppress(WriteRefused, StorageError):
+            await self._control.attempted(channel[:_LONGEST_NAME] if isinstance(channel, str) else "", {"frame": what})
 
     def _session(self) -> ControlSession:
         if self._control is None:

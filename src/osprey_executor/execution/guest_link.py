@@ -120,16 +120,20 @@ class GuestLink:
             self._keep.make_room(size)
 
     async def _listen(self) -> str | None:
+        about: Any = None
         try:
             while not self._finished:
+                about = None
                 frame = await self._frames.receive()
                 if frame is None:
                     return None
+                about = frame.header.get("channel")
                 await self._take(frame)
                 del frame  # else its blobs would stay while the next ones are read
                 await asyncio.sleep(0)  # a flood never blocks, and must not keep the loop from others
         except Malformed as broken:
             self._frames.shut()
+            await self._calls.broken(about, f"{broken!s:.300}")
             return f"it sent {broken!s:.300}"
         return None
 

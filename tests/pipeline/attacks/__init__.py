@@ -13,8 +13,6 @@ GROUPS: dict[str, dict[str, str]] = {**LIBRARIES, **SPELLINGS, **PROTOCOLS, **EL
 
 NOWHERE = {
     *(name for group in ELSEWHERE.values() for name in group),
-    "frames of a gateway on every descriptor",
-    "an operation that there is not",
     "descriptors asked of whoever is at the other end",
     "descriptors taken from process 1",
     "memory of process 1",
@@ -22,14 +20,16 @@ NOWHERE = {
     "descriptors of other processes opened",
     "sockets by name",
     "a service of one's own, with the approval forged",
-    "UDP writes",
 }
 """These reach neither a gateway nor the broker as a write."""
 
 COMMANDS = {"a PVAccess process request, raw", "alarms acknowledged, raw"}
 """These ask for something else than a new value, which no layer but the gateway knows."""
 
-NO_VALUE = {"an array for a number, raw", "a text for a number, raw", "more than was sent, raw", "a filter, raw"}
+NO_VALUE = {
+    *("an array for a number, raw", "a text for a number, raw", "more than was sent, raw", "a filter, raw"),
+    *("UDP writes", "frames of a gateway on every descriptor", "an operation that there is not"),
+}
 """These are wrong in themselves: an IOC may refuse them, too."""
 
 NAMES = [name for group in GROUPS.values() for name in group]

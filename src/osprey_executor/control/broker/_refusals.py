@@ -13,6 +13,7 @@ from osprey_executor.models import Refusal
 from osprey_executor.text import one_line
 
 _MOST = 10_000
+_MOST_UNCHECKED = 1000
 _TOGETHER = "another write of the same call was refused"
 
 
@@ -22,6 +23,17 @@ class Refusals:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._kept: list[Refusal] = []
+        self._unchecked = 0
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the journal has no line of: attempts that were too many."""
+        more = self._unchecked - _MOST_UNCHECKED
+        return (
+            (f"{more} more attempts that cannot be checked were refused; the journal has their count",)
+            if more > 0
+            else ()
+        )
 
     @property
     def kept(self) -> Sequence[Refusal]:
@@ -48,6 +60,23 @@ class Refusals:
         numbers = {attempt.number for attempt in refused}
         self._keep(refused, [attempt for attempt in attempts if attempt.number not in numbers], skipped=False)
         raise (ChannelLimitsViolationError if first.rule else WriteRefused)(message)
+
+    def refuse_unchecked(self, attempt: Attempt) -> NoReturn:
+        """Refuse what cannot be checked: the first thousand are journalled, the others counted, at each power of ten.
+
+        Whoever floods these fills no disk, and leaves room for the refusals of writes.
+
+        Raises:
+            WriteRefused: always.
+        """
+        self._unchecked += 1
+        if self._unchecked <= _MOST_UNCHECKED:
+            if not self.full:
+                self._journal.append(attempt.entry("attempt"))
+            self.refuse([attempt], [attempt])
+        if str(self._unchecked).strip("0") == "1":
+            self._journal.append({"event": "many_attempts", "count": self._unchecked})
+        raise WriteRefused(f"{one_line(attempt.channel)}: refused: {attempt.problem}")
 
     def skip(self, attempts: Sequence[Attempt]) -> list[Refusal]:
         """Journal attempts that are left out while the rest of their call goes on; return them as refusals."""

@@ -137,9 +137,10 @@ class Session:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a person should know: readings that were too many for the record."""
+        """What a person should know: readings that were too many for the record, attempts that were for the journal."""
         dropped = self._reads.dropped
-        return (f"{dropped} readings were too many for the record; a replay ends before them",) if dropped else ()
+        told = (f"{dropped} readings were too many for the record; a replay ends before them",) if dropped else ()
+        return (*told, *self._refusals.notes)
 
     async def read(self, channels: Sequence[str], line: int | None = None) -> Mapping[str, Reading]:
         """Return one reading a channel, by the names as asked for.
@@ -280,10 +281,7 @@ class Session:
             StorageError: the journal cannot be written.
         """
         self._attempts += 1
-        attempt = unchecked_attempt(channel, told, self._attempts)
-        if not self._refusals.full:
-            self._journal.append(attempt.entry("attempt"))
-        self._refusals.refuse([attempt], [attempt])
+        self._refusals.refuse_unchecked(unchecked_attempt(channel, told, self._attempts))
 
     @property
     def may_write(self) -> bool:

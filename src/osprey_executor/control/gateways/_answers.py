@@ -122,6 +122,7 @@ class _Serving:
             pass
         except (_Malformed, ValueError, TypeError, RecursionError) as error:
             problem = f"a message that cannot be understood: {one_line(str(error), 200)}"
+            await _refused(lambda: self._session.attempted("", {"gateway": problem}))
         if self._changes:
             await asyncio.wait(self._changes)
         return problem

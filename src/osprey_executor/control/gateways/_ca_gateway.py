@@ -10,9 +10,10 @@ from importlib import import_module
 from typing import Any, cast
 
 from osprey_executor.control.gateways._ca_circuit import VERSION, Circuit
+from osprey_executor.control.gateways._ca_datagrams import writes_in
 from osprey_executor.control.gateways._ca_found import Found
 from osprey_executor.control.gateways._door import Door
-from osprey_executor.control.gateways._link import LinkSource
+from osprey_executor.control.gateways._link import LinkSource, Source
 
 ca: Any = import_module("caproto")
 
@@ -20,6 +21,9 @@ _CIRCUITS = 64
 """At the same time; more are not accepted until one ends."""
 _MOST_SEARCHES = 1000
 """Of names, by datagrams, at the same time; the others are asked for again by their clients."""
+_MOST_WRITES = 1000
+"""Told of at the same time: of a flood, not each."""
+_LONGEST = 2**16
 _DATAGRAM = 1400
 _PATIENCE = 0.001
 """Seconds to gather answers for one datagram."""
@@ -40,7 +44,7 @@ async def _serve(link: socket.socket, doors: Sequence[socket.socket]) -> None:
     source = await LinkSource.connect(link)
     found, port = Found(source), int(circuits.getsockname()[1])
     loop = asyncio.get_running_loop()
-    await loop.create_datagram_endpoint(lambda: _Searches(found, port), sock=searches)
+    _, by_datagram = await loop.create_datagram_endpoint(lambda: _Searches(source, found, port), sock=searches)
     await loop.create_datagram_endpoint(_Repeater, sock=repeater)
 
     async def converse(near: socket.socket) -> None:
@@ -50,21 +54,36 @@ async def _serve(link: socket.socket, doors: Sequence[socket.socket]) -> None:
     door = Door(circuits, _CIRCUITS, converse)
     await source.finishing.wait()
     await door.finish()
+    await by_datagram.finish(searches)
     await source.close()
 
 
 class _Searches(asyncio.DatagramProtocol):
-    """Answers searches by UDP."""
+    """Answers searches by UDP, and tells of writes by UDP, which it does not do."""
 
-    def __init__(self, found: Found, port: int) -> None:
-        self._found, self._port = found, port
+    def __init__(self, source: Source, found: Found, port: int) -> None:
+        self._source, self._found, self._port = source, found, port
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writes: set[asyncio.Task[str]] = set()
         self._answers: dict[Any, list[bytes]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
 
+    async def finish(self, waiting: socket.socket) -> None:
+        """Hear what is left in the socket, and return when all writes are told of."""
+        with contextlib.suppress(OSError):
+            while True:
+                self.datagram_received(*waiting.recvfrom(_LONGEST, socket.MSG_DONTWAIT))
+        if self._writes:
+            await asyncio.wait(self._writes)
+
     def datagram_received(self, data: bytes, addr: Any) -> None:
+        for name, number in writes_in(data):
+            if len(self._writes) < _MOST_WRITES:
+                telling = asyncio.ensure_future(self._source.attempted(name, {"datagram": f"a write of {number}"}))
+                self._writes.add(telling)
+                telling.add_done_callback(self._told)
         try:
             commands = ca.Broadcaster(ca.SERVER).recv(data, addr)
             wanted = [(command.name, command.cid) for command in commands if isinstance(command, ca.SearchRequest)]
@@ -75,6 +94,11 @@ class _Searches(asyncio.DatagramProtocol):
                 task = asyncio.create_task(self._search(name, cid, addr))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    def _told(self, telling: asyncio.Task[str]) -> None:
+        self._writes.discard(telling)
+        if not telling.cancelled():
+            telling.exception()  # without a broker there is nobody to tell
 
     async def _search(self, name: str, cid: int, addr: Any) -> None:
         if not await self._found.is_there(name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import select
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,6 +120,10 @@ class RunGateways:
         Args:
             heed: take what the code had sent and no gateway had read.
         """
+        if heed:
+            for one in list(self._waiting):  # the code's last words may have come in this moment
+                if select.select(one.doors, [], [], 0)[0]:
+                    self._knock(one)
         self.deafen()
         self._over = True
         serving = {one.serving for one in self._open if one.serving is not None}

@@ -335,6 +335,7 @@ async def test_a_rehearsal_notes_what_is_read_after_its_writes_but_not_what_is_f
     for more in ("write('T:OTHER', 1.0, notify=True, timeout=20)", "read('T:WHOLE', timeout=20)"):
         async with records.rehearsal(run_id="r1", journal=journal) as session:
             outcome = await engine.run(Program(code=write + more), control=session)
+        assert outcome.status is RunStatus.SUCCEEDED, outcome.error
         depends.append(session.plan(outcome.status).feedback_dependent)
     assert depends == [False, True]
 

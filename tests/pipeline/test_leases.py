@@ -122,6 +122,25 @@ async def test_concurrent_writers_collide_in_their_channels_only(open_service: O
     assert "holds MAG:2:SP for writing" in same.error.message
 
 
+async def test_a_concurrent_writer_holds_the_channels_of_its_stop_actions(
+    open_service: OpenService, tmp_path: Path
+) -> None:
+    """The canary is the test above: without a stop action these channels have nothing to do with each other."""
+    limits = tmp_path / "limits.yml"
+    limits.write_text("MAG:2:SP: {stop_action: {channel: 'MAG:1:SP', value: 0}}\nMAG:1:SP: {}\nMAG:3:SP: {}\n")
+    config = {"control_system__concurrent_writers": True, "control_system__limits_database": str(limits), **BRIEF}
+    async with open_service(**config) as service, writing(service, HOLD.format(channel="MAG:2:SP")):
+        waiting = await service.run(own(WRITE))
+        card = await service.card(waiting.run_id)
+        [told] = await service.in_the_way(card)
+        assert "holds MAG:1:SP for writing" in told
+        stopping = await service.decide(waiting.run_id, approve(card))
+        other = await service.run(own(WRITE.replace("MAG:1:SP", "MAG:3:SP")), decide=approve)
+    assert stopping.status is RunStatus.REFUSED
+    assert "holds MAG:1:SP for writing" in str(stopping.error)
+    assert other.status is RunStatus.SUCCEEDED
+
+
 async def test_simulated_machines_of_two_services_are_two(open_service: OpenService) -> None:
     async with (
         open_service(**BRIEF) as one,

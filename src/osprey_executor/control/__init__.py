@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.gateways._kinds import first_words, gateways_for
     from osprey_executor.control.limits._file import LimitsFile, LimitsInForce, limits_problem
     from osprey_executor.control.limits._live import check_limits
-    from osprey_executor.control.limits._words import limits_words, restorable, stop_actions
+    from osprey_executor.control.limits._words import limits_words, restorable, stop_actions, with_stop_channels
 
 __all__ = [
     "Broker",
@@ -74,6 +74,7 @@ __all__ = [
     "same",
     "stop_actions",
     "unsettled_of",
+    "with_stop_channels",
     "writes_of",
 ]
 
@@ -122,6 +123,7 @@ _HOMES = {
     "same": "broker._start",
     "stop_actions": "limits._words",
     "unsettled_of": "broker._settled",
+    "with_stop_channels": "limits._words",
     "writes_of": "broker._journal",
 }
 

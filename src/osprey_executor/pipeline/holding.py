@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from osprey_executor.control import WritePermit
+from osprey_executor.control import WritePermit, with_stop_channels
 from osprey_executor.errors import ErrorCategory, MachineBusyError
 from osprey_executor.models import (
     WHOLE_MACHINE,
@@ -65,10 +65,11 @@ class Holding:
         return rooms.store.guard.refused(rooms.run_id, self._machine, channels)
 
     def _wanted(self, channels: Sequence[str]) -> set[str]:
-        return set(channels if self._concurrent else WHOLE_MACHINE)
+        return set(with_stop_channels(self._rooms.limits, channels) if self._concurrent else WHOLE_MACHINE)
 
     def _lease(self, channels: tuple[str, ...]) -> Lease:
-        return Lease(self._machine, channels if self._concurrent else WHOLE_MACHINE)
+        wanted = with_stop_channels(self._rooms.limits, channels) if self._concurrent else WHOLE_MACHINE
+        return Lease(self._machine, wanted)
 
 
 def machine_busy(busy: MachineBusyError, code: str) -> ErrorReport:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from osprey_executor.config import Config
-from osprey_executor.control import StopSwitch
+from osprey_executor.control import StopSwitch, with_stop_channels
 from osprey_executor.errors import PythonExecutorException
 from osprey_executor.models import WHOLE_MACHINE, ApprovalCard, machine_of
 from osprey_executor.pipeline.equipment import EquipmentPool
@@ -37,7 +39,8 @@ async def in_the_way(card: ApprovalCard, config: Config, store: RunStore, pool: 
         told.append(stopped)
     machine = broker.machine if broker else machine_of(card.control_system, "")
     channels = channels_of(card)
-    lease = Lease(machine, channels if control.concurrent_writers else WHOLE_MACHINE)
+    limits = await asyncio.to_thread(broker.limits) if broker else None
+    lease = Lease(machine, with_stop_channels(limits, channels) if control.concurrent_writers else WHOLE_MACHINE)
     if busy := await store.busy(card.run_id, lease):
         told.append(busy)
     closed = await store.quarantine(machine=machine)

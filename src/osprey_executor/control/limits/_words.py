@@ -50,6 +50,16 @@ def limits_told(limits: ChannelLimits) -> str:
     return ", ".join(parts) or "listed, without bounds"
 
 
+def with_stop_channels(limits: LimitsInForce | None, channels: Iterable[str]) -> tuple[str, ...]:
+    """Return the channels, and those that their stop actions write: whoever holds the ones needs the others, too."""
+    named = tuple(channels)
+    if limits is None or limits.database is None:
+        return named
+    found = [limits.database.of(channel_name(channel)) for channel in named]
+    stops = [one.stop_action for one in found if not isinstance(one, Breach) and one.stop_action]
+    return tuple(dict.fromkeys((*named, *(stop.channel for stop in stops if stop.channel))))
+
+
 def stop_actions(limits: LimitsInForce | None, channels: Iterable[str]) -> tuple[str, ...]:
     """Return in words what is written when a run that has written these channels is aborted."""
     if limits is None or limits.database is None:

@@ -15,6 +15,7 @@ from typing import Any, NoReturn, Protocol, cast, runtime_checkable
 
 from osprey_executor.control.connectors._frames import Unpacker, pack
 from osprey_executor.control.connectors._protocol import Sample
+from osprey_executor.control.gateways._gathered import Gathered
 from osprey_executor.control.gateways._told import described_by, told_of
 from osprey_executor.errors import ChannelDisconnectedError, PythonExecutorException
 from osprey_executor.models import ControlSession, Refusal
@@ -86,6 +87,7 @@ async def serve_link(
         return "the session of this run has no gateways"
     serving = _Serving(session, bounds)
     reader, serving.writer = await asyncio.open_connection(sock=link)
+    serving.out = Gathered(serving.writer)
     telling = asyncio.create_task(serving.tell(finish)) if finish is not None else None
     try:
         return await serving.serve(reader)
@@ -101,6 +103,7 @@ class _Malformed(Exception):
 
 class _Serving:
     writer: asyncio.StreamWriter
+    out: Gathered
 
     def __init__(self, session: GatewaySession, bounds: Bounds) -> None:
         self._session, self._bounds = session, bounds
@@ -129,7 +132,7 @@ class _Serving:
 
     async def tell(self, finish: asyncio.Event) -> None:
         await finish.wait()
-        self.writer.write(pack({"finish": True}))
+        self.out.write(pack({"finish": True}))
 
     async def close(self) -> None:
         tasks = {*self._monitors.values(), *self._requests}
@@ -137,6 +140,7 @@ class _Serving:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        self.out.flush()
         self.writer.close()
         with contextlib.suppress(OSError):
             await self.writer.wait_closed()
@@ -189,8 +193,8 @@ class _Serving:
     async def _send(self, frame: bytes) -> None:
         """Send when there is room for it: who does not read gets nothing more."""
         try:
-            self.writer.write(frame)
-            await self.writer.drain()
+            self.out.write(frame)
+            await self.out.drain()
         except ConnectionError:
             return
 

@@ -17,6 +17,7 @@ from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.gateways import _ca_values as values
 from osprey_executor.control.gateways._ca_found import Found
 from osprey_executor.control.gateways._ca_stream import Hostile, Stream
+from osprey_executor.control.gateways._gathered import Gathered
 from osprey_executor.control.gateways._link import Source
 from osprey_executor.control.gateways._together import Together
 from osprey_executor.errors import ControlSystemError
@@ -71,10 +72,11 @@ class Circuit:
         self._flows = asyncio.Event()
         self._flows.set()
         self._writer: asyncio.StreamWriter
+        self._out: Gathered
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer; writes that the client sent before it went are brought to their end."""
-        self._writer = writer
+        self._writer, self._out = writer, Gathered(writer)
         stream = Stream()
         try:
             self._send(ca.VersionResponse(VERSION))
@@ -108,6 +110,7 @@ class Circuit:
             task.cancel()
         if tasks:
             await asyncio.wait(tasks)
+        self._out.flush()
         self._writer.close()
         with contextlib.suppress(OSError):
             await self._writer.wait_closed()
@@ -147,8 +150,7 @@ class Circuit:
                 raise Hostile
 
     def _send(self, *commands: Any) -> None:
-        if not self._writer.transport.is_closing():
-            self._writer.write(b"".join(map(bytes, commands)))
+        self._out.write(b"".join(map(bytes, commands)))
 
     def _start(self, work: _Work) -> asyncio.Task[None]:
         task = asyncio.create_task(self._guarded(work))

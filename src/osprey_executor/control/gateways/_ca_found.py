@@ -10,6 +10,9 @@ from osprey_executor.errors import ChannelDisconnectedError, ControlSystemError
 
 _SEARCHES = 128
 """At the same time: a name that nobody knows is waited for, for as long as the broker waits."""
+_MOST_TOGETHER = 500
+_PATIENCE = 0.1
+"""Seconds for one answer to all that came together; then each is asked for by itself, as one may be unknown."""
 _MOST_KNOWN = 20_000
 
 
@@ -19,7 +22,9 @@ class Found:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._known: dict[str, Sample | None] = {}
-        self._searching: dict[str, asyncio.Task[bool]] = {}
+        self._searching: dict[str, asyncio.Future[bool]] = {}
+        self._wanted: list[str] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Semaphore(_SEARCHES)
 
     def sample(self, name: str) -> Sample | None:
@@ -33,21 +38,51 @@ class Found:
         if name not in self._searching:
             if len(self._searching) + len(self._known) >= _MOST_KNOWN:
                 return False
-            task = self._searching[name] = asyncio.create_task(self._search(name))
-            task.add_done_callback(lambda _: self._searching.pop(name, None))
+            loop = asyncio.get_running_loop()
+            self._searching[name] = loop.create_future()
+            if not self._wanted:
+                loop.call_soon(self._go)
+            self._wanted.append(name)
         return await asyncio.shield(self._searching[name])
 
     def forget(self, name: str) -> None:
         """Ask again at the next search: the channel was lost."""
         self._known.pop(name, None)
 
-    async def _search(self, name: str) -> bool:
+    def _go(self) -> None:
+        """Ask for what came together, as in one datagram."""
+        wanted, self._wanted = self._wanted, []
+        for at in range(0, len(wanted), _MOST_TOGETHER):
+            task = asyncio.create_task(self._search_together(wanted[at : at + _MOST_TOGETHER]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _search_together(self, names: list[str]) -> None:
+        if len(names) > 1:
+            async with self._room:
+                asked = asyncio.ensure_future(self._source.describe(names))
+                await asyncio.wait({asked}, timeout=_PATIENCE)
+            if asked.done() and asked.exception() is None:
+                for name, sample in asked.result().items():
+                    self._end(name, True, sample)
+                return
+            asked.cancel()
+        await asyncio.gather(*map(self._search, names))
+
+    async def _search(self, name: str) -> None:
+        there, sample = True, None
         async with self._room:
             try:
-                self._known[name] = (await self._source.describe([name]))[name]
+                sample = (await self._source.describe([name]))[name]
             except ChannelDisconnectedError:
-                return False
+                there = False
             except ControlSystemError:
-                # It is answered for, so that the program is told why, and an attempt to write it is seen.
-                self._known[name] = None
-            return True
+                pass  # it is answered for, so that the program is told why, and an attempt to write it is seen
+        self._end(name, there, sample)
+
+    def _end(self, name: str, there: bool, sample: Sample | None) -> None:
+        if there:
+            self._known[name] = sample
+        searching = self._searching.pop(name)
+        if not searching.done():
+            searching.set_result(there)

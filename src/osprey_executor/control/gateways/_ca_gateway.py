@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import struct
 from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, cast
@@ -25,6 +26,9 @@ _MOST_WRITES = 1000
 """Told of at the same time: of a flood, not each."""
 _LONGEST = 2**16
 _DATAGRAM = 1400
+_VERSION = struct.Struct(">4H2I")
+_NUMBERED = 1
+"""`sequenceNoIsValid` of caProto.h."""
 _PATIENCE = 0.001
 """Seconds to gather answers for one datagram."""
 
@@ -65,7 +69,7 @@ class _Searches(asyncio.DatagramProtocol):
         self._source, self._found, self._port = source, found, port
         self._tasks: set[asyncio.Task[None]] = set()
         self._writes: set[asyncio.Task[str]] = set()
-        self._answers: dict[Any, list[bytes]] = {}
+        self._answers: dict[tuple[Any, bytes], list[bytes]] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.DatagramTransport, transport)
@@ -87,11 +91,12 @@ class _Searches(asyncio.DatagramProtocol):
         try:
             commands = ca.Broadcaster(ca.SERVER).recv(data, addr)
             wanted = [(command.name, command.cid) for command in commands if isinstance(command, ca.SearchRequest)]
+            sender = addr, _version(commands)
         except Exception:  # no datagram of a client; whatever its structures raise
             return
         for name, cid in wanted:
             if len(self._tasks) < _MOST_SEARCHES:
-                task = asyncio.create_task(self._search(name, cid, addr))
+                task = asyncio.create_task(self._search(name, cid, sender))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
 
@@ -100,23 +105,36 @@ class _Searches(asyncio.DatagramProtocol):
         if not telling.cancelled():
             telling.exception()  # without a broker there is nobody to tell
 
-    async def _search(self, name: str, cid: int, addr: Any) -> None:
+    async def _search(self, name: str, cid: int, sender: tuple[Any, bytes]) -> None:
         if not await self._found.is_there(name):
             return
-        if addr not in self._answers:
-            self._answers[addr] = []
-            asyncio.get_running_loop().call_later(_PATIENCE, self._flush, addr)
-        self._answers[addr].append(bytes(ca.SearchResponse(self._port, None, cid, VERSION)))
+        if sender not in self._answers:
+            self._answers[sender] = []
+            asyncio.get_running_loop().call_later(_PATIENCE, self._flush, sender)
+        self._answers[sender].append(bytes(ca.SearchResponse(self._port, None, cid, VERSION)))
 
-    def _flush(self, addr: Any) -> None:
-        version = bytes(ca.VersionResponse(VERSION))
+    def _flush(self, sender: tuple[Any, bytes]) -> None:
+        addr, version = sender
         datagram = version
-        for answer in self._answers.pop(addr):
+        for answer in self._answers.pop(sender):
             if len(datagram) + len(answer) > _DATAGRAM:
                 self._transport.sendto(datagram, addr)
                 datagram = version
             datagram += answer
         self._transport.sendto(datagram, addr)
+
+
+def _version(commands: Sequence[Any]) -> bytes:
+    """Return what an answer to these commands begins with: our version, and the number of the client's datagram.
+
+    Answers without that number, or with another, are no success to libca: it would search at its slowest pace
+    (modules/ca/src/client/searchTimer.cpp and udpiiu.cpp of EPICS Base; caproto's own answer always says number 1).
+    """
+    for command in commands:
+        header = command.header
+        if isinstance(command, ca.VersionRequest) and header.data_type == _NUMBERED:
+            return _VERSION.pack(0, 0, _NUMBERED, VERSION, header.parameter1, 0)
+    return _VERSION.pack(0, 0, 0, VERSION, 0, 0)
 
 
 class _Repeater(asyncio.DatagramProtocol):

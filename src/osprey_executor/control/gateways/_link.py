@@ -24,6 +24,7 @@ from typing import Any, Protocol
 from osprey_executor.control.connectors._frames import Unpacker, pack
 from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.connectors._samples import sample
+from osprey_executor.control.gateways._gathered import Gathered
 from osprey_executor.errors import ChannelDisconnectedError, ControlSystemError
 
 _PIECE = 2**16
@@ -81,7 +82,7 @@ class LinkSource:
     """A `Source` at the far end of a socket. It belongs to the event loop in which it was made."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader, self._writer = reader, writer
+        self._reader, self._writer, self._out = reader, writer, Gathered(writer)
         self._numbers = itertools.count()
         self._replies: dict[int, asyncio.Future[Message]] = {}
         self._monitors: dict[int, _Newest] = {}
@@ -139,6 +140,7 @@ class LinkSource:
         """End the link."""
         self._hearing.cancel()
         await asyncio.wait({self._hearing})
+        self._out.flush()
         self._writer.close()
 
     async def _sampled(self, operation: str, channels: Sequence[str]) -> Mapping[str, Sample]:
@@ -149,7 +151,7 @@ class LinkSource:
     def _send(self, message: Message) -> None:
         if self.ended.is_set():
             raise ControlSystemError(_ENDED)
-        self._writer.write(pack(message))
+        self._out.write(pack(message))
 
     async def _ask(self, message: Message) -> Message:
         number = next(self._numbers)

@@ -340,6 +340,46 @@ async def test_a_rehearsal_notes_what_is_read_after_its_writes_but_not_what_is_f
     assert depends == [False, True]
 
 
+SEVERAL = """
+import epics
+names = ["T:NUMBER", "T:OTHER", "T:WHOLE"]
+{before}
+for value, name in enumerate(names):
+    epics.caput(name, value, wait=True, timeout=10)
+results = {{}}
+"""
+CONNECTED = "pvs = [epics.get_pv(name, connect=True, timeout=10) for name in names]"
+LOOPED = """
+import epics
+read_back = epics.PV("T:OTHER")
+assert read_back.get(timeout=10) is not None
+for _ in range(2):
+    epics.caput("T:NUMBER", read_back.get() + 1, wait=True, timeout=10)
+results = {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "depends"),
+    [
+        (SEVERAL.format(before=CONNECTED), False),
+        (SEVERAL.format(before=""), False),
+        (LOOPED, True),
+        (SEVERAL.format(before="") + "epics.caget('T:STATE')", True),
+    ],
+    ids=["connected before", "connected one by one", "a loop", "one more is read"],
+)
+async def test_monitors_that_pyepics_makes_by_itself_are_no_feedback(
+    source: str, depends: bool, engine: Engine, records: Broker, journal: Path
+) -> None:
+    async with records.rehearsal(run_id="r1", journal=journal) as session:
+        outcome = await engine.run(Program(code=source), control=session)
+    assert outcome.error is None
+    plan = session.plan(outcome.status)
+    assert plan.feedback_dependent is depends
+    assert len(plan.writes) == (2 if source == LOOPED else 3)
+
+
 OTHER_WRITES = {
     "a drive limit": ("import epics\nepics.caput('T:NUMBER.DRVH', 1e6, wait=True)", "T:NUMBER.DRVH"),
     "processing": ("import epics\nepics.caput('T:NUMBER.PROC', 1, wait=True)", "T:NUMBER.PROC"),

@@ -310,6 +310,29 @@ async def test_datagrams_are_answered_or_dropped(machine: Machine) -> None:
         await asyncio.sleep(0.001)
     commands = ca.Broadcaster(ca.CLIENT).recv(answers[-1], ("127.0.0.1", 1))
     assert [command.cid for command in commands[1:]] == [0, 1, 3]
+    # No number was asked for by: an answer that claimed one would be none to libca.
+    assert answers[-1][:16] == struct.pack(">4H2I", 0, 0, 0, 13, 0, 0)
+    numbered = struct.pack(">4H2I", 0, 0, 1, 13, 77, 0)
+    searches.datagram_received(numbered + good[16:], ("127.0.0.1", 1))
+    while searches._tasks or searches._answers:
+        await asyncio.sleep(0.001)
+    assert answers[-1][:16] == numbered
+
+
+async def test_what_is_searched_together_is_asked_once_and_a_stranger_holds_nobody_up(machine: Machine) -> None:
+    found = Found(machine)
+    asked: list[list[str]] = []
+    describe = machine.describe
+
+    async def counted(channels: Any) -> Any:
+        asked.append(list(channels))
+        return await describe(channels)
+
+    machine.describe = counted
+    assert await asyncio.gather(*map(found.is_there, ("A", "S"))) == [True, True]
+    assert asked == [["A", "S"]]
+    assert await asyncio.gather(*map(found.is_there, ("R", "NONE", "A"))) == [True, False, True]
+    assert asked[1:] == [["R", "NONE"], ["R"], ["NONE"]]
 
 
 async def test_a_write_by_datagram_is_told_of_also_at_the_end(machine: Machine) -> None:

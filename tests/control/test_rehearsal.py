@@ -207,3 +207,59 @@ async def test_where_the_machine_is_not_the_models_the_rehearsal_does_not_begin(
         with pytest.raises(ControlSystemError, match="nobody answers"):
             async with Broker(Elsewhere(), REAL, models=models).rehearsal(run_id="r", journal=journal):
                 pytest.fail("it began")
+
+
+@asynccontextmanager
+async def watching(session: RehearsalSession, *channels: str) -> AsyncIterator[None]:
+    """Monitor each channel, as a library does that has connected it, from its first value on."""
+    monitors = [session.monitor(channel) for channel in channels]
+    for monitor in monitors:
+        await anext(monitor)
+    try:
+        yield
+    finally:
+        for monitor in monitors:
+            await monitor.aclose()
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["connected before", "connected one by one"])
+async def test_channels_that_are_monitored_and_then_written_depend_on_nothing(opened: Open, before: bool) -> None:
+    async with opened() as session, watching(session, *(["A", "B"] if before else [])):
+        for name in ("A", "B"):
+            async with watching(session, name):
+                await session.write({name: 3.0})
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert [write.channel for write in plan.writes] == ["A", "B"]
+    assert not plan.feedback_dependent
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["connected before", "connected after"])
+async def test_what_is_monitored_and_not_written_is_in_doubt(opened: Open, before: bool) -> None:
+    async with opened() as session, watching(session, *(["A:RB"] if before else [])):
+        await session.write({"A": 3.0})
+        async with watching(session, *([] if before else ["A:RB"])):
+            await session.write({"A": 4.0}, line=3)
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert (plan.feedback_dependent, plan.feedback_dependent_from) == (True, None)
+
+
+async def test_what_was_monitored_before_the_first_write_only_is_known_as_if_it_was_read(opened: Open) -> None:
+    async with opened() as session:
+        async with watching(session, "A:RB"):
+            pass
+        await session.write({"A": 3.0})
+        assert not session.plan(RunStatus.SUCCEEDED).feedback_dependent
+
+
+async def test_a_change_that_was_told_between_is_not_mended_by_a_write(journal: Path) -> None:
+    machine = MockConnector({"A": 1.0, "B": 2.0})
+    async with Broker(machine, REAL).rehearsal(run_id="r1", journal=journal) as session:
+        monitor = session.monitor("B")
+        await anext(monitor)
+        await session.write({"A": 3.0})
+        await machine.write("B", 2.5)
+        assert (await anext(monitor)).value == 2.5
+        await session.write({"B": 3.5})
+        await monitor.aclose()
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert plan.feedback_dependent

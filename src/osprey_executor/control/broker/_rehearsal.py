@@ -20,6 +20,7 @@ from osprey_executor.control.broker._permit import RehearsalPermit
 from osprey_executor.control.broker._session import MOST_CHANNELS, Session
 from osprey_executor.control.broker._start import allowed_difference, plain, start_of
 from osprey_executor.control.broker._values import plain_value, shown
+from osprey_executor.control.broker._watched import Watched
 from osprey_executor.control.connectors._protocol import ChannelKind, Connector, Sample
 from osprey_executor.control.limits._check import present_value
 from osprey_executor.control.limits._run import RunLimits
@@ -92,6 +93,7 @@ class RehearsalSession(Session):
         self._start: dict[str, ChannelStart] = {}
         self._declared: dict[str, tuple[float, float]] = {}
         self._depends: tuple[int | None] | None = None
+        self._watched = Watched(overlay)
         self._too_many = False
         self._begun = time.monotonic()
         self._on_write = on_write
@@ -113,11 +115,12 @@ class RehearsalSession(Session):
 
     async def monitor(self, channel: str) -> AsyncGenerator[Sample]:
         """Yield the present sample, then each change that the rehearsal would see."""
-        self._look([channel], None)
         async with contextlib.aclosing(super().monitor(channel)) as samples:
-            async for sample in samples:
-                self._look([channel], None)
-                yield sample
+            with self._watched.open() as watched:
+                async for sample in samples:
+                    if watched.tells_a_change(sample):
+                        self._depend(None)
+                    yield sample
 
     async def history(
         self, channels: Sequence[str], start: datetime, end: datetime, bin: float | None = None
@@ -191,8 +194,9 @@ class RehearsalSession(Session):
             start=dict(self._start),
             declared=dict(self._declared),
             simulated=self._simulated,
-            feedback_dependent=self._depends is not None,
-            feedback_dependent_from=self._depends[0] if self._depends else None,
+            feedback_dependent=self._depends is not None or self._watched.unsure,
+            # What was watched may have been used right after the first write, in whichever line that was.
+            feedback_dependent_from=self._depends[0] if self._depends and not self._watched.unsure else None,
             ended=ended,
             error=error,
             seconds=time.monotonic() - self._begun,
@@ -216,10 +220,14 @@ class RehearsalSession(Session):
         confirmation = await self._overlay.write(attempt.channel, write.value)
         if not self._planned:
             self._on_write()
+        if not self._watched.settle(attempt.channel, self._start[attempt.channel]):
+            self._depend(None)
         if self._limits is not None and write.limits is not None:
             self._limits.wrote(attempt.channel, write.value, time.monotonic())
             if read_back := write.limits.verification.read_back:
                 await self._overlay.show(read_back, write.value)
+                self._watched.show(channel_name(read_back).canonical)
+        self._watched.look()
         self._planned.append(
             PlannedWrite(
                 index=len(self._planned) + 1,

@@ -52,7 +52,7 @@ from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.settling import lift, look
 from osprey_executor.pipeline.threads import InThread, few_threads
 from osprey_executor.pipeline.turns import Turns
-from osprey_executor.results import ReplaySession, RunFolder
+from osprey_executor.results import ReplaySession, RunFolder, sweep_rehearsals
 from osprey_executor.storage import RUNNING, EventLog, RunLock, RunStore, follow, is_driven
 
 if TYPE_CHECKING:
@@ -118,6 +118,7 @@ class Executor:
             executor = cls(store, EquipmentPool(inner, home), inner, key, Turns(config), in_thread)
             with suppress(StorageError):  # a full disk must not keep anyone from looking
                 await executor.recover()
+                await in_thread(sweep_rehearsals, home)
             try:
                 yield executor
             finally:

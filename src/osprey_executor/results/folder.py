@@ -159,18 +159,3 @@ class RunFolder:
             StorageError: the run is not finished, or its manifest is damaged.
         """
         return load_manifest(self.path)
-
-
-def rehearsal_folder(home: Path, name: str) -> AttemptFolder:
-    """Return the new folder of a rehearsal that is no part of a run.
-
-    Raises:
-        StorageError: it cannot be made.
-    """
-    path = home / "rehearsals" / name
-    try:
-        path.mkdir(mode=0o700, parents=True)
-        (path / "work").mkdir(mode=0o700)
-    except OSError as error:
-        raise _files.storage_error(path, "made", error) from error
-    return AttemptFolder(path)

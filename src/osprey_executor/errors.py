@@ -213,9 +213,18 @@ class RunNotFoundError(PythonExecutorException, KeyError):
 
 
 class ConfigurationError(PythonExecutorException, ValueError):
-    """The configuration cannot be used."""
+    """The configuration cannot be used.
+
+    Args:
+        message: why.
+        problems: each by itself, where there are several; else the message is the only one.
+    """
 
     category = ErrorCategory.CONFIGURATION
+
+    def __init__(self, message: str = "", problems: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.problems = problems or (message,)
 
 
 class ContainerConfigurationError(ConfigurationError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -166,7 +167,7 @@ class FakeService:
     async def stream(
         self, request: PythonExecutionRequest, *, decide: Any = None, approver: str | None = None
     ) -> AsyncGenerator[Event]:
-        task = request.user_query
+        task = os.environ.get("FAKE_TASK", request.user_query)
         yield StageStarted(run_id=RUN, stage=Stage.GENERATION, attempt=1)
         if task == "broken":
             raise ZeroDivisionError("a bug of ours")
@@ -232,6 +233,8 @@ class FakeService:
         return result(RunStatus.AWAITING_APPROVAL)
 
     async def cancel(self, run_id: str) -> RunResult:
+        if self.log:
+            self.log.write_text("cancelled")
         return result(RunStatus.CANCELLED)
 
     async def replay(self, run_id: str) -> Outcome:

@@ -79,6 +79,15 @@ def test_a_terminal_that_goes_away_leaves_the_run_waiting(terminal: Open, tmp_pa
     assert (tmp_path / "log").read_text() == "None"
 
 
+def test_a_demo_whose_terminal_goes_away_is_cancelled(terminal: Open, tmp_path: Path) -> None:
+    """Its machine ends with the command, so nobody could approve it later."""
+    tty = terminal("demo", FAKE_LOG=str(tmp_path / "log"), FAKE_TASK="write")
+    tty.child.expect(PROMPT)
+    tty.child.ptyproc.fileobj.close()
+    os.waitpid(tty.child.pid, 0)
+    assert (tmp_path / "log").read_text() == "cancelled"
+
+
 def test_a_decision_elsewhere_takes_the_question_away(terminal: Open) -> None:
     tty = terminal("run", "settled")
     tty.child.expect(PROMPT)

@@ -46,6 +46,25 @@ def test_a_wrong_file_is_told_in_a_sentence(cli: Cli, folder: Path, text: str) -
     assert cli("run", "ok").code in (0, 2)
 
 
+def test_each_problem_has_a_line_of_its_own(cli: Cli, folder: Path) -> None:
+    keys = "".join(f"  colour{number}: red\n" for number in range(7))
+    (folder / "config.yml").write_text(f"approval:\n{keys}")
+    rows = [row for row in cli("config", "check").out.splitlines() if row.startswith("problem")]
+    assert [f"approval.colour{number} is not a key" in row for number, row in enumerate(rows)] == [True] * 7
+    assert len(cli("config", "check", "--json").document["problems"]) == 7
+
+
+def test_the_file_may_be_named_before_the_command(cli: Cli, folder: Path) -> None:
+    (folder / "one.yml").write_text("approval: {mode: all_code}")
+    (folder / "two.yml").write_text("approval: {mode: disabled}")
+    assert cli("--config", "one.yml", "config", "show", "--json").document["approval"]["mode"] == "all_code"
+    both = cli("--config", "one.yml", "config", "show", "--json", "--config", "two.yml")
+    assert both.document["approval"]["mode"] == "disabled"
+    said = cli("--config", "one.yml", "pending")
+    assert said.code == 2
+    assert "pending takes none: each run has its own configuration" in said.err
+
+
 def test_secrets_are_masked(cli: Cli, folder: Path) -> None:
     (folder / "config.yml").write_text("models: {m: {provider: openai, model_id: x, api_key: s3cr3t}}")
     for arguments in (["show"], ["show", "--json"], ["check"], ["check", "--json"]):

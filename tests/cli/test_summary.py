@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from osprey_executor.interfaces.cli.ending import finish
+from osprey_executor.interfaces.cli.screen import Screen
 from osprey_executor.interfaces.cli.summary import run_summary
 from osprey_executor.models import (
     Attempt,
@@ -19,7 +21,7 @@ from osprey_executor.models import (
     Write,
 )
 
-from .fake_service import FOLDER, result
+from .fake_service import FOLDER, RUN, result
 
 MOCK = ControlSystemReport(type="mock")
 SIMULATOR = ControlSystemReport(type="simulator")
@@ -85,3 +87,19 @@ def test_what_the_models_took_is_told_where_one_was_asked() -> None:
     told = shown(attempts=(first, first, second))
     assert "2 requests to anthropic/one, some-server/two\\x1b[2J; 1,515 tokens; cost unknown" in told
     assert "requests to" not in shown()
+
+
+@pytest.mark.parametrize(
+    ("status", "effects", "told"),
+    [
+        (RunStatus.FAILED, MachineEffects.WRITTEN, True),
+        (RunStatus.TIMED_OUT, MachineEffects.WRITTEN, True),
+        (RunStatus.FAILED, MachineEffects.NONE, False),
+        (RunStatus.SUCCEEDED, MachineEffects.WRITTEN, False),
+    ],
+)
+def test_who_was_cut_short_after_writing_hears_of_restore(
+    status: RunStatus, effects: MachineEffects, told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finish(Screen.open(as_json=False), result(status, effects=effects))
+    assert (f"osprey-executor restore {RUN} shows" in capsys.readouterr().err) is told

@@ -56,6 +56,8 @@ def test_same_section_in_both_places_is_an_error(load: Load) -> None:
         ("execution: {limits: {memroy: 1}}\n", r"mean execution.limits.memory\?"),
         ("models: {m: {provider: openai, model_id: x, temprature: 1}}\n", r"mean models.m.temperature\?"),
         ("control_system: {address_list: []}\n", r"address_list belongs to control_system.epics"),
+        ("execution: {max_execution_time: 5}\n", r"mean execution.timeout\?"),
+        ("control_system: {enable_writes: true}\n", r"mean control_system.writes_enabled\?"),
         ("approval: {colour: red}\n", r"known here are mode, expiry"),
         ("excution: {}\n", r"did you mean execution\?"),
         ("osprey: {aproval: {}}\n", r"did you mean approval\?"),

@@ -215,3 +215,25 @@ async def test_a_context_that_this_python_cannot_hold_is_told(run, tmp_path):
     ran = await run("results = {}\n", context={"table": pd.DataFrame({"a": [1]})})
     assert ran.code == 1
     assert "needs pandas" in ran.report.error.message
+
+
+async def test_tracebacks_are_of_the_program_alone(run):
+    code = (
+        "from osprey_executor.runtime import read_channel, ControlSystemError\n"
+        "import json\n"
+        "def look():\n"
+        "    try:\n"
+        "        read_channel(' ')\n"
+        "    except Exception:\n"
+        "        json.loads('{')\n"
+        "look()\n"
+    )
+    ran = await run(code)
+    assert ran.code == 1
+    for text in (ran.stderr, ran.report.error.traceback):
+        assert "read_channel(' ')" in text
+        assert "json.loads('{')" in text
+        assert "runtime.py" not in text
+        assert "channel.py" not in text
+    # What else is on the way is the program's own affair.
+    assert "json/decoder.py" in ran.stderr

@@ -92,7 +92,7 @@ def _typed(draft: Draft) -> Sections:
     except ValidationError as error:
         found = problems(error, Sections, draft)
         more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
-        raise ConfigurationError("; ".join(found[:5]) + more) from None
+        raise ConfigurationError("; ".join(found[:5]) + more, tuple(found)) from None
 
 
 def _expanded(draft: Draft, path: KeyPath, value: Any, variables: Mapping[str, str]) -> Any:

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from osprey_executor.config._draft import Draft, dotted
 from osprey_executor.config._yaml import KeyPath
+from osprey_executor.config.osprey09 import MEANT
 
 
 def problems(error: ValidationError, sections: type[BaseModel], draft: Draft) -> list[str]:
@@ -50,7 +51,8 @@ def _sentence(item: ErrorDetails, path: KeyPath, sections: type[BaseModel]) -> s
 def _unknown(path: KeyPath, sections: type[BaseModel]) -> str:
     here = _model_at(sections, path[:-1])
     siblings = list(here.model_fields) if here else []
-    near = get_close_matches(path[-1], siblings, n=1, cutoff=0.6)
+    meant = MEANT.get(path[-1])
+    near = [meant] if meant in siblings else get_close_matches(path[-1], siblings, n=1, cutoff=0.6)
     if near:
         return f"is not a key; did you mean {dotted((*path[:-1], near[0]))}?"
     elsewhere = [name for name, keys in known_keys(sections).items() if keys[-1] == path[-1]]

@@ -85,7 +85,7 @@ def check(
     try:
         config = load_config(path, environ=variables)
     except ConfigurationError as error:
-        return CheckReport(searched=searched, problems=(str(error),))
+        return CheckReport(searched=searched, problems=error.problems)
     lacking = [f"{key} uses ${{{name}}}, which is not set" for key, name in config.unset().items()]
     return CheckReport(
         source=config.source,

@@ -16,6 +16,20 @@ _EXECUTOR = {
     "max_execution_retries": "execution.max_execution_retries",
     "execution_timeout_seconds": "execution.timeout",
 }
+MEANT = {
+    "max_execution_time": "timeout",
+    "execution_timeout": "timeout",
+    "execution_timeout_seconds": "timeout",
+    "timeout_seconds": "timeout",
+    "max_retries": "max_execution_retries",
+    "max_attempts": "max_execution_retries",
+    "writes_allowed": "writes_enabled",
+    "enable_writes": "writes_enabled",
+    "limits_file": "limits_database",
+    "channel_limits": "limits_database",
+}
+"""What people write who come from there, and what they mean: spelling alone finds another key, or none."""
+_OF_EXECUTION = ("timeout", "max_execution_retries")
 _MODES = {"epics_writes": "control_writes"}
 # Where Google answers in the OpenAI protocol; Osprey names the folder above.
 _GOOGLE = "https://generativelanguage.googleapis.com/v1beta"
@@ -46,7 +60,8 @@ def _executor(draft: Draft) -> None:
         draft.move(f"python_executor.{old}", new)
     draft.move("execution.execution_timeout_seconds", "execution.timeout")
     for name in draft.section("python_executor"):
-        draft.warnings.append(draft.told(("python_executor", name), "has no effect here"))
+        meant = f"; did you mean execution.{MEANT[name]}?" if MEANT.get(name) in _OF_EXECUTION else ""
+        draft.warnings.append(draft.told(("python_executor", name), f"has no effect here{meant}"))
     draft.take("python_executor")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 from io import BytesIO, TextIOWrapper
 from tokenize import detect_encoding
@@ -16,6 +17,7 @@ from .shown import class_name, safe_str
 _MOST_MESSAGE = 10_000
 _MOST_TRACEBACK = 40_000
 _MOST_FRAMES = 4000
+_OURS = os.path.dirname(__file__)
 
 
 def remember_source(path: str, source: bytes) -> None:
@@ -55,9 +57,16 @@ def describe(error: BaseException, tb: TracebackType | None, path: str) -> dict[
 
 
 def print_error(error: BaseException, tb: TracebackType | None, path: str) -> None:
-    """Print `error` as Python does for a script, without the frames below the program. Never raises."""
+    """Print `error` as Python does for a script, without the frames of this library. Never raises."""
     while tb is not None and tb.tb_frame.f_code.co_filename != path:
         tb = tb.tb_next
+    try:
+        tb = _without_ours(tb)
+        for other in (error.__cause__, error.__context__):
+            if other is not None:
+                BaseException.with_traceback(other, _without_ours(other.__traceback__))
+    except BaseException:  # noqa: S110  (frames too many are better than no error)
+        pass
     hooks = [sys.excepthook] if sys.excepthook is not sys.__excepthook__ else []
     for show in (*hooks, print_exception, _print_plainly):
         try:
@@ -66,6 +75,19 @@ def print_error(error: BaseException, tb: TracebackType | None, path: str) -> No
             return
         except BaseException:  # noqa: S112  (the next way is plainer, and there is nobody to tell)
             continue
+
+
+def _without_ours(tb: TracebackType | None) -> TracebackType | None:
+    """Return a traceback without the frames of this library, which are nobody's program."""
+    kept: list[TracebackType] = []
+    while tb is not None:
+        if os.path.dirname(tb.tb_frame.f_code.co_filename) != _OURS:
+            kept.append(tb)
+        tb = tb.tb_next
+    made: TracebackType | None = None
+    for each in reversed(kept[-_MOST_FRAMES:]):
+        made = TracebackType(made, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return made
 
 
 def _print_plainly(kind: type, error: BaseException, tb: TracebackType | None) -> None:

@@ -8,7 +8,7 @@ writes that channel itself, if it was as the card shows it: the approved run wri
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from osprey_executor.control.broker._overlay import Overlay
@@ -34,7 +34,7 @@ class Watched:
         return bool(self._doubtful)
 
     @contextmanager
-    def open(self) -> Iterator[WatchedChannel]:
+    def open(self) -> Generator[WatchedChannel]:
         """Yield what takes the samples of one monitor of one channel, for as long as that is open."""
         one = WatchedChannel(self)
         try:

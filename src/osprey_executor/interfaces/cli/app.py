@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.main import get_command
@@ -33,7 +33,7 @@ from osprey_executor.interfaces.cli.commands import (
     stop_writes,
     watch,
 )
-from osprey_executor.interfaces.cli.commands.options import help_of
+from osprey_executor.interfaces.cli.commands.options import ConfigFile, help_of
 from osprey_executor.interfaces.cli.exits import Exit
 from osprey_executor.interfaces.cli.failures import report, tell
 from osprey_executor.interfaces.cli.streams import prepare_streams, write_out
@@ -85,11 +85,27 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(  # pyright: ignore[reportUnusedFunction] - Typer calls it
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
     ] = False,
+    config: ConfigFile = None,
 ) -> None:
-    pass
+    if config is None:
+        return
+    chosen = _defaults(context.command, str(config))
+    name = context.invoked_subcommand
+    if name is not None and not chosen.get(name):
+        raise typer.BadParameter(f"{name} takes none: each run has its own configuration", param_hint="--config")
+    context.default_map = chosen  # so where it stands after the command, that one wins
+
+
+def _defaults(command: Any, config: str) -> dict[str, Any]:
+    """Return the default of `--config` for every command below `command` that has it."""
+    below: dict[str, Any] = getattr(command, "commands", {})
+    if not below:
+        return {"config": config} if any(one.name == "config" for one in command.params) else {}
+    return {name: _defaults(one, config) for name, one in below.items()}
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

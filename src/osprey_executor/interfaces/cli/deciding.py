@@ -37,10 +37,17 @@ async def show_card(work: Work, card: ApprovalCard) -> None:
 
 
 class Person:
-    """The `decide` callback of a run at a terminal."""
+    """The `decide` callback of a run at a terminal; `gone` says that the terminal went away.
 
-    def __init__(self, work: Work) -> None:
+    Args:
+        work: of the command.
+        stays: whether the run may wait for another day when the terminal goes away.
+    """
+
+    def __init__(self, work: Work, *, stays: bool = True) -> None:
         self._work = work
+        self._stays = stays
+        self.gone = False
         self._screen = work.screen
         self._interrupts = work.interrupts
 
@@ -50,7 +57,8 @@ class Person:
         await show_card(self._work, card)
         # A terminal that goes away answers with an end of input, which means later. Its signal may come after that
         # answer, and must not cancel a run that was left for another day.
-        self._interrupts.ignore(signal.SIGHUP)
+        if self._stays:
+            self._interrupts.ignore(signal.SIGHUP)
         try:
             decision = await self._ask(card)
         except asyncio.CancelledError as gone:
@@ -77,7 +85,10 @@ class Person:
                 case "edit":
                     if decision := await self._edit(card):
                         return decision
-                case "later" | None:
+                case "later":
+                    return None
+                case None:
+                    self.gone = True
                     return None
                 case "":
                     self._screen.tell("Nothing is decided yet.")

@@ -10,7 +10,7 @@ from osprey_executor.interfaces.cli.exits import Exit, of_status
 from osprey_executor.interfaces.cli.failures import tell
 from osprey_executor.interfaces.cli.streams import write_json
 from osprey_executor.interfaces.cli.summary import not_now, run_summary
-from osprey_executor.models import RunStatus
+from osprey_executor.models import MachineEffects, RunStatus
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.work import Work
     from osprey_executor.models import ApprovalCard, Decision, RunResult
+
+
+_CUT_SHORT = (RunStatus.FAILED, RunStatus.REFUSED, RunStatus.TIMED_OUT, RunStatus.CANCELLED)
 
 
 async def show_end(work: Work, result: RunResult | None, *, wanted: RunStatus = RunStatus.SUCCEEDED) -> int:
@@ -58,6 +61,10 @@ def finish(
         for one in in_the_way:
             screen.tell(not_now(one), style="bold red")
         _tell_how_to_decide(screen, result)
+    if result.effects is MachineEffects.WRITTEN and result.status in _CUT_SHORT:
+        screen.tell(
+            f"It had written before that: osprey-executor restore {result.run_id} shows what can be brought back."
+        )
     return Exit.SUCCEEDED if result.status is wanted else of_status(result.status, result.error)
 
 

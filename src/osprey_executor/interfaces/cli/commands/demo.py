@@ -55,9 +55,12 @@ def demo(
         )
         work.display.begin("starting the virtual accelerator and the sandbox")
         alone = not screen.interactive
-        decide = _AsDemo(work) if alone else Person(work)
+        # A run that waited for another day would wait for a machine that ends with this command.
+        decide = _AsDemo(work) if alone else Person(work, stays=False)
         approver = "demo" if alone else None
         result = await work.follow(work.service.stream(request, decide=decide, approver=approver))
+        if result and isinstance(decide, Person) and decide.gone:
+            result = await work.service.cancel(result.run_id)
         code = finish(screen, result)
         if result and (orbit := orbit_text(result.results)):
             screen.tell(orbit) if as_json else screen.show(orbit)

@@ -28,7 +28,8 @@ PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if not {"decisi
 RUN_ELSEWHERE = re.compile(r"make (setup|demo|test)|\. \.venv/bin/activate|\.venv/bin/pytest .*")
 RUN_HERE = re.compile(r"(echo .* \| )?osprey-executor .*|pytest .*")
 EXIT_CODE = "echo $?"
-RUN_ID = r"\d{8}-\d{6}-[0-9a-f]{4}"
+RUN_ID = r"\d{8}-\d{6}-[0-9a-f]{4}|\bn-[0-9a-f]{8}"
+"""Of a run or a note."""
 DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 
 
@@ -97,6 +98,8 @@ class Reader:
                 self.console(example)
             case "json":
                 json.loads(example.text)
+                if example.note.startswith("file:"):
+                    self.write(example, "")
             case "toml" | "text" | "":
                 return
             case directive:

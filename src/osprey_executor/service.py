@@ -19,6 +19,7 @@ from osprey_executor.models import (
     Decision,
     Outcome,
     Probe,
+    ProvenScript,
     PythonExecutionRequest,
     Rehearsal,
     Restoring,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     )
     from osprey_executor.execution import engine_problem
     from osprey_executor.generation import CodeGenerator, available_generators, check_generator
+    from osprey_executor.memory import Memory
     from osprey_executor.pipeline import Decide, Executor
     from osprey_executor.results import result_to_json
 
@@ -427,6 +429,28 @@ class PythonExecutorService:
             StorageError: it cannot be recorded; the channels stay closed.
         """
         return await self._executor.settle(seen, by=by or system_user())
+
+    @property
+    def memory(self) -> Memory:
+        """The notes and kept programs of the state folder: `await service.memory.add("our BPMs are in mm")`."""
+        return self._executor.memory
+
+    async def keep(self, run_id: str, *, by: str | None = None, shared: bool = False) -> ProvenScript:
+        """Keep the program of a run as an example for similar tasks, because a person has found it good.
+
+        It is an example and no grant: what a generator makes of it is analysed and asked about like any code.
+
+        Args:
+            run_id: a run of `by` that succeeded, or the beginning of its id.
+            by: who has looked at it; default: the user of the system.
+            shared: whether everybody's tasks are given it, or those of `by` alone.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidRequestError: it did not succeed, or it is another person's.
+            StorageError: it cannot be kept.
+        """
+        return await self._executor.keep(run_id, by=by or system_user(), shared=shared)
 
     async def doctor(self) -> list[Probe]:
         """Try what must be refused and what is needed, and return what was seen."""

@@ -41,6 +41,7 @@ from osprey_executor.models.gateways import Gateway, Gateways, Place
 from osprey_executor.models.generation import Assignment, Example, Generation, ModelCall, Recalled
 from osprey_executor.models.limits import Limits, Size, show_size
 from osprey_executor.models.machine import WHOLE_MACHINE, common_channel, machine_of, same_machine
+from osprey_executor.models.memory import Imported, Note, ProvenScript, Remembered, Used
 from osprey_executor.models.plan import (
     AttemptedWrite,
     ChannelStart,
@@ -85,6 +86,7 @@ __all__ = [
     "Generation",
     "Grant",
     "History",
+    "Imported",
     "IsolationReport",
     "LeftChannel",
     "Limits",
@@ -93,18 +95,21 @@ __all__ = [
     "LimitsReport",
     "MachineEffects",
     "ModelCall",
+    "Note",
     "Outcome",
     "Place",
     "Plan",
     "PlannedWrite",
     "Probe",
     "Program",
+    "ProvenScript",
     "PythonExecutionRequest",
     "Reading",
     "Recalled",
     "Refusal",
     "Rehearsal",
     "Reject",
+    "Remembered",
     "RestoredChannel",
     "Restoring",
     "RunResult",
@@ -119,6 +124,7 @@ __all__ = [
     "Timings",
     "Unsettled",
     "Usage",
+    "Used",
     "Verdict",
     "Write",
     "WriteTarget",

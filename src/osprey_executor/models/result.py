@@ -14,6 +14,7 @@ from osprey_executor.models.analysis import AnalysisReport
 from osprey_executor.models.approval import ControlSystemReport
 from osprey_executor.models.execution import IsolationReport, MachineEffects, Outcome, Refusal, RunStatus, Usage, Write
 from osprey_executor.models.generation import Generation
+from osprey_executor.models.memory import Used
 from osprey_executor.models.plan import Plan
 from osprey_executor.models.report import ErrorReport
 from osprey_executor.text import visible
@@ -105,6 +106,8 @@ class RunResult(BaseModel):
     isolation: IsolationReport = IsolationReport()
     control_system: ControlSystemReport | None = None
     """Which machine it talked to; readings of a `mock` are invented."""
+    memory: tuple[Used, ...] = ()
+    """The notes and the kept programs that the generator was given."""
     error: ErrorReport | None = None
     notes: tuple[str, ...] = ()
     partial: bool = False

@@ -24,6 +24,7 @@ from osprey_executor.errors import (
     WriteRefused,
 )
 from osprey_executor.generation import CodeGenerator, create_code_generator, generator_label
+from osprey_executor.memory import Memory
 from osprey_executor.models import (
     ApprovalCard,
     Approve,
@@ -32,6 +33,7 @@ from osprey_executor.models import (
     Outcome,
     Probe,
     Program,
+    ProvenScript,
     PythonExecutionRequest,
     Rehearsal,
     Restoring,
@@ -47,6 +49,7 @@ from osprey_executor.pipeline.probe import probe
 from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover, settle
 from osprey_executor.pipeline.rehearsing import rehearse_alone
+from osprey_executor.pipeline.remembering import proven
 from osprey_executor.pipeline.restoring import failed_after_writing, followed_by, is_restore, restore_request, with_note
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.settling import lift, look
@@ -90,8 +93,10 @@ class Executor:
         key: bytes,
         turns: Turns,
         in_thread: InThread,
+        memory: Memory,
     ) -> None:
         self.store = store
+        self.memory = memory
         self.equipment = equipment
         self.turns = turns
         self._in_thread = in_thread
@@ -115,7 +120,9 @@ class Executor:
             inner = await stack.enter_async_context(AsyncExitStack())
             in_thread = inner.enter_context(few_threads())
             key = await in_thread(approval_key, home)
-            executor = cls(store, EquipmentPool(inner, home), inner, key, Turns(config), in_thread)
+            memory = Memory(home)
+            inner.push_async_callback(memory.close)
+            executor = cls(store, EquipmentPool(inner, home), inner, key, Turns(config), in_thread, memory)
             with suppress(StorageError):  # a full disk must not keep anyone from looking
                 await executor.recover()
                 await in_thread(sweep_rehearsals, home)
@@ -421,6 +428,16 @@ class Executor:
         """
         return await lift(self.store, seen, by)
 
+    async def keep(self, prefix: str, *, by: str, shared: bool) -> ProvenScript:
+        """Keep the program of a run as an example for similar tasks of `by`, who has marked it as good.
+
+        Raises:
+            RunNotFoundError: no such run.
+            InvalidRequestError: it did not succeed, or it is another person's.
+            StorageError: it cannot be kept.
+        """
+        return await self.memory.keep(proven(await self.result(prefix), by, shared=shared))
+
     async def probe(self, config: Config) -> list[Probe]:
         """Try, with the engine and the broker of `config`, what must be refused and what is needed."""
         return await probe(self.store.home, self.equipment, config)
@@ -521,6 +538,7 @@ class Executor:
             site=equipment.site,
             generator=lambda: generator or create_code_generator(config),
             generator_label=label,
+            memory=self.memory,
             key=self._key,
             emit=log.append,
             flush=log.flush,

@@ -20,6 +20,7 @@ from osprey_executor.models import (
     RunStatus,
     Stage,
     Timings,
+    Used,
 )
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.threads import InThread
@@ -129,6 +130,8 @@ def _result(
         analysis=AnalysisReport.model_validate_json(report) if report else None,
         isolation=_isolation(state),
         control_system=ControlSystemReport.model_validate_json(control) if control else None,
+        memory=tuple(Used.model_validate_json(text) for text in state.get("memory", [])),
+        notes=tuple(state.get("notes", [])),
         error=error,
         timings=Timings(**timings, total=sum(timings.values())),
         created_at=datetime.now(UTC),

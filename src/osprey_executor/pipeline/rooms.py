@@ -10,16 +10,13 @@ from osprey_executor.config import Config
 from osprey_executor.control import Broker, LimitsInForce
 from osprey_executor.execution import Engine
 from osprey_executor.generation import CodeGenerator
-from osprey_executor.models import ControlSession, ControlSystemReport, PythonExecutionRequest, Recalled, RunResult
+from osprey_executor.memory import Memory
+from osprey_executor.models import ControlSession, ControlSystemReport, PythonExecutionRequest, RunResult
 from osprey_executor.models.events import Event
 from osprey_executor.pipeline.threads import InThread
 from osprey_executor.pipeline.turns import Turns
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RunStore
-
-
-async def _nothing(request: PythonExecutionRequest) -> Recalled:
-    return Recalled()
 
 
 @dataclass
@@ -38,6 +35,7 @@ class Rooms:
     generator: Callable[[], CodeGenerator]
     """Makes the generator at its first use, so that bring-your-own code needs none."""
     generator_label: str
+    memory: Memory
     key: bytes = field(repr=False)
     """Signs grants."""
     emit: Callable[[Event], None]
@@ -48,8 +46,6 @@ class Rooms:
     """Where files are written and code is analysed."""
     recover: Callable[[], Awaitable[None]]
     """Sets right the runs whose driver died."""
-    recall: Callable[[PythonExecutionRequest], Awaitable[Recalled]] = _nothing
-    """Asks memory what it has for a request."""
     limits: LimitsInForce | None = None
     """The limits database as it was last looked at: the card shows it, the approval binds it, the session obeys it."""
     session: ControlSession | None = None

@@ -20,6 +20,10 @@ class State(TypedDict, total=False):
     """Every report of a failure, as JSON with the code that failed."""
     generations: dict[str, str]
     """What generating each attempt took, as JSON by its number."""
+    memory: list[str]
+    """What of the memory a generator was given, each as JSON."""
+    notes: list[str]
+    """What the result tells beside what the execution does."""
     generation_failures: int
     execution_failures: int
     attempts: list[str]

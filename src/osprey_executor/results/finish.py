@@ -200,6 +200,7 @@ def _manifest(
         refusals=result.refusals,
         writes=result.writes,
         error=without_code(result.error),
+        memory=result.memory,
         notes=result.notes,
         partial=result.partial,
         usage=result.usage,

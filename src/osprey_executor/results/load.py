@@ -77,6 +77,7 @@ def load_result(folder: Path) -> RunResult:
         isolation=manifest.isolation,
         control_system=manifest.control_system,
         error=manifest.error.model_copy(update={"code": code}) if manifest.error else None,
+        memory=manifest.memory,
         notes=manifest.notes,
         partial=manifest.partial,
         usage=manifest.usage,

@@ -20,6 +20,7 @@ from osprey_executor.models import (
     RunStatus,
     Timings,
     Usage,
+    Used,
     Write,
 )
 
@@ -85,6 +86,8 @@ class Manifest(BaseModel):
     writes: tuple[Write, ...] = ()
     error: ErrorReport | None = None
     """Without the code, which has its own file."""
+    memory: tuple[Used, ...] = ()
+    """The notes and the kept programs that the generator was given."""
     notes: tuple[str, ...] = ()
     partial: bool = False
     usage: Usage = Usage()

@@ -20,6 +20,7 @@ from osprey_executor.interfaces.cli.commands import (
     doctor,
     edit,
     limits,
+    memory,
     pending,
     rehearse,
     reject,
@@ -73,6 +74,7 @@ for name, command in (("stop-writes", stop_writes.stop_writes), ("allow-writes",
     app.command(name, help=help_of(command), rich_help_panel="Decide")(command)
 app.add_typer(config.app, name="config", rich_help_panel="Set up")
 app.add_typer(limits.app, name="limits", rich_help_panel="Set up")
+app.add_typer(memory.app, name="memory", rich_help_panel="Look after runs")
 
 
 def _version(wanted: bool) -> None:

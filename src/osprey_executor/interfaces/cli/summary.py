@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from osprey_executor.models import ErrorReport, Outcome, Refusal, RunResult
+    from osprey_executor.models import ErrorReport, Outcome, Refusal, RunResult, Used
 
 WORDS: Final = {
     RunStatus.SUCCEEDED: ("Succeeded", "bold green"),
@@ -44,6 +44,8 @@ def run_summary(result: RunResult) -> RenderableType:
         facts.add_row("code from", Text(one_line(result.generator)))
     if result.generation.calls:
         facts.add_row("model", Text(one_line(str(result.generation))))
+    if result.memory:
+        facts.add_row("memory", Text(_memory(result.memory)))
     facts.add_row("machine", _machine(result))
     _add_refusals(facts, result.refusals)
     if any(attempt.status is not None for attempt in result.attempts):  # else nothing ran that could be contained
@@ -106,6 +108,11 @@ def _span(seconds: float) -> str:
         if seconds >= 20 * size:
             return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def _memory(used: Sequence[Used]) -> str:
+    told = ", ".join(f"{each.kind} {one_line(each.id, 60)}" for each in used[:_MOST])
+    return f"the generator was given {told}" + (f" and {len(used) - _MOST} more" if len(used) > _MOST else "")
 
 
 def _machine(result: RunResult) -> Text:

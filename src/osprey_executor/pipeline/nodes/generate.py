@@ -9,9 +9,10 @@ from langgraph.runtime import Runtime
 
 from osprey_executor.errors import CodeGenerationError, ErrorCategory, PythonExecutorException
 from osprey_executor.generation import Meter, metered
-from osprey_executor.models import Assignment, ErrorReport, Generation, Stage
+from osprey_executor.models import Assignment, ErrorReport, Generation, Recalled, Stage
 from osprey_executor.models.events import CodeGenerated, StageStarted
 from osprey_executor.pipeline.environment import environment_of
+from osprey_executor.pipeline.remembering import recall
 from osprey_executor.pipeline.repair import error_chain, failures
 from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
@@ -36,8 +37,10 @@ async def generate(state: State, runtime: Runtime[Rooms]) -> State:
         else:
             written_by = rooms.generator_label
             meter = _meter(state, rooms)
+            recalled, told = await recall(state, rooms)
+            world |= told
             try:
-                code = await _asked(state, rooms, meter)
+                code = await _asked(state, rooms, meter, recalled)
             except PythonExecutorException as error:
                 code = _report(error, error.category)
             except Exception as error:  # a plug-in may raise anything; its bug must not take the service down
@@ -60,7 +63,7 @@ def _meter(state: State, rooms: Rooms) -> Meter:
     return Meter(execution.generation_budget, spent, keep_prompts=execution.save_prompts)
 
 
-async def _asked(state: State, rooms: Rooms, meter: Meter) -> str:
+async def _asked(state: State, rooms: Rooms, meter: Meter, recalled: Recalled) -> str:
     """Return the next program of the generator.
 
     Raises:
@@ -72,7 +75,7 @@ async def _asked(state: State, rooms: Rooms, meter: Meter) -> str:
     asked = Assignment.of(
         rooms.request,
         environment=await environment_of(rooms.engine),
-        recalled=await rooms.recall(rooms.request),
+        recalled=recalled,
         failures=len(reports),
     )
     chain = error_chain(reports, rooms.config.execution.repairs_before_fresh)

@@ -1,0 +1,112 @@
+"""The file of the memory: its rights, two processes at once, and what breaks it."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from osprey_executor.errors import StorageError
+from osprey_executor.memory import Memory
+
+from .conftest import Script
+
+ADD_MANY = """
+import asyncio, sys
+from pathlib import Path
+from osprey_executor.memory import Memory
+
+async def main():
+    memory = Memory(Path(sys.argv[1]))
+    for number in range(20):
+        await memory.add(f"{sys.argv[2]} {number}", owner="alice")
+    await memory.close()
+
+asyncio.run(main())
+"""
+
+
+async def test_only_this_user_may_read_it(memory: Memory, home: Path) -> None:
+    await memory.add("our BPMs are in mm", owner="alice")
+    files = sorted(home.iterdir())
+    assert "memory.sqlite" in [path.name for path in files]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+async def test_two_processes_begin_one_memory_at_once(memory: Memory, home: Path) -> None:
+    commands = [[sys.executable, "-c", ADD_MANY, str(home), name] for name in ("one", "two")]
+    running = [subprocess.Popen(command) for command in commands]
+    assert [await asyncio.to_thread(process.wait, 100) for process in running] == [0, 0]
+    assert len({note.text for note in await memory.notes("alice")}) == 40
+
+
+async def test_two_services_do_not_accept_and_reject_at_once(memory: Memory, home: Path) -> None:
+    other = Memory(home)
+    for number in range(10):
+        note = await memory.propose(f"proposal {number}", author="basic", owner="alice")
+        ends = await asyncio.gather(
+            memory.accept(note.id, owner="alice"), other.reject(note.id, owner="alice"), return_exceptions=True
+        )
+        assert len([end for end in ends if isinstance(end, Exception)]) == 1
+    await other.close()
+
+
+@pytest.mark.parametrize("found", [b"this is no database, but it is long enough to be looked at as one" * 64, b""])
+async def test_a_file_that_is_no_database(home: Path, found: bytes) -> None:
+    home.mkdir()
+    (home / "memory.sqlite").write_bytes(found)
+    memory = Memory(home)
+    if found:
+        with pytest.raises(
+            StorageError, match=r"memory\.sqlite cannot be used: file is not a database; .* begins a new"
+        ):
+            await memory.recall("alice", "plot the orbit")
+    else:
+        assert (await memory.recall("alice", "plot the orbit")).used == ()
+    await memory.close()
+
+
+async def test_a_damaged_row_is_told(memory: Memory, home: Path, script: Script) -> None:
+    await memory.add("our BPMs are in mm", owner="alice")
+    await memory.keep(script("plot the orbit"))
+    db = sqlite3.connect(home / "memory.sqlite")
+    db.execute("UPDATE store SET value = '{\"id\": 1}' WHERE prefix GLOB 'note.*'")
+    db.commit()
+    db.close()
+    with pytest.raises(StorageError, match=r"something in memory\.sqlite is no Note"):
+        await memory.recall("alice", "plot the orbit")
+
+
+@contextmanager
+def no_file_beyond(size: int) -> Generator[None]:
+    """Let this process write no file beyond `size` bytes: what a full disk does, without one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def until_it_is_full(memory: Memory) -> None:
+    for number in range(100):
+        await memory.add(f"{number}" + "x" * 1900, owner="alice")
+
+
+async def test_a_disk_that_takes_no_more(memory: Memory, home: Path) -> None:
+    await memory.add("the first", owner="alice")
+    written = max(path.stat().st_size for path in home.iterdir())
+    with no_file_beyond(written), pytest.raises(StorageError, match="make room"):
+        await until_it_is_full(memory)
+    kept = await memory.notes("alice")
+    assert kept[0].text == "the first"
+    assert (await memory.add("after", owner="alice")).text == "after"

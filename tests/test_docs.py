@@ -88,7 +88,7 @@ class Reader:
                     assert LimitsFile(file).now().report.problem is None, example.where
                 else:
                     load_config(file)
-            case "toml" if example.note.startswith("file:"):
+            case "toml" | "text" if example.note.startswith("file:"):
                 self.write(example, "")
             case "python" if example.note.startswith("file:"):
                 self.write(example, "")

@@ -19,6 +19,7 @@ from osprey_executor.interfaces.cli.commands import (
     demo,
     doctor,
     edit,
+    eval,
     limits,
     memory,
     pending,
@@ -72,6 +73,7 @@ for command, panel in (
     app.command(help=help_of(command), rich_help_panel=panel)(command)
 for name, command in (("stop-writes", stop_writes.stop_writes), ("allow-writes", stop_writes.allow_writes)):
     app.command(name, help=help_of(command), rich_help_panel="Decide")(command)
+app.command("eval", help=help_of(eval.evaluate), rich_help_panel="Set up")(eval.evaluate)
 app.add_typer(config.app, name="config", rich_help_panel="Set up")
 app.add_typer(limits.app, name="limits", rich_help_panel="Set up")
 app.add_typer(memory.app, name="memory", rich_help_panel="Look after runs")

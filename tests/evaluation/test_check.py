@@ -46,6 +46,7 @@ def ended(**fields: Any) -> RunResult:
         {"result": "deep.inner.1", "equals": 20},
         {"result": "frame.x", "equals": [1, 2]},
         {"result": "frame.x", "length": 2},
+        {"result": "array.2", "equals": 3},
         {"result": "numpy", "near": 2.4, "within": 0.2},
         {"result": "array", "near": [1, 2, 3.1], "within": 0.2},
         {"result": "array", "between": [1, 3]},
@@ -65,6 +66,8 @@ def test_what_is_right_passes(demand: dict[str, Any]) -> None:
     [
         ({"result": "two", "equals": 1}, "results: two is missing"),
         ({"result": "one.more", "equals": 1}, "is missing"),
+        ({"result": "array.9", "equals": 1}, "is missing"),
+        ({"result": "array.x", "equals": 1}, "is missing"),
         ({"result": "deep.inner.9", "equals": 1}, "is missing"),
         ({"result": "yes", "equals": 1}, "results: yes is True, not 1"),
         ({"result": "one", "equals": True}, "results: one is 1, not True"),

@@ -111,10 +111,11 @@ def _unplanned(wanted: Mapping[str, tuple[float, float]], plan: Plan | None) -> 
 
 
 def _found(value: Any, path: str) -> Any:
+    at: Any = value
     for step in path.split("."):
-        at: Any = int(step) if isinstance(value, Sequence) else step
-        value = value[at]
-    return value
+        key = int(step) if step.isdecimal() and not isinstance(at, Mapping) else step
+        at = cast("Any", at)[key]
+    return at
 
 
 def _plain(value: Any) -> Any:

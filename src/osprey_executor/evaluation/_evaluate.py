@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -52,7 +53,7 @@ async def evaluate(
     for name in generators:
         execution = config.execution.model_copy(update={"code_generator": name})
         chosen = config.model_copy(update={"execution": execution})
-        hear = (lambda report, name=name: told(name, report)) if told else None
+        hear = functools.partial(told, name) if told else None
         report = await run_tasks(suite, chosen, repeats=repeats, home=home, told=hear)
         reports.append(report.model_copy(update={"name": name}))
     return Report(suite=suite.name, repeats=repeats, generators=tuple(reports))
@@ -136,6 +137,8 @@ def _judged(task: Task, repeat: int, result: RunResult, card: ApprovalCard | Non
         attempts=max(1, len(result.attempts)),
         problems=tuple(problems),
         seconds=result.timings.total - result.timings.waiting,
+        tokens=result.generation.tokens,
+        cost=result.generation.cost,
         run_id=result.run_id,
     )
 

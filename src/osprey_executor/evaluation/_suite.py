@@ -108,7 +108,10 @@ def load_suite(path: Path) -> Suite:
 
 def shipped_suite() -> Suite:
     """Return the suite that comes with this package: 20 tasks of control room and data analysis."""
-    return _suite((files(__package__) / "suites" / f"{SHIPPED}.yml").read_text(encoding="utf-8"), f"{SHIPPED}.yml")
+    return _suite(
+        (files("osprey_executor.evaluation") / "suites" / f"{SHIPPED}.yml").read_text(encoding="utf-8"),
+        f"{SHIPPED}.yml",
+    )
 
 
 def _suite(text: str, label: str) -> Suite:

@@ -6,7 +6,7 @@ STAMP := .venv/.made-by-setup
 DECIDED := 3 | 4 | 8 | 130
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs bench bench-peers pins clean
+.PHONY: help setup demo test test-model lint docs bench bench-peers pins clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,6 +23,9 @@ demo: setup ## correct the orbit of a virtual accelerator: task, card, approval,
 
 test: lint docs ## everything that CI checks
 	@sh tools/test.sh $(BIN)/python
+
+test-model: setup ## run `basic` against a real small model on ten tasks; installs 330 MB once, needs node
+	@$(BIN)/python benchmarks/model.py $(ARGS)
 
 lint: setup ## style, types and the arrows between the rooms
 	@$(BIN)/ruff check .
@@ -47,6 +50,6 @@ pins: setup ## write requirements/dev.txt anew from pyproject.toml
 	    --extra science --extra epics --extra pva --extra simulator --extra anthropic --extra openai --extra claude --extra prices --extra container --extra dev \
 	    $(ARGS) --output-file requirements/dev.txt pyproject.toml
 
-clean: ## remove what tests, docs and benchmarks left; .venv and benchmarks/.peers stay
+clean: ## remove what tests, docs and benchmarks left; .venv and benchmarks/.peers and .model stay
 	@rm -rf build dist docs/_build benchmarks/results .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	@find src tests benchmarks docs -path benchmarks/.peers -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+	@find src tests benchmarks docs \( -path benchmarks/.peers -o -path benchmarks/.model \) -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -112,6 +112,15 @@ def test_runs_that_are_no_examples(cli: Cli, fields: dict[str, Any], why: str) -
     assert why in said.err
 
 
+def test_show_tells_what_the_generator_was_given(cli: Cli) -> None:
+    id = cli("memory", "add", "our BPMs are in mm", "--json").document["id"]
+    service = PythonExecutorService.from_config({"execution": {"code_generator": "mock"}})
+    run = service.run_sync(PythonExecutionRequest(user_query="plot the orbit")).run_id
+    assert f"the generator was given note {id}" in cli("show", run).out
+    [used] = cli("show", run, "--json").document["memory"]
+    assert (used["id"], len(used["sha256"])) == (id, 64)
+
+
 def test_import(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "user_memory"
     folder.mkdir()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -57,16 +58,17 @@ def _stop(step: Step) -> str:
 
 def _content(step: Step) -> list[dict[str, Any]]:
     text = [{"type": "text", "text": step.text}] if step.text else []
+    # Clients that keep a conversation tell answers and uses of tools apart by their ids.
     tools = [
-        {"type": "tool_use", "id": f"toolu_{number:04d}", "name": tool.name, "input": dict(tool.input)}
-        for number, tool in enumerate(step.tools)
+        {"type": "tool_use", "id": f"toolu_{secrets.token_hex(8)}", "name": tool.name, "input": dict(tool.input)}
+        for tool in step.tools
     ]
     return [*text, *tools]
 
 
 def _message(step: Step, model: str, content: list[Any], stop: str | None) -> dict[str, Any]:
-    head = {"id": "msg_scripted", "type": "message", "role": "assistant", "model": model, "content": content}
-    return {**head, "stop_reason": stop, "stop_sequence": None, "usage": _usage(step)}
+    head = {"id": f"msg_{secrets.token_hex(8)}", "type": "message", "role": "assistant", "model": model}
+    return {**head, "content": content, "stop_reason": stop, "stop_sequence": None, "usage": _usage(step)}
 
 
 def _usage(step: Step) -> dict[str, int]:

@@ -1,6 +1,8 @@
 """The configuration: one typed, frozen object, from a file, from plain data, or from nothing at all."""
 
+from osprey_executor.config._build import typed, typed_file
 from osprey_executor.config._config import Config
+from osprey_executor.config._environment import variables_for
 from osprey_executor.config._generator_model import (
     DEFAULT_MODEL,
     GeneratorBlock,
@@ -27,6 +29,9 @@ from osprey_executor.config.schema import (
     ForkServerConfig,
     ModelConfig,
     PatternsConfig,
+    Section,
+    Switch,
+    Url,
 )
 
 __all__ = [
@@ -51,6 +56,9 @@ __all__ = [
     "ModelConfig",
     "PatternsConfig",
     "Provider",
+    "Section",
+    "Switch",
+    "Url",
     "check",
     "config_from",
     "generator_block",
@@ -61,6 +69,9 @@ __all__ = [
     "parse_document",
     "provider",
     "state_folder",
+    "typed",
+    "typed_file",
     "unsealed",
     "user_config_file",
+    "variables_for",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import Field, ValidationError
 
@@ -13,8 +13,9 @@ from osprey_executor.config import osprey09
 from osprey_executor.config._draft import Draft
 from osprey_executor.config._environment import BadReference, Expanded, expand, expand_text, variables_for
 from osprey_executor.config._problems import problems
+from osprey_executor.config._secrets import is_secret_name
 from osprey_executor.config._sections import draft_of
-from osprey_executor.config._yaml import Document, KeyPath
+from osprey_executor.config._yaml import Document, KeyPath, read_document
 from osprey_executor.config.providers import provider
 from osprey_executor.config.schema import (
     AnalysisConfig,
@@ -30,6 +31,8 @@ from osprey_executor.errors import ConfigurationError
 _PATHS = (("execution", "python_env_path"), ("control_system", "limits_database"), ("control_system", "stop_file"))
 # A run that uses none of these must not fail because one of them lacks a key.
 _WHEN_USED = (("models",), ("execution", "generators"), ("archiver", "epics_archiver"))
+
+SectionT = TypeVar("SectionT", bound=Section)
 
 
 class Sections(Section):
@@ -71,7 +74,7 @@ def build(document: Document, folder: Path | None, environ: Mapping[str, str]) -
     references = {path: leaf.raw for path, leaf, _ in _references(draft.data)}
     unset = _drop_unset(draft)
     _anchor(draft, folder)
-    sections = _typed(draft)
+    sections = _typed(draft, Sections)
     lacking = {name: model.with_unset(_of_model(unset, name)) for name, model in sections.models.items()}
     sections = sections.model_copy(update={"models": lacking})
     return Built(sections, tuple(draft.warnings), references, unset)
@@ -83,14 +86,44 @@ def model_of(fields: Mapping[str, Any], label: str) -> ModelConfig:
     Raises:
         ConfigurationError: they cannot be used; `label` names them in the message.
     """
-    return _typed(Draft(label, {"models": {"model": dict(fields)}})).models["model"]
+    return _typed(Draft(label, {"models": {"model": dict(fields)}}), Sections).models["model"]
 
 
-def _typed(draft: Draft) -> Sections:
+def typed(label: str, data: Mapping[str, Any], kind: type[SectionT]) -> SectionT:
+    """Make typed content of plain data, as it is; `label` names it in messages.
+
+    Raises:
+        ConfigurationError: anything in it cannot be used; all problems in one message.
+    """
+    return _typed(Draft(label, dict(data)), kind)
+
+
+def typed_file(path: Path, kind: type[SectionT], environ: Mapping[str, str]) -> tuple[SectionT, Mapping[KeyPath, str]]:
+    """Make the typed content of another file than the configuration, `.env` beside it; and what secrets are not set.
+
+    Raises:
+        ConfigurationError: it cannot be read, or anything in it cannot be used.
+    """
+    document = read_document(path)
+    variables, _ = variables_for(path.parent, environ)
+    draft = Draft(document.label, document.data, document.lines)
+    for name in list(draft.data):
+        draft.data[name] = _expanded(draft, (name,), draft.data[name], variables)
+    unset: dict[KeyPath, str] = {}
+    for place, leaf, parent in list(_references(draft.data)):
+        if leaf.unset and isinstance(parent, dict) and is_secret_name(place[-1]):
+            unset[place] = leaf.unset
+            del parent[place[-1]]
+        else:
+            draft.known(place, leaf)
+    return _typed(draft, kind), unset
+
+
+def _typed(draft: Draft, kind: type[SectionT]) -> SectionT:
     try:
-        return Sections.model_validate(draft.data)
+        return kind.model_validate(draft.data)
     except ValidationError as error:
-        found = problems(error, Sections, draft)
+        found = problems(error, kind, draft)
         more = f"; and {len(found) - 5} more" if len(found) > 5 else ""
         raise ConfigurationError("; ".join(found[:5]) + more, tuple(found)) from None
 

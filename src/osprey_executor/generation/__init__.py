@@ -6,6 +6,7 @@ from osprey_executor.generation._protocol import CodeGenerator
 from osprey_executor.generation._registry import available_generators, create_code_generator, generator_label
 from osprey_executor.generation._scripts import BEHAVIORS
 from osprey_executor.generation.basic import BasicLLMCodeGenerator
+from osprey_executor.generation.claude_code import ClaudeCodeGenerator
 from osprey_executor.generation.hybrid import HybridCodeGenerator
 from osprey_executor.generation.mock import MockCodeGenerator
 
@@ -13,6 +14,7 @@ __all__ = [
     "BEHAVIORS",
     "BasicLLMCodeGenerator",
     "ChecksOnline",
+    "ClaudeCodeGenerator",
     "CodeGenerator",
     "HybridCodeGenerator",
     "Meter",

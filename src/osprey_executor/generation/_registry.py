@@ -14,6 +14,7 @@ from osprey_executor.config import Config, GeneratorBlock, generator_block, hybr
 from osprey_executor.errors import ConfigurationError, PythonExecutorException
 from osprey_executor.generation._protocol import CodeGenerator
 from osprey_executor.generation.basic import BasicLLMCodeGenerator
+from osprey_executor.generation.claude_code import ClaudeCodeGenerator
 from osprey_executor.generation.hybrid import HybridCodeGenerator
 from osprey_executor.generation.mock import MockCodeGenerator
 from osprey_executor.text import one_line
@@ -52,6 +53,10 @@ def _basic(config: Config, block: GeneratorBlock) -> CodeGenerator:
     return BasicLLMCodeGenerator(model_for(config, block))
 
 
+def _claude_code(config: Config, block: GeneratorBlock) -> CodeGenerator:
+    return ClaudeCodeGenerator(block.settings, folder=config.source.parent if config.source else None)
+
+
 def _hybrid(config: Config, block: GeneratorBlock) -> CodeGenerator:
     for key in block.settings:
         if key not in ("first", "then", "failures"):
@@ -66,6 +71,7 @@ def _mock(config: Config, block: GeneratorBlock) -> CodeGenerator:
 
 _BUILT_IN: Mapping[str, Callable[[Config, GeneratorBlock], CodeGenerator]] = {
     "basic": _basic,
+    "claude_code": _claude_code,
     "hybrid": _hybrid,
     "mock": _mock,
 }
@@ -85,6 +91,8 @@ def generator_label(config: Config | str | None, generator: CodeGenerator | None
         return "mock (scripted)"
     if isinstance(generator, BasicLLMCodeGenerator):
         return one_line(f"basic ({generator.model_label})")
+    if isinstance(generator, ClaudeCodeGenerator):
+        return one_line(f"claude_code ({generator.model_label})")
     if isinstance(generator, HybridCodeGenerator):
         first, then = (generator_label(None, part) for part in generator.parts)
         return one_line(f"hybrid ({first}, then {then})")

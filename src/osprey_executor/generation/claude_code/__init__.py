@@ -1,0 +1,5 @@
+"""`claude_code`: Claude Code reads the facility's own scripts, confined to copies of them, and writes the program."""
+
+from osprey_executor.generation.claude_code.generator import ClaudeCodeGenerator
+
+__all__ = ["ClaudeCodeGenerator"]

@@ -1,0 +1,183 @@
+"""One conversation with the CLI: phase after phase, by the SDK's client, until the answer that holds the program."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from claude_agent_sdk import (
+    AssistantMessage,
+    ClaudeAgentOptions,
+    ClaudeSDKClient,
+    ClaudeSDKError,
+    HookContext,
+    HookInput,
+    HookJSONOutput,
+    HookMatcher,
+    ResultMessage,
+    SystemMessage,
+)
+
+from osprey_executor.errors import CodeGenerationError, GeneratorUnavailableError
+from osprey_executor.generation._faults import Fault, ProviderFault
+from osprey_executor.generation.claude_code._command import Command
+from osprey_executor.generation.claude_code._confine import REFUSED
+from osprey_executor.generation.claude_code._failures import Heard, fault_of
+from osprey_executor.generation.claude_code._schema import PhaseConfig
+from osprey_executor.generation.claude_code._scratch import Scratch
+from osprey_executor.generation.claude_code._settings import Settings
+from osprey_executor.generation.claude_code._transport import CliTransport
+from osprey_executor.text import one_line
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One phase, asked and answered."""
+
+    phase: str
+    prompt: str
+    answer: str
+    seconds: float
+    input_tokens: int
+    """All that were sent, the cached ones too."""
+    cached_tokens: int
+    output_tokens: int
+    cost: float | None
+    """In US dollars, by the CLI's own list; None: it does not know the model."""
+
+
+class Conversation:
+    """Goes through the phases of `settings` once."""
+
+    def __init__(self, settings: Settings, command: Command, place: Scratch) -> None:
+        self._settings = settings
+        self._transport = CliTransport(command.line, command.environment, place.work)
+        self._heard = Heard()
+        self._phase: PhaseConfig = settings.phases[0][1]
+        self._answers_before = 0
+        self._cost = 0.0
+
+    async def hold(self, task: str, told: Callable[[Turn], None]) -> str:
+        """Return the last answer; each phase is told as soon as it is answered.
+
+        Raises:
+            CodeGenerationError: too many turns, too dear, refused or cut off.
+            GeneratorUnavailableError: the CLI does not start.
+            ProviderFault: there is no usable answer.
+        """
+        options = ClaudeAgentOptions(
+            # Else an `@/path` in a task would be read by the CLI itself, before any rule is asked.
+            verbatim_prompts=True,
+            skills=[],
+            hooks={"PreToolUse": [HookMatcher(hooks=[self._before_tool])]},
+        )
+        answer = ""
+        try:
+            async with asyncio.timeout(self._settings.model.timeout):
+                async with ClaudeSDKClient(options, transport=self._transport) as client:
+                    for number, (name, phase) in enumerate(self._settings.phases):
+                        prompt = f"{task}\n\n# What to do now\n{phase.prompt}" if number == 0 else phase.prompt
+                        turn = await self._ask(client, name, phase, prompt)
+                        told(turn)
+                        answer = turn.answer
+        except TimeoutError:
+            # What an earlier try was told says more than that the time is up.
+            raise self._heard.retried() or ProviderFault(Fault.HANG) from None
+        except ClaudeSDKError as error:
+            raise self._broken(error) from None
+        finally:
+            self._transport.kill()
+        return answer
+
+    async def _ask(self, client: ClaudeSDKClient, name: str, phase: PhaseConfig, prompt: str) -> Turn:
+        begun = time.monotonic()
+        self._phase, self._answers_before = phase, len(self._transport.answers)
+        self._heard = Heard()
+        await client.query(prompt)
+        result: ResultMessage | None = None
+        async for message in client.receive_response():
+            if isinstance(message, AssistantMessage):
+                self._heard.error = message.error or ""
+            elif isinstance(message, ResultMessage):
+                result = message
+            elif isinstance(message, SystemMessage):
+                self._note(message)
+        if result is None:
+            raise ProviderFault(Fault.GARBAGE)
+        self._check(result, name)
+        return self._turn(name, prompt, result, time.monotonic() - begun)
+
+    def _note(self, message: SystemMessage) -> None:
+        if message.subtype == "api_retry":
+            status = message.data.get("error_status")
+            self._heard.status = status if isinstance(status, int) else None
+        elif message.subtype == "model_refusal_no_fallback":
+            self._heard.refused = True
+
+    def _check(self, result: ResultMessage, name: str) -> None:
+        profile, who = self._settings.profile, f"{self._settings.model.provider}, model {self._settings.model.model_id}"
+        where = f"in the phase {name} of the profile {profile}"
+        if result.subtype == "error_max_turns":
+            raise CodeGenerationError(
+                f"{who}: the conversation was ended {where} after {self._settings.max_turns} turns; raise max_turns of "
+                "the profile, or narrow the task"
+            )
+        if result.subtype == "error_max_budget_usd":
+            raise CodeGenerationError(
+                f"{who}: the conversation was ended {where}: it cost {result.total_cost_usd or 0:.2g} of "
+                f"{self._settings.max_budget_usd:g} US dollars; raise max_budget_usd of the profile, or narrow the task"
+            )
+        if self._heard.refused:
+            raise CodeGenerationError(f"{who}: the model refused the task: {one_line(result.result or '', 300)}")
+        if self._heard.error == "max_output_tokens":
+            raise CodeGenerationError(
+                f"{who}: the answer was cut off at its longest; raise api_config.max_output_tokens or narrow the task"
+            )
+        if result.is_error:
+            raise fault_of(result, self._heard)
+
+    def _turn(self, name: str, prompt: str, result: ResultMessage, seconds: float) -> Turn:
+        usage: dict[str, Any] = result.usage or {}
+        cached = int(usage.get("cache_read_input_tokens") or 0)
+        made = int(usage.get("cache_creation_input_tokens") or 0)
+        before, self._cost = self._cost, result.total_cost_usd or self._cost  # it adds up over the conversation
+        return Turn(
+            phase=name,
+            prompt=prompt,
+            answer=result.result or "",
+            seconds=seconds,
+            input_tokens=int(usage.get("input_tokens") or 0) + cached + made,
+            cached_tokens=cached,
+            output_tokens=int(usage.get("output_tokens") or 0),
+            cost=None if result.total_cost_usd is None else self._cost - before,
+        )
+
+    async def _before_tool(self, asked: HookInput, _id: str | None, _context: HookContext) -> HookJSONOutput:
+        """Keep each phase to its own tools and turns; the CLI knows one list for the whole conversation."""
+        tool, answers = str(asked.get("tool_name", "")), len(self._transport.answers)
+        if tool not in self._phase.tools:
+            why = f"{tool} is not available in this step; do what was asked without it"
+        elif answers - self._answers_before > self._phase.max_turns or answers > self._settings.max_turns:
+            why = "no more tools in this step: answer now, with what you have seen"
+        else:
+            return {}
+        return {
+            "hookSpecificOutput": {
+                "hookEventName": "PreToolUse",
+                "permissionDecision": "deny",
+                "permissionDecisionReason": why,
+            }
+        }
+
+    def _broken(self, error: ClaudeSDKError) -> GeneratorUnavailableError:
+        code, said = self._transport.exit_code, one_line(self._transport.complaint.strip(), 300)
+        if code == REFUSED:
+            return GeneratorUnavailableError(
+                f"Claude Code cannot be started in its confinement ({said or 'no reason given'}); see the containment "
+                "of claude_code in the documentation"
+            )
+        ended = f"ended early with exit code {code}" if code is not None else one_line(str(error), 200)
+        return GeneratorUnavailableError(f"Claude Code {ended}{': ' + said if said else ''}; try again")

@@ -25,6 +25,7 @@ AGAINST = {
 # Which part of which room may import a package, also by name at its first use.
 AT_HOME = {
     "at": "control/simulator/",
+    "claude_agent_sdk": "generation/claude_code/",
     "epicscorelibs": "control/connectors/",
     "langchain_anthropic": "generation/_provider.py",
     "langchain_openai": "generation/_provider.py",

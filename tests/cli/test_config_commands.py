@@ -96,7 +96,7 @@ def test_a_key_in_place_of_its_variable_is_refused(cli: Cli, folder: Path) -> No
     [
         ("control_system: {type: epcis}", "control_system.type: there is no 'epcis'; did you mean epics?"),
         ("execution: {code_generator: basci}", "execution.code_generator: there is no 'basci'; did you mean basic?"),
-        ("execution: {code_generator: zzz}", "there is no 'zzz'; available: basic, hybrid, mock"),
+        ("execution: {code_generator: zzz}", "there is no 'zzz'; available: basic, claude_code, hybrid, mock"),
         ("execution: {execution_method: container}", "set execution.execution_method to local"),
     ],
 )

@@ -68,13 +68,13 @@ def config(name: str | None, **generators: Any) -> Config:
 
 
 def test_none_is_configured() -> None:
-    with pytest.raises(ConfigurationError, match=r"config init.*basic, hybrid, mock"):
+    with pytest.raises(ConfigurationError, match=r"config init.*basic, claude_code, hybrid, mock"):
         create_code_generator(Config())
 
 
 @pytest.mark.parametrize("name", ["basik", "my.module", "a:b:c", "../x:Y", "os;system:x"])
 def test_unknown_name_lists_what_there_is(name: str) -> None:
-    with pytest.raises(ConfigurationError, match=r"available are basic, hybrid, mock.*module:Class"):
+    with pytest.raises(ConfigurationError, match=r"available are basic, claude_code, hybrid, mock.*module:Class"):
         create_code_generator(config(name))
 
 
@@ -107,7 +107,7 @@ def test_entry_point(module: str, monkeypatch: pytest.MonkeyPatch) -> None:
         EntryPoint("broken", "their_broken_one:Plain", group),
     )
     monkeypatch.setattr("osprey_executor.generation._registry.entry_points", lambda group: theirs)
-    assert available_generators() == ("basic", "broken", "hybrid", "mock", "theirs")
+    assert available_generators() == ("basic", "broken", "claude_code", "hybrid", "mock", "theirs")
     assert type(create_code_generator(config("theirs"))).__name__ == "Plain"
     with pytest.raises(ConfigurationError, match="which is not in models"):
         create_code_generator(config("basic"))

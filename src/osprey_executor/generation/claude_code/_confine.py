@@ -1,6 +1,8 @@
-"""Starts the CLI within Landlock: a process of its own that gives up files, ports and privileges, then becomes the CLI.
+"""Runs the CLI within Landlock, without the files, ports and privileges of the service, and ends all that it leaves.
 
-It runs as a script, with nothing but the standard library. Source: Linux, Documentation/userspace-api/landlock.rst.
+It runs as a script, with nothing but the standard library. The CLI starts shells in sessions of their own, which no
+signal to a group reaches; this process adopts whatever is orphaned below it, so that it can end all of it.
+Source: Linux, Documentation/userspace-api/landlock.rst, prctl(2).
 """
 
 from __future__ import annotations
@@ -9,13 +11,14 @@ import ctypes
 import json
 import os
 import resource
+import signal
 import struct
 import sys
-from typing import TypedDict
+from typing import NoReturn, TypedDict
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION, _PATH_BENEATH, _NET_PORT = 1, 1, 2
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS, _SIGKILL = 1, 38, 9
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 36, 38
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _TRUNCATE = 1, 2, 4, 8, 1 << 14
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
@@ -24,6 +27,7 @@ _MOST_BYTES = 64 << 20
 """Of one file that the CLI writes."""
 REFUSED = 125
 """Exit code of a start that did not come to the CLI."""
+_ORDERS = {signal.SIGTERM, signal.SIGCHLD}
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -46,12 +50,30 @@ def landlock_version() -> int:
 
 
 def main() -> None:
-    """Become the command after the first argument, confined as that says."""
+    """Run the command after the first argument, confined as that says; SIGTERM ends it."""
     told: Confinement = json.loads(sys.argv[1])
-    command = sys.argv[2:]
     try:
-        _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ORDERS)
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
         if os.getppid() != told["parent"]:
+            sys.exit(REFUSED)
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        cli = os.fork()
+        if cli == 0:
+            _become(sys.argv[2:], told, os.getppid())
+        # Else nobody would hear that the CLI has closed them.
+        os.closerange(0, 3)
+        code = _accompany(cli)
+        _end_family()
+        sys.exit(code)
+    except OSError as error:
+        _complain(error)
+
+
+def _become(command: list[str], told: Confinement, parent: int) -> None:
+    try:
+        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
             os._exit(REFUSED)
         os.umask(0o077)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -59,10 +81,51 @@ def main() -> None:
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
         if told["landlock"]:
             _restrict(told)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ORDERS)
         os.execv(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as error:
-        sys.stderr.write(f"{error.filename or 'start'}: {error.strerror}\n")
-        sys.exit(REFUSED)
+        _complain(error)
+
+
+def _accompany(cli: int) -> int:
+    """Return the exit code of the CLI once it has ended, or 0 as soon as its end is ordered."""
+    while signal.sigwait(_ORDERS) != signal.SIGTERM:
+        while True:
+            process, status = os.waitpid(-1, os.WNOHANG)
+            if process == cli:
+                return os.waitstatus_to_exitcode(status) & 0xFF
+            if process == 0:
+                break
+    return 0
+
+
+def _end_family() -> None:
+    """Kill the children of this process until there are none: whatever they leave becomes its child."""
+    while True:
+        for child in _children():
+            os.kill(child, signal.SIGKILL)
+        try:
+            os.waitpid(-1, 0)
+        except ChildProcessError:
+            return
+
+
+def _children() -> list[int]:
+    found: list[int] = []
+    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - pathlib takes long to import
+        try:
+            with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
+                parent = file.read().rpartition(b")")[2].split()[1]
+        except OSError:
+            continue
+        if int(parent) == os.getpid():
+            found.append(int(name))
+    return found
+
+
+def _complain(error: OSError) -> NoReturn:
+    os.write(2, f"{error.filename or 'start'}: {error.strerror}\n".encode(errors="replace"))
+    os._exit(REFUSED)
 
 
 def _restrict(told: Confinement) -> None:

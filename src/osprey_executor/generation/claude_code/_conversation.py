@@ -89,7 +89,8 @@ class Conversation:
         except ClaudeSDKError as error:
             raise self._broken(error) from None
         finally:
-            self._transport.kill()
+            # The client does not come to it where a task is cancelled while it connects.
+            await self._transport.close()
         return answer
 
     async def _ask(self, client: ClaudeSDKClient, name: str, phase: PhaseConfig, prompt: str) -> Turn:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
-import signal
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,7 @@ _KEPT_COMPLAINT = 4000
 
 
 class CliTransport(Transport):
-    """One process, in a session of its own; what it says are lines of JSON.
+    """One process, in a session of its own, which ends all its children with itself; it speaks in lines of JSON.
 
     The SDK's own transport merges the environment of the service into that of the CLI, waits seconds for it to end, and
     does not end it where a task is cancelled in the middle.
@@ -91,18 +89,12 @@ class CliTransport(Transport):
 
     async def close(self) -> None:
         """End the process and its children at once; there is nothing that it should still write."""
-        self.kill()
         if self._listening:
             self._listening.cancel()
-        if self._process:
-            await self._process.wait()
-
-    def kill(self) -> None:
-        """End the process and its children without waiting, also where the task that waits is being cancelled."""
         if self._process and self._process.returncode is None:
-            # Its group bears its number as long as nobody has waited for it.
             with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+                self._process.terminate()
+            await self._process.wait()
 
     def is_ready(self) -> bool:
         """Whether it can be written to."""

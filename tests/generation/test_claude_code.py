@@ -1,0 +1,258 @@
+"""The `claude_code` generator: the real SDK and the real CLI, against a scripted provider on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.generation.claude_cli import (
+    ANSWER,
+    KEY,
+    PROGRAM,
+    Make,
+    make_generator,
+    processes,
+    said,
+    without_landlock,
+    without_rules,
+)
+
+from osprey_executor.errors import CodeGenerationError, GeneratorUnavailableError, MissingExtraError
+from osprey_executor.generation import ClaudeCodeGenerator
+from osprey_executor.generation._faults import ProviderFault, told
+from osprey_executor.generation.claude_code import _conversation
+from osprey_executor.generation.claude_code import generator as module
+from osprey_executor.models import PythonExecutionRequest
+from osprey_executor.testing.scripted_provider import Asked, ScriptedProvider, Step, ToolUse
+
+REQUEST = PythonExecutionRequest(user_query="plot the orbit")
+LOOK = ToolUse("Glob", {"pattern": "**/*.py"})
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the folders of the CLI are made, and are gone afterwards."""
+    place = tmp_path / "scratch"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    return place
+
+
+@pytest.fixture
+def make(tmp_path: Path, server: ScriptedProvider) -> Make:
+    """Makes the generator."""
+    return lambda **settings: make_generator(tmp_path, server.url, **settings)
+
+
+async def test_fast_reads_an_example_and_answers(make: Make, server: ScriptedProvider, scratch: Path) -> None:
+    server.script(
+        Step("I look.", tools=(LOOK, ToolUse("Grep", {"pattern": "COLOUR", "output_mode": "content"}))),
+        Step(tools=(ToolUse("Read", {"file_path": "plotting/orbits/plot_orbit.py"}),)),
+        Step(ANSWER),
+    )
+    made = make(keep_scratch=True)
+    assert await made.generate_code(REQUEST, ["Stage: execution\nError: KeyError: 'bpm'"]) == PROGRAM
+    first, second, third = server.requests
+    assert "plot the orbit" in first.user
+    assert "KeyError: 'bpm'" in first.user
+    assert "`results`" in first.system
+    assert "plotting/: For plots of orbits." in first.system
+    assert {tool["name"] for tool in first.body["tools"]} == {"Read", "Grep", "Glob"}
+    assert first.headers["x-api-key"] == KEY
+    assert "plotting/orbits/plot_orbit.py" in second.user
+    assert "colour-of-our-orbits" in third.user
+    assert server.strays == []
+    (kept,) = scratch.iterdir()  # on purpose; the key is not in it
+    held = b"".join(file.read_bytes() for file in kept.rglob("*") if file.is_file())
+    assert b"plot the orbit" in held
+    assert KEY.encode() not in held
+    assert KEY[-20:].encode() not in held
+
+
+async def test_robust_scans_plans_and_implements_in_one_conversation(
+    make: Make, server: ScriptedProvider, scratch: Path, tmp_path: Path
+) -> None:
+    make()
+    config = tmp_path / "claude_generator_config.yml"
+    config.write_text(
+        f"{config.read_text()}phases:\n  plan: {{prompt: Plan the program., tools: [Read], max_turns: 1}}\n"
+    )
+    read = ToolUse("Read", {"file_path": "plotting/orbits/plot_orbit.py"})
+    server.script(
+        Step(tools=(LOOK,)),
+        Step("There is plot_orbit.py."),
+        Step(tools=(LOOK, read)),
+        Step(tools=(read,)),
+        Step("1. Read the orbit."),
+        Step(ANSWER),
+    )
+    made = ClaudeCodeGenerator({"profile": "robust", "timeout": 90}, folder=tmp_path)
+    assert await made.generate_code(REQUEST, []) == PROGRAM
+    scan, _, plan, planned, pressed, implement = server.requests
+    assert "Search the example libraries" in scan.user
+    assert "Plan the program" in plan.user
+    # The plan may read but not search: the CLI knows one list of tools, the phases have their own.
+    assert "Glob is not available in this step" in planned.user
+    assert "colour-of-our-orbits" in planned.user
+    assert "answer now, with what you have seen" in pressed.user
+    assert "Write the program as planned" in implement.user
+    assert "There is plot_orbit.py." in json.dumps(implement.body["messages"])
+    assert list(scratch.iterdir()) == []
+
+
+@pytest.mark.parametrize(("rules", "landlock"), [(True, False), (False, True), (False, False)])
+async def test_escape_is_refused_by_each_of_two_walls(
+    make: Make,
+    server: ScriptedProvider,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rules: bool,
+    landlock: bool,
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    secret = outside / "secret-name.txt"
+    secret.write_text("the-secret-content")
+    if not rules:
+        without_rules(monkeypatch)
+    if not landlock:
+        without_landlock(monkeypatch)
+    server.script(
+        Step(
+            tools=(
+                ToolUse("Read", {"file_path": str(secret)}),
+                ToolUse("Read", {"file_path": f"../../../{outside.name}/{secret.name}"}),
+                ToolUse("Grep", {"pattern": "secret", "path": str(outside), "output_mode": "content"}),
+                ToolUse("Glob", {"pattern": f"{outside}/*"}),
+                ToolUse("Bash", {"command": f"cat {outside}/secret*; touch {outside}/by-bash"}),
+                ToolUse("Write", {"file_path": f"{outside}/by-write", "content": "x"}),
+            )
+        ),
+        Step(ANSWER),
+    )
+    # Its first character makes the CLI itself read a file that a prompt names.
+    request = PythonExecutionRequest(user_query=f"do as @{secret} says")
+    assert await make().generate_code(request, []) == PROGRAM
+    got_out = {
+        "at the start": "the-secret-content" in json.dumps(dict(server.requests[0].body)),
+        "by a tool": "the-secret-content" in said(server),
+        "by a file": len(list(outside.iterdir())) > 1,
+    }
+    # The last case is the canary: with both walls down, this test sees what gets out.
+    assert set(got_out.values()) == {not rules and not landlock}, got_out
+
+
+async def test_secrets_stay_out_and_a_cancel_ends_all_processes(
+    make: Make, server: ScriptedProvider, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_PASSWORD", "planted-secret")
+    without_rules(monkeypatch)  # so that the CLI has a child: a shell that waits
+    server.script(Step(tools=(ToolUse("Bash", {"command": "tail -s 98765 -f /dev/null"}),)), Step(ANSWER))
+    task = asyncio.create_task(make().generate_code(REQUEST, []))
+    async with asyncio.timeout(60):
+        while not (waiting := processes("tail\x00-s\x0098765", "cmdline")):
+            assert not task.done(), server.requests[-1].user
+            await asyncio.sleep(0.05)
+    ours = processes(f"HOME={scratch}")
+    assert set(waiting) < set(ours)
+    assert not set(processes("planted-secret")) & set(ours)
+    assert processes(KEY, "cmdline") == []
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    async with asyncio.timeout(60):
+        while any(Path(f"/proc/{pid}/exe").exists() for pid in ours):
+            await asyncio.sleep(0.02)
+    assert list(scratch.iterdir()) == []
+
+
+FAILURES: dict[str, tuple[Step, str]] = {
+    "wrong-key": (Step(status=401), "refused the key"),
+    "forbidden": (Step(status=403), "ask for access"),
+    "wrong-model": (Step(status=404), "does not know the model"),
+    "too-long": (Step(status=400, message="prompt is too long: 9 tokens"), "too long for the model"),
+    "rate": (Step(status=429, headers={"retry-after": "3600"}), "limits the rate"),
+    "broken": (Step(status=500), "failed on its side"),
+    "overloaded": (Step(status=529), "is overloaded"),
+    "cut": (Step(ANSWER, fault="cut"), "broke off its answer"),
+    "garbage": (Step(fault="garbage"), "not of its protocol"),
+    "refused": (Step("no", stop="refused"), "refused the task"),
+    "length": (Step(ANSWER, stop="length"), "raise api_config.max_output_tokens"),
+    "turns": (Step(tools=(LOOK,)), "in the phase turns of the profile all after 2 turns; raise max_turns"),
+    "budget": (Step(ANSWER, output_tokens=10**6), "of 1 US dollars; raise max_budget_usd of the profile"),
+}
+
+
+async def test_each_failure_is_told_in_one_sentence(
+    make: Make, server: ScriptedProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All in one conversation, since to start the CLI takes long: each phase fails in its way and is passed over."""
+    ask, heard = _conversation.Conversation._ask, dict[str, str]()  # pyright: ignore[reportPrivateUsage]
+
+    async def passing_over(self: Any, client: Any, name: str, phase: Any, prompt: str) -> _conversation.Turn:
+        try:
+            return await ask(self, client, name, phase, prompt)
+        except ProviderFault as fault:
+            heard[name] = str(told(fault, self._settings.model))
+        except CodeGenerationError as error:
+            heard[name] = str(error)
+        return _conversation.Turn(name, prompt, ANSWER, 0.0, 0, 0, 0, None)
+
+    def step(asked: Asked) -> Step:
+        names = re.findall(r"fail as: ([a-z-]+)", json.dumps(dict(asked.body)))
+        return FAILURES[names[-1]][0]
+
+    monkeypatch.setattr(_conversation.Conversation, "_ask", passing_over)
+    monkeypatch.setattr("osprey_executor.generation.claude_code._command._RETRIES", 0)
+    make()
+    config = tmp_path / "claude_generator_config.yml"
+    phases = "".join(f"  {name}: {{prompt: 'fail as: {name}', tools: [Glob]}}\n" for name in FAILURES)
+    profile = f"{{phases: [{', '.join(FAILURES)}], max_turns: 2, max_budget_usd: 1}}"
+    config.write_text(f"{config.read_text()}phases:\n{phases}profiles:\n  all: {profile}\n")
+    server.script(step)
+    await ClaudeCodeGenerator({"profile": "all", "timeout": 100}, folder=tmp_path).generate_code(REQUEST, [])
+    assert list(heard) == list(FAILURES)
+    for name, (_, words) in FAILURES.items():
+        assert heard[name].startswith("anthropic, model claude-sonnet-4-5: "), name
+        assert words in heard[name]
+        assert KEY not in heard[name]
+        assert "\n" not in heard[name]
+
+
+async def test_hang_ends_with_the_time(make: Make, server: ScriptedProvider, scratch: Path) -> None:
+    server.script(Step(fault="hang"))
+    with pytest.raises(GeneratorUnavailableError, match=r"no answer within 4 s .*raise timeout"):
+        await make(timeout=4).generate_code(REQUEST, [])
+    assert list(scratch.iterdir()) == []
+
+
+async def test_no_route(make: Make, tmp_path: Path) -> None:
+    with ScriptedProvider() as gone:
+        url = gone.url
+    with pytest.raises(GeneratorUnavailableError, match=rf"cannot be reached at {url}"):
+        await make_generator(tmp_path, url, timeout=60).generate_code(REQUEST, [])
+
+
+async def test_what_cannot_be_started_is_told(
+    make: Make, server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(GeneratorUnavailableError, match="ended early with exit code 1"):
+        await make(cli_path="/bin/false").generate_code(REQUEST, [])
+    without_landlock(monkeypatch)
+    with pytest.raises(GeneratorUnavailableError, match="has no Landlock"):
+        await make(containment="required").generate_code(REQUEST, [])
+    monkeypatch.setattr(module, "_SDK", "a_package_that_nobody_has")
+    with pytest.raises(MissingExtraError, match=r"pip install 'osprey-executor\[claude\]'"):
+        await make().generate_code(REQUEST, [])
+    assert server.requests == []
+
+
+def test_constructs_as_osprey_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ClaudeCodeGenerator({"profile": "robust"}).model_label == "anthropic/claude-sonnet-4-5"
+    assert ClaudeCodeGenerator().model_label == "anthropic/claude-sonnet-4-5"

@@ -26,7 +26,7 @@ def make_generator(folder: Path, server_url: str, **settings: Any) -> ClaudeCode
     library.mkdir(parents=True, exist_ok=True)
     (library / "plot_orbit.py").write_text("COLOUR = 'colour-of-our-orbits'\n")
     (folder / "claude_generator_config.yml").write_text(
-        f"api_config: {{base_url: {server_url}, api_key: {KEY}}}\n"
+        f"api_config: {{base_url: {server_url}, api_key: {KEY}, anthropic_model: claude-sonnet-4-5}}\n"
         "codebase_guidance:\n  plotting:\n    directories: [examples/orbits]\n    guidance: For plots of orbits.\n"
     )
     return ClaudeCodeGenerator({"timeout": 90, **settings}, folder=folder)

@@ -23,7 +23,7 @@ from tests.generation.claude_cli import (
 )
 
 from osprey_executor.errors import CodeGenerationError, GeneratorUnavailableError, MissingExtraError
-from osprey_executor.generation import ClaudeCodeGenerator
+from osprey_executor.generation import ClaudeCodeGenerator, Meter, metered
 from osprey_executor.generation._faults import ProviderFault, told
 from osprey_executor.generation.claude_code import _conversation
 from osprey_executor.generation.claude_code import generator as module
@@ -92,7 +92,8 @@ async def test_robust_scans_plans_and_implements_in_one_conversation(
         Step(ANSWER),
     )
     made = ClaudeCodeGenerator({"profile": "robust", "timeout": 90}, folder=tmp_path)
-    assert await made.generate_code(REQUEST, []) == PROGRAM
+    with metered(Meter(keep_prompts=True)) as meter:
+        assert await made.generate_code(REQUEST, []) == PROGRAM
     scan, _, plan, planned, pressed, implement = server.requests
     assert "Search the example libraries" in scan.user
     assert "Plan the program" in plan.user
@@ -102,6 +103,12 @@ async def test_robust_scans_plans_and_implements_in_one_conversation(
     assert "answer now, with what you have seen" in pressed.user
     assert "Write the program as planned" in implement.user
     assert "There is plot_orbit.py." in json.dumps(implement.body["messages"])
+    calls = meter.generation.calls
+    assert {call.model for call in calls} == {"anthropic/claude-sonnet-4-5"}
+    assert [(call.input_tokens, call.output_tokens) for call in calls] == [(200, 40), (300, 60), (100, 20)]
+    assert [call.cost for call in calls] == pytest.approx([0.0012, 0.0018, 0.0006])
+    assert "plot the orbit" in meter.exchanges[0][0]
+    assert [answer for _, answer in meter.exchanges] == ["There is plot_orbit.py.", "1. Read the orbit.", ANSWER]
     assert list(scratch.iterdir()) == []
 
 
@@ -194,14 +201,14 @@ async def test_each_failure_is_told_in_one_sentence(
     """All in one conversation, since to start the CLI takes long: each phase fails in its way and is passed over."""
     ask, heard = _conversation.Conversation._ask, dict[str, str]()  # pyright: ignore[reportPrivateUsage]
 
-    async def passing_over(self: Any, client: Any, name: str, phase: Any, prompt: str) -> _conversation.Turn:
+    async def passing_over(self: Any, client: Any, name: str, phase: Any, prompt: str, kept: str) -> str:
         try:
-            return await ask(self, client, name, phase, prompt)
+            return await ask(self, client, name, phase, prompt, kept)
         except ProviderFault as fault:
             heard[name] = str(told(fault, self._settings.model))
         except CodeGenerationError as error:
             heard[name] = str(error)
-        return _conversation.Turn(name, prompt, ANSWER, 0.0, 0, 0, 0, None)
+        return ANSWER
 
     def step(asked: Asked) -> Step:
         names = re.findall(r"fail as: ([a-z-]+)", json.dumps(dict(asked.body)))
@@ -254,5 +261,5 @@ async def test_what_cannot_be_started_is_told(
 
 def test_constructs_as_osprey_documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert ClaudeCodeGenerator({"profile": "robust"}).model_label == "anthropic/claude-sonnet-4-5"
-    assert ClaudeCodeGenerator().model_label == "anthropic/claude-sonnet-4-5"
+    for made in (ClaudeCodeGenerator({"profile": "robust"}), ClaudeCodeGenerator()):
+        assert made.model_label.startswith("anthropic/claude-")

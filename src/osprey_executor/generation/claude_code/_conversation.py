@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from claude_agent_sdk import (
@@ -23,6 +21,7 @@ from claude_agent_sdk import (
 
 from osprey_executor.errors import CodeGenerationError, GeneratorUnavailableError
 from osprey_executor.generation._faults import Fault, ProviderFault
+from osprey_executor.generation._meter import Meter
 from osprey_executor.generation.claude_code._command import Command
 from osprey_executor.generation.claude_code._confine import REFUSED
 from osprey_executor.generation.claude_code._failures import Heard, fault_of
@@ -30,40 +29,27 @@ from osprey_executor.generation.claude_code._schema import PhaseConfig
 from osprey_executor.generation.claude_code._scratch import Scratch
 from osprey_executor.generation.claude_code._settings import Settings
 from osprey_executor.generation.claude_code._transport import CliTransport
+from osprey_executor.models import ModelCall
 from osprey_executor.text import one_line
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One phase, asked and answered."""
-
-    phase: str
-    prompt: str
-    answer: str
-    seconds: float
-    input_tokens: int
-    """All that were sent, the cached ones too."""
-    cached_tokens: int
-    output_tokens: int
-    cost: float | None
-    """In US dollars, by the CLI's own list; None: it does not know the model."""
 
 
 class Conversation:
     """Goes through the phases of `settings` once."""
 
-    def __init__(self, settings: Settings, command: Command, place: Scratch) -> None:
+    def __init__(self, settings: Settings, command: Command, place: Scratch, counting: Meter) -> None:
         self._settings = settings
+        self._meter = counting
         self._transport = CliTransport(command.line, command.environment, place.work)
         self._heard = Heard()
         self._phase: PhaseConfig = settings.phases[0][1]
         self._answers_before = 0
         self._cost = 0.0
 
-    async def hold(self, task: str, told: Callable[[Turn], None]) -> str:
-        """Return the last answer; each phase is told as soon as it is answered.
+    async def hold(self, system: str, task: str) -> str:
+        """Return the last answer. `system` is what the CLI was started with, for those who keep prompts.
 
         Raises:
+            BudgetExceededError: what the request may take is spent.
             CodeGenerationError: too many turns, too dear, refused or cut off.
             GeneratorUnavailableError: the CLI does not start.
             ProviderFault: there is no usable answer.
@@ -80,9 +66,8 @@ class Conversation:
                 async with ClaudeSDKClient(options, transport=self._transport) as client:
                     for number, (name, phase) in enumerate(self._settings.phases):
                         prompt = f"{task}\n\n# What to do now\n{phase.prompt}" if number == 0 else phase.prompt
-                        turn = await self._ask(client, name, phase, prompt)
-                        told(turn)
-                        answer = turn.answer
+                        told = f"{system}\n\n{prompt}" if number == 0 else prompt
+                        answer = await self._ask(client, name, phase, prompt, told)
         except TimeoutError:
             # What an earlier try was told says more than that the time is up.
             raise self._heard.retried() or ProviderFault(Fault.HANG) from None
@@ -93,23 +78,35 @@ class Conversation:
             await self._transport.close()
         return answer
 
-    async def _ask(self, client: ClaudeSDKClient, name: str, phase: PhaseConfig, prompt: str) -> Turn:
+    async def _ask(self, client: ClaudeSDKClient, name: str, phase: PhaseConfig, prompt: str, told: str) -> str:
+        """Return the answer of one phase, and count it; `told` is the prompt as it is kept."""
+        self._meter.check()
         begun = time.monotonic()
         self._phase, self._answers_before = phase, len(self._transport.answers)
         self._heard = Heard()
-        await client.query(prompt)
-        result: ResultMessage | None = None
+        call, answer = ModelCall(model=self._label, error=Fault.HANG.value), ""
+        try:
+            await client.query(prompt)
+            result = await self._result(client)
+            call, answer = self._call(result), result.result or ""
+            self._check(result, name)
+            return answer
+        except ProviderFault as fault:
+            call = call.model_copy(update={"error": fault.fault.value})
+            raise
+        finally:
+            seconds = time.monotonic() - begun
+            self._meter.add(call.model_copy(update={"seconds": seconds}), told, answer or f"({call.error})")
+
+    async def _result(self, client: ClaudeSDKClient) -> ResultMessage:
         async for message in client.receive_response():
             if isinstance(message, AssistantMessage):
                 self._heard.error = message.error or ""
             elif isinstance(message, ResultMessage):
-                result = message
+                return message
             elif isinstance(message, SystemMessage):
                 self._note(message)
-        if result is None:
-            raise ProviderFault(Fault.GARBAGE)
-        self._check(result, name)
-        return self._turn(name, prompt, result, time.monotonic() - begun)
+        raise ProviderFault(Fault.GARBAGE)
 
     def _note(self, message: SystemMessage) -> None:
         if message.subtype == "api_retry":
@@ -117,6 +114,10 @@ class Conversation:
             self._heard.status = status if isinstance(status, int) else None
         elif message.subtype == "model_refusal_no_fallback":
             self._heard.refused = True
+
+    @property
+    def _label(self) -> str:
+        return f"{self._settings.model.provider}/{self._settings.model.model_id}"
 
     def _check(self, result: ResultMessage, name: str) -> None:
         profile, who = self._settings.profile, f"{self._settings.model.provider}, model {self._settings.model.model_id}"
@@ -140,16 +141,13 @@ class Conversation:
         if result.is_error:
             raise fault_of(result, self._heard)
 
-    def _turn(self, name: str, prompt: str, result: ResultMessage, seconds: float) -> Turn:
+    def _call(self, result: ResultMessage) -> ModelCall:
         usage: dict[str, Any] = result.usage or {}
         cached = int(usage.get("cache_read_input_tokens") or 0)
         made = int(usage.get("cache_creation_input_tokens") or 0)
         before, self._cost = self._cost, result.total_cost_usd or self._cost  # it adds up over the conversation
-        return Turn(
-            phase=name,
-            prompt=prompt,
-            answer=result.result or "",
-            seconds=seconds,
+        return ModelCall(
+            model=self._label,
             input_tokens=int(usage.get("input_tokens") or 0) + cached + made,
             cached_tokens=cached,
             output_tokens=int(usage.get("output_tokens") or 0),

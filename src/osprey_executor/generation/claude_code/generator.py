@@ -18,11 +18,12 @@ from osprey_executor.errors import (
 )
 from osprey_executor.generation._answer import program_in
 from osprey_executor.generation._faults import ProviderFault, no_key, told
+from osprey_executor.generation._meter import meter
 from osprey_executor.generation._prompt import build_prompt
 from osprey_executor.generation.claude_code._command import command_of
 from osprey_executor.generation.claude_code._confine import landlock_version
 from osprey_executor.generation.claude_code._examples import copy_libraries
-from osprey_executor.generation.claude_code._scratch import Scratch, scratch
+from osprey_executor.generation.claude_code._scratch import scratch
 from osprey_executor.generation.claude_code._settings import Settings, settings_of
 from osprey_executor.models import PythonExecutionRequest
 
@@ -54,6 +55,7 @@ class ClaudeCodeGenerator:
         """Return the program that the last phase answers with. Every attempt is a conversation of its own.
 
         Raises:
+            BudgetExceededError: what the request may take is spent.
             CodeGenerationError: the answer is cut off, refused, empty or not exactly one program, or the conversation
                 took more turns or money than its profile allows.
             ConfigurationError: there is no key, or a library cannot be copied.
@@ -67,32 +69,23 @@ class ClaudeCodeGenerator:
         cli = _cli(settings)
         if provider(settings.model.provider).needs_key and settings.model.api_key is None:
             raise no_key(settings.model)
+        counting = meter()
+        counting.check()
         with scratch(keep=settings.block.keep_scratch) as place:
             prompt = build_prompt(request, error_chain)
             system = _system(settings, prompt.system)
             await asyncio.to_thread(copy_libraries, settings.libraries, place.work)
-            answer = await self._hold(conversation, place, cli, system, prompt.user, landlock=landlock)
+            command = command_of(settings, cli, place, system, landlock=landlock)
+            held = conversation(settings, command, place, counting)
+            try:
+                answer = await held.hold(system, prompt.user)
+            except ProviderFault as fault:
+                raise told(fault, settings.model) from None
         who = f"{settings.model.provider}, model {settings.model.model_id}"
         try:
             return program_in(answer)
         except CodeGenerationError as error:
             raise CodeGenerationError(f"{who}: {error}") from None
-
-    async def _hold(
-        self,
-        conversation: type[_conversation.Conversation],
-        place: Scratch,
-        cli: Path,
-        system: str,
-        task: str,
-        *,
-        landlock: bool,
-    ) -> str:
-        command = command_of(self._settings, cli, place, system, landlock=landlock)
-        try:
-            return await conversation(self._settings, command, place).hold(task, lambda turn: None)
-        except ProviderFault as fault:
-            raise told(fault, self._settings.model) from None
 
 
 def _import() -> type[_conversation.Conversation]:

@@ -46,7 +46,12 @@ if TYPE_CHECKING:
         limits_problem,
     )
     from osprey_executor.execution import engine_problem
-    from osprey_executor.generation import CodeGenerator, available_generators, check_generator
+    from osprey_executor.generation import (
+        CodeGenerator,
+        available_generators,
+        check_generator,
+        claude_generator_config,
+    )
     from osprey_executor.memory import Memory
     from osprey_executor.pipeline import Decide, Executor
     from osprey_executor.results import result_to_json
@@ -65,6 +70,7 @@ __all__ = [
     "available_generators",
     "check_generator",
     "check_limits",
+    "claude_generator_config",
     "control_problem",
     "engine_problem",
     "limits_problem",
@@ -85,6 +91,7 @@ _DOORS = {
     "available_generators": "generation",
     "check_generator": "generation",
     "check_limits": "control",
+    "claude_generator_config": "generation",
     "control_problem": "control",
     "engine_problem": "execution",
     "limits_problem": "control",

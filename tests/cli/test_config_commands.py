@@ -210,3 +210,16 @@ def test_online_without_a_model_asks_nobody(cli: Cli, folder: Path) -> None:
         (folder / "config.yml").write_text(text)
         assert outcome in cli("config", "check", "--online", "--json").document["online"][0]["detail"]
     assert "OPENAI_API_KEY in the environment" in cli("config", "check", "--online").out
+
+
+def test_settings_of_claude_code_are_written_once(cli: Cli, folder: Path) -> None:
+    assert cli("generate", "claude-config").code == 0
+    written = folder / "claude_generator_config.yml"
+    assert "codebase_guidance" in written.read_text()
+    written.write_text("profiles: {}\n")
+    again = cli("generate", "claude-config")
+    assert again.code == 2
+    assert "exists" in again.err
+    assert written.read_text() == "profiles: {}\n"
+    (folder / "config.yml").write_text("execution: {code_generator: claude_code}")
+    assert cli("config", "check").code == 0

@@ -222,13 +222,21 @@ async def test_each_failure_is_told_in_one_sentence(
     profile = f"{{phases: [{', '.join(FAILURES)}], max_turns: 2, max_budget_usd: 1}}"
     config.write_text(f"{config.read_text()}phases:\n{phases}profiles:\n  all: {profile}\n")
     server.script(step)
-    await ClaudeCodeGenerator({"profile": "all", "timeout": 100}, folder=tmp_path).generate_code(REQUEST, [])
+    made = ClaudeCodeGenerator({"profile": "all", "timeout": 100, "model": "our-own"}, folder=tmp_path)
+    with metered(Meter()) as meter:
+        await made.generate_code(REQUEST, [])
     assert list(heard) == list(FAILURES)
     for name, (_, words) in FAILURES.items():
-        assert heard[name].startswith("anthropic, model claude-sonnet-4-5: "), name
+        assert heard[name].startswith("anthropic, model our-own: "), name
         assert words in heard[name]
         assert KEY not in heard[name]
         assert "\n" not in heard[name]
+    calls = dict(zip(FAILURES, meter.generation.calls, strict=True))
+    assert [calls[name].error for name in ("wrong-key", "overloaded", "cut", "turns")] == [
+        *("wrong_key", "overloaded", "cut", ""),
+    ]
+    assert calls["turns"].tokens == 240
+    assert calls["turns"].cost is None  # nobody knows what that model costs
 
 
 async def test_hang_ends_with_the_time(make: Make, server: ScriptedProvider, scratch: Path) -> None:

@@ -6,7 +6,7 @@ from osprey_executor.generation._protocol import CodeGenerator
 from osprey_executor.generation._registry import available_generators, create_code_generator, generator_label
 from osprey_executor.generation._scripts import BEHAVIORS
 from osprey_executor.generation.basic import BasicLLMCodeGenerator
-from osprey_executor.generation.claude_code import ClaudeCodeGenerator
+from osprey_executor.generation.claude_code import ClaudeCodeGenerator, claude_generator_config
 from osprey_executor.generation.hybrid import HybridCodeGenerator
 from osprey_executor.generation.mock import MockCodeGenerator
 
@@ -21,6 +21,7 @@ __all__ = [
     "MockCodeGenerator",
     "available_generators",
     "check_generator",
+    "claude_generator_config",
     "create_code_generator",
     "generator_label",
     "meter",

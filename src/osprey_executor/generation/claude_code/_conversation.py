@@ -146,12 +146,14 @@ class Conversation:
         cached = int(usage.get("cache_read_input_tokens") or 0)
         made = int(usage.get("cache_creation_input_tokens") or 0)
         before, self._cost = self._cost, result.total_cost_usd or self._cost  # it adds up over the conversation
+        # For a model that it does not know, the CLI makes a price up.
+        priced = all(used.get("costBasis") != "unknown" for used in (result.model_usage or {}).values())
         return ModelCall(
             model=self._label,
             input_tokens=int(usage.get("input_tokens") or 0) + cached + made,
             cached_tokens=cached,
             output_tokens=int(usage.get("output_tokens") or 0),
-            cost=None if result.total_cost_usd is None else self._cost - before,
+            cost=self._cost - before if priced else None,
         )
 
     async def _before_tool(self, asked: HookInput, _id: str | None, _context: HookContext) -> HookJSONOutput:

@@ -74,6 +74,11 @@ def settings_of(block: Mapping[str, Any], folder: Path | None) -> Settings:
     )
 
 
+def claude_generator_config() -> str:
+    """Return the file of settings as it is shipped, with comments, to begin from."""
+    return SHIPPED.read_text(encoding="utf-8")
+
+
 @cache
 def _shipped() -> FileConfig:
     return typed_file(SHIPPED, FileConfig, {})[0]

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from _analysis import analysis
+from _claude import claude
 from _crowd import concurrent
 from _engine import engine, figure, throughput
 from _gateways import gateways
@@ -88,6 +89,7 @@ TOPICS: dict[str, tuple[Callable[[int], list[Line]], int]] = {
     "writes": (writes, 5),
     "rehearsal": (rehearsal, 100),
     "generators": (generators, 50),
+    "claude": (claude, 10),
     "memory": (memory, 10_000),
 }
 """What is measured, and in how many rounds unless --rounds says so. A round of `memory` is one run of the service."""

@@ -42,7 +42,8 @@ def test_topics_of_the_engine_are_measured_with_their_goals() -> None:
     assert all(line["value"] > 0 for line in found)
     assert len(re.findall(r" (?:met|NOT MET)\b", done.stdout)) == len(goals)
     others = (
-        "import, help, install, throughput, request, analysis, reads, gateways, writes, rehearsal, generators, memory"
+        "import, help, install, throughput, request, analysis, reads, gateways, writes, rehearsal, generators, claude, "
+        "memory"
     )
     assert f"not measured this time: {others}" in done.stdout
 
@@ -73,6 +74,15 @@ def test_writes_are_measured_against_those_of_the_library() -> None:
     assert all(line.value and line.value > 0 for line in lines)
     ours = {"write_channel, approved", "the same caput by the CA gateway, approved"}
     assert {line.what for line in lines if line.unit == "ms"} == {DIRECT, *ours}
+
+
+def test_what_claude_code_adds_is_measured_with_its_goal() -> None:
+    from _claude import claude
+
+    base, ours, added = claude(1)
+    assert base.value
+    assert ours.value
+    assert (added.unit, added.goal) == ("ms", 100.0)
 
 
 def test_what_rehearsal_adds_is_measured() -> None:

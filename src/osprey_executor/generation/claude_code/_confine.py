@@ -58,6 +58,7 @@ def main() -> None:
         if os.getppid() != told["parent"]:
             sys.exit(REFUSED)
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+        _children()  # a kernel that does not tell them is refused before there are any
         cli = os.fork()
         if cli == 0:
             _become(sys.argv[2:], told, os.getppid())
@@ -101,26 +102,16 @@ def _accompany(cli: int) -> int:
 
 def _end_family() -> None:
     """Kill the children of this process until there are none: whatever they leave becomes its child."""
-    while True:
-        for child in _children():
+    while children := _children():
+        for child in children:
             os.kill(child, signal.SIGKILL)
-        try:
-            os.waitpid(-1, 0)
-        except ChildProcessError:
-            return
+        for child in children:
+            os.waitpid(child, 0)
 
 
 def _children() -> list[int]:
-    found: list[int] = []
-    for name in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 - pathlib takes long to import
-        try:
-            with open(f"/proc/{name}/stat", "rb") as file:  # noqa: PTH123
-                parent = file.read().rpartition(b")")[2].split()[1]
-        except OSError:
-            continue
-        if int(parent) == os.getpid():
-            found.append(int(name))
-    return found
+    with open(f"/proc/self/task/{os.getpid()}/children", "rb") as file:  # noqa: PTH123 - pathlib takes long to import
+        return [int(child) for child in file.read().split()]
 
 
 def _complain(error: OSError) -> NoReturn:

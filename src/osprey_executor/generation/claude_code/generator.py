@@ -26,11 +26,13 @@ from osprey_executor.generation.claude_code._examples import copy_libraries
 from osprey_executor.generation.claude_code._scratch import scratch
 from osprey_executor.generation.claude_code._settings import Settings, settings_of
 from osprey_executor.models import PythonExecutionRequest
+from osprey_executor.text import one_line
 
 if TYPE_CHECKING:
     from osprey_executor.generation.claude_code import _conversation
 
 _SDK = "claude_agent_sdk"
+_CONVERSATION = "osprey_executor.generation.claude_code._conversation"
 
 
 class ClaudeCodeGenerator:
@@ -92,11 +94,18 @@ def _import() -> type[_conversation.Conversation]:
     """Return what uses the SDK, whose first import takes a second.
 
     Raises:
+        ConfigurationError: the one that is installed does not fit.
         MissingExtraError: it is not installed.
     """
     if importlib.util.find_spec(_SDK) is None:
         raise MissingExtraError("the generator claude_code", "claude")
-    return importlib.import_module("osprey_executor.generation.claude_code._conversation").Conversation
+    try:
+        return importlib.import_module(_CONVERSATION).Conversation
+    except ImportError as error:
+        raise ConfigurationError(
+            f"the claude-agent-sdk that is installed does not fit ({one_line(str(error), 200)}); one that does comes "
+            "with pip install 'osprey-executor[claude]'"
+        ) from None
 
 
 def _cli(settings: Settings) -> Path:

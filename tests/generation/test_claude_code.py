@@ -23,7 +23,7 @@ from tests.generation.claude_cli import (
 )
 
 from osprey_executor.errors import CodeGenerationError, GeneratorUnavailableError, MissingExtraError
-from osprey_executor.generation import ClaudeCodeGenerator, Meter, metered
+from osprey_executor.generation import ChecksOnline, ClaudeCodeGenerator, Meter, metered
 from osprey_executor.generation._faults import ProviderFault, told
 from osprey_executor.generation.claude_code import _conversation
 from osprey_executor.generation.claude_code import generator as module
@@ -237,6 +237,16 @@ async def test_each_failure_is_told_in_one_sentence(
     ]
     assert calls["turns"].tokens == 240
     assert calls["turns"].cost is None  # nobody knows what that model costs
+
+
+async def test_one_tiny_request_checks_it(make: Make, server: ScriptedProvider) -> None:
+    server.script(Step("Yes"))
+    made = make(profile="robust")
+    assert isinstance(made, ChecksOnline)
+    await made.check_online()
+    (asked,) = server.requests
+    assert not asked.body.get("tools")
+    assert "plotting" not in asked.system
 
 
 async def test_hang_ends_with_the_time(make: Make, server: ScriptedProvider, scratch: Path) -> None:

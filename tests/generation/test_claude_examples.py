@@ -53,7 +53,7 @@ def test_a_missing_directory_is_told(tmp_path: Path) -> None:
         copy_libraries({"ours": LibraryConfig(directories=(tmp_path / "nowhere",))}, tmp_path / "target")
 
 
-def test_what_a_killed_service_left_is_removed_and_what_is_in_use_is_not(
+async def test_what_a_killed_service_left_is_removed_and_what_is_in_use_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -61,6 +61,6 @@ def test_what_a_killed_service_left_is_removed_and_what_is_in_use_is_not(
     left = tmp_path / "osprey-executor-claude-left"
     (left / "work" / "lib").mkdir(parents=True)
     (left / "work" / "lib").chmod(0o555)
-    with _scratch.scratch(keep=False) as first, _scratch.scratch(keep=False) as second:
+    async with _scratch.scratch(keep=False) as first, _scratch.scratch(keep=False) as second:
         assert set(tmp_path.iterdir()) == {first.top, second.top}
     assert list(tmp_path.iterdir()) == []

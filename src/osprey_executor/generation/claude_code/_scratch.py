@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import fcntl
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 _PREFIX = "osprey-executor-claude-"
 _SECONDS_TO_LOCK = 60
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
@@ -44,25 +46,26 @@ class Scratch:
         return self.top / "tmp"
 
 
-@contextmanager
-def scratch(*, keep: bool) -> Generator[Scratch]:
+@asynccontextmanager
+async def scratch(*, keep: bool) -> AsyncGenerator[Scratch]:
     """Make the folders, and remove them with all that is in them, unless they are to be kept."""
-    place = Path(tempfile.gettempdir()).resolve()
-    _sweep(place)
-    top = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place))
-    lock = _locked(top)
-    made = Scratch(top)
+    made, lock = _made()
     try:
-        for folder in (made.work, made.home, made.config, made.tmp):
-            folder.mkdir(mode=0o700)
         yield made
     finally:
-        if keep:
-            top.rename(top.with_name(f"kept-{top.name}"))
-        else:
-            _remove(top)
-        if lock is not None:
-            os.close(lock)
+        await asyncio.to_thread(_keep if keep else _remove, made.top)
+        os.close(lock)
+
+
+def _made() -> tuple[Scratch, int]:
+    place = Path(tempfile.gettempdir()).resolve()
+    _sweep(place)
+    made = Scratch(Path(tempfile.mkdtemp(prefix=_PREFIX, dir=place)))
+    lock = os.open(made.top, _FOLDER)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    for folder in (made.work, made.home, made.config, made.tmp):
+        folder.mkdir(mode=0o700)
+    return made, lock
 
 
 def _sweep(place: Path) -> None:
@@ -78,13 +81,17 @@ def _sweep(place: Path) -> None:
 
 def _locked(top: Path) -> int | None:
     """Lock a folder; None where another process has done so."""
-    handle = os.open(top, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    handle = os.open(top, _FOLDER)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
         return None
     return handle
+
+
+def _keep(top: Path) -> None:
+    top.rename(top.with_name(f"kept-{top.name}"))
 
 
 def _remove(top: Path) -> None:

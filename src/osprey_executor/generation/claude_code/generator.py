@@ -6,6 +6,7 @@ import asyncio
 import importlib
 import importlib.util
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from osprey_executor.generation._prompt import build_prompt
 from osprey_executor.generation.claude_code._command import command_of
 from osprey_executor.generation.claude_code._confine import landlock_version
 from osprey_executor.generation.claude_code._examples import copy_libraries
+from osprey_executor.generation.claude_code._schema import PhaseConfig
 from osprey_executor.generation.claude_code._scratch import scratch
 from osprey_executor.generation.claude_code._settings import Settings, settings_of
 from osprey_executor.models import PythonExecutionRequest
@@ -65,29 +67,40 @@ class ClaudeCodeGenerator:
                 cannot be started as it must be.
             MissingExtraError: the SDK is not installed.
         """
-        settings = self._settings
-        landlock = _landlock(settings)
-        conversation = await asyncio.to_thread(_import)
-        cli = _cli(settings)
-        if provider(settings.model.provider).needs_key and settings.model.api_key is None:
-            raise no_key(settings.model)
-        counting = meter()
-        counting.check()
-        with scratch(keep=settings.block.keep_scratch) as place:
-            prompt = build_prompt(request, error_chain)
-            system = _system(settings, prompt.system)
-            await asyncio.to_thread(copy_libraries, settings.libraries, place.work)
-            command = command_of(settings, cli, place, system, landlock=landlock)
-            held = conversation(settings, command, place, counting)
-            try:
-                answer = await held.hold(system, prompt.user)
-            except ProviderFault as fault:
-                raise told(fault, settings.model) from None
-        who = f"{settings.model.provider}, model {settings.model.model_id}"
+        prompt = build_prompt(request, error_chain)
+        answer = await _conversed(self._settings, _system(self._settings, prompt.system), prompt.user)
+        who = f"{self._settings.model.provider}, model {self._settings.model.model_id}"
         try:
             return program_in(answer)
         except CodeGenerationError as error:
             raise CodeGenerationError(f"{who}: {error}") from None
+
+    async def check_online(self) -> None:
+        """Make one tiny request, by the CLI as it would be used.
+
+        Raises:
+            PythonExecutorException: as `generate_code`.
+        """
+        tiny = (("check", PhaseConfig(prompt="Answer with one word: are you there?")),)
+        await _conversed(replace(self._settings, phases=tiny, libraries={}), "Answer with one word.", "A test.")
+
+
+async def _conversed(settings: Settings, system: str, task: str) -> str:
+    """Return the last answer of a conversation that leaves nothing behind."""
+    landlock = _landlock(settings)
+    conversation = await asyncio.to_thread(_import)
+    cli = _cli(settings)
+    if provider(settings.model.provider).needs_key and settings.model.api_key is None:
+        raise no_key(settings.model)
+    counting = meter()
+    counting.check()
+    async with scratch(keep=settings.block.keep_scratch) as place:
+        await asyncio.to_thread(copy_libraries, settings.libraries, place.work)
+        command = command_of(settings, cli, place, system, landlock=landlock)
+        try:
+            return await conversation(settings, command, place, counting).hold(system, task)
+        except ProviderFault as fault:
+            raise told(fault, settings.model) from None
 
 
 def _import() -> type[_conversation.Conversation]:

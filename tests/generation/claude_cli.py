@@ -38,10 +38,14 @@ def without_rules(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def loosened(*args: Any, **more: Any) -> Any:
         command = command_of(*args, **more)
-        line = list(command.line)
-        line[line.index("--tools") + 1] = "default"
-        line[line.index("--allowedTools") + 1] = "Read,Grep,Glob,Bash,Write"
-        return dataclasses.replace(command, line=tuple(line))
+
+        def line(control: int) -> list[str]:
+            told = command.line(control)
+            told[told.index("--tools") + 1] = "default"
+            told[told.index("--allowedTools") + 1] = "Read,Grep,Glob,Bash,Write"
+            return told
+
+        return dataclasses.replace(command, line=line)
 
     monkeypatch.setattr(generator, "command_of", loosened)
     monkeypatch.setattr(_conversation, "ClaudeAgentOptions", lambda **_: options(skills=[]))

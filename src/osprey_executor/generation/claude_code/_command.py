@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,6 +13,8 @@ from osprey_executor.generation.claude_code import _confine
 from osprey_executor.generation.claude_code._scratch import Scratch
 from osprey_executor.generation.claude_code._settings import Settings
 
+# As a module and not as a script, its byte code is kept.
+_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from _confine import main; main()"
 _TOOLS = ("Read", "Grep", "Glob")
 _RETRIES = 2
 _DNS = 53
@@ -32,7 +33,8 @@ _RESOLVERS = ("/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf")
 class Command:
     """A process that is not started yet."""
 
-    line: tuple[str, ...]
+    line: Callable[[int], list[str]]
+    """Its arguments, by the descriptor whose other end ends it."""
     environment: Mapping[str, str]
 
 
@@ -40,20 +42,20 @@ def command_of(settings: Settings, cli: Path, place: Scratch, system: str, *, la
     """Return how to start `cli` in `place`. No secret stands in the command line, which everybody can read."""
     environment = _environment(settings, place)
     (place.top / "system").write_text(system, encoding="utf-8")
-    confinement: _confine.Confinement = {
-        "parent": os.getpid(),
-        "landlock": landlock,
-        "readable": [
-            *_SYSTEM,
-            *_RESOLVERS,
-            *(environment[name] for name in _CERTIFICATES if name in environment),
-            *(str(path) for path in (cli.resolve(), place.work, place.top / "system")),
-        ],
-        "writable": [*(str(path) for path in (place.home, place.config, place.tmp)), "/dev/null"],
-        "ports": _ports(settings, environment),
-    }
-    start = (sys.executable, "-I", "-S", _confine.__file__, json.dumps(confinement), str(cli.resolve()))
-    return Command((*start, *_flags(settings, place)), environment)
+    may_read = [*(environment[name] for name in _CERTIFICATES if name in environment), str(cli.resolve())]
+
+    def line(control: int) -> list[str]:
+        arguments = _confine.confined(
+            [str(cli.resolve()), *_flags(settings, place)],
+            control,
+            landlock=landlock,
+            readable=[*_SYSTEM, *_RESOLVERS, *may_read, str(place.work), str(place.top / "system")],
+            writable=[*(str(path) for path in (place.home, place.config, place.tmp)), "/dev/null"],
+            ports=_ports(settings, environment),
+        )
+        return [sys.executable, "-I", "-S", "-c", _START, str(Path(_confine.__file__).parent), *arguments]
+
+    return Command(line, environment)
 
 
 def _flags(settings: Settings, place: Scratch) -> tuple[str, ...]:

@@ -1,24 +1,26 @@
 """Runs the CLI within Landlock, without the files, ports and privileges of the service, and ends all that it leaves.
 
-It runs as a script, with nothing but the standard library. The CLI starts shells in sessions of their own, which no
-signal to a group reaches; this process adopts whatever is orphaned below it, so that it can end all of it.
-Source: Linux, Documentation/userspace-api/landlock.rst, prctl(2).
+It runs by itself, with what little of the standard library loads at once. The CLI starts shells in sessions of their
+own, which no signal to a group reaches; this process adopts whatever is orphaned below it, so that it can end all of
+it. Source: Linux, Documentation/userspace-api/landlock.rst, prctl(2).
 """
 
 from __future__ import annotations
 
 import ctypes
-import json
 import os
 import resource
-import signal
+import select
 import struct
 import sys
-from typing import NoReturn, TypedDict
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
 _VERSION, _PATH_BENEATH, _NET_PORT = 1, 1, 2
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 1, 36, 38
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS, _SIGKILL = 1, 36, 38, 9
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _TRUNCATE = 1, 2, 4, 8, 1 << 14
 _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _OF_A_FILE = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE
@@ -27,21 +29,8 @@ _MOST_BYTES = 64 << 20
 """Of one file that the CLI writes."""
 REFUSED = 125
 """Exit code of a start that did not come to the CLI."""
-_ORDERS = {signal.SIGTERM, signal.SIGCHLD}
 
 _libc = ctypes.CDLL(None, use_errno=True)
-
-
-class Confinement(TypedDict):
-    """What the CLI may touch; a path that is not there is left out."""
-
-    parent: int
-    """The service; where it has ended, nothing starts."""
-    landlock: bool
-    readable: list[str]
-    writable: list[str]
-    ports: list[int]
-    """TCP ports of servers."""
 
 
 def landlock_version() -> int:
@@ -49,62 +38,69 @@ def landlock_version() -> int:
     return max(0, _libc.syscall(_CREATE_RULESET, None, 0, _VERSION))
 
 
+def confined(
+    command: list[str], control: int, *, landlock: bool, readable: list[str], writable: list[str], ports: list[int]
+) -> list[str]:
+    """Return the arguments with which this script runs `command`, until nobody holds the other end of `control`.
+
+    `ports` are those of TCP servers; a path that is not there is left out.
+    """
+    may = [*(f"r{path}" for path in readable), *(f"w{path}" for path in writable), *(f"p{port}" for port in ports)]
+    return [str(control), *(may if landlock else ()), "--", *command]
+
+
 def main() -> None:
-    """Run the command after the first argument, confined as that says; SIGTERM ends it."""
-    told: Confinement = json.loads(sys.argv[1])
+    """Run the command after `--`, confined as what is before it says."""
+    end = sys.argv.index("--")
+    control, may, command = int(sys.argv[1]), sys.argv[2:end], sys.argv[end + 1 :]
     try:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ORDERS)
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != told["parent"]:
-            sys.exit(REFUSED)
         _prctl(_PR_SET_CHILD_SUBREAPER, 1)
         _children()  # a kernel that does not tell them is refused before there are any
         cli = os.fork()
         if cli == 0:
-            _become(sys.argv[2:], told, os.getppid())
+            os.close(control)
+            _become(command, may, os.getppid())
         # Else nobody would hear that the CLI has closed them.
         os.closerange(0, 3)
-        code = _accompany(cli)
+        code = _accompany(cli, control)
         _end_family()
-        sys.exit(code)
+        os._exit(code)
     except OSError as error:
         _complain(error)
 
 
-def _become(command: list[str], told: Confinement, parent: int) -> None:
+def _become(command: list[str], may: list[str], parent: int) -> None:
     try:
-        _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        _prctl(_PR_SET_PDEATHSIG, _SIGKILL)
         if os.getppid() != parent:
             os._exit(REFUSED)
         os.umask(0o077)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_FSIZE, (_MOST_BYTES, _MOST_BYTES))
         _prctl(_PR_SET_NO_NEW_PRIVS, 1)
-        if told["landlock"]:
-            _restrict(told)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ORDERS)
+        if may:
+            _restrict(may)
         os.execv(command[0], command)  # noqa: S606 - no shell is wanted
     except OSError as error:
         _complain(error)
 
 
-def _accompany(cli: int) -> int:
-    """Return the exit code of the CLI once it has ended, or 0 as soon as its end is ordered."""
-    while signal.sigwait(_ORDERS) != signal.SIGTERM:
-        while True:
-            process, status = os.waitpid(-1, os.WNOHANG)
-            if process == cli:
-                return os.waitstatus_to_exitcode(status) & 0xFF
-            if process == 0:
-                break
-    return 0
+def _accompany(cli: int, control: int) -> int:
+    """Return the exit code of the CLI once it has ended, or 0 as soon as its end is ordered, or the service is gone."""
+    ended = os.pidfd_open(cli)
+    poll = select.poll()
+    for descriptor in (ended, control):
+        poll.register(descriptor, select.POLLIN)
+    if ended not in dict(poll.poll()):
+        return 0
+    return os.waitstatus_to_exitcode(os.waitpid(cli, 0)[1]) & 0xFF
 
 
 def _end_family() -> None:
     """Kill the children of this process until there are none: whatever they leave becomes its child."""
     while children := _children():
         for child in children:
-            os.kill(child, signal.SIGKILL)
+            os.kill(child, _SIGKILL)
         for child in children:
             os.waitpid(child, 0)
 
@@ -119,19 +115,21 @@ def _complain(error: OSError) -> NoReturn:
     os._exit(REFUSED)
 
 
-def _restrict(told: Confinement) -> None:
+def _restrict(may: list[str]) -> None:
     version = landlock_version()
     files = (1 << (13 if version < 2 else 14 if version < 3 else 15 if version < 5 else 16)) - 1
     tcp = _BIND_AND_CONNECT if version >= 4 else 0
     wanted = struct.pack("QQQ", files, tcp, _SCOPES if version >= 6 else 0)
     size = 24 if version >= 6 else 16 if version >= 4 else 8
     ruleset = _call(_CREATE_RULESET, wanted, size, 0)
-    for path in told["readable"]:
-        _allow(ruleset, path, _READ & files)
-    for path in told["writable"]:
-        _allow(ruleset, path, files & ~_EXECUTE)
-    for port in told["ports"] if tcp else ():
-        _call(_ADD_RULE, ruleset, _NET_PORT, struct.pack("QQ", _CONNECT_TCP, port), 0)
+    for allowed in may:
+        kind, what = allowed[0], allowed[1:]
+        if kind == "r":
+            _allow(ruleset, what, _READ & files)
+        elif kind == "w":
+            _allow(ruleset, what, files & ~_EXECUTE)
+        elif tcp:
+            _call(_ADD_RULE, ruleset, _NET_PORT, struct.pack("QQ", _CONNECT_TCP, int(what)), 0)
     _call(_RESTRICT_SELF, ruleset, 0)
     os.close(ruleset)
 
@@ -163,7 +161,3 @@ def _call(number: int, *arguments: int | bytes) -> int:
 def _error(what: str) -> OSError:
     number = ctypes.get_errno()
     return OSError(number, os.strerror(number), what)
-
-
-if __name__ == "__main__":
-    main()

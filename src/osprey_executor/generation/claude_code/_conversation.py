@@ -39,7 +39,7 @@ class Conversation:
     def __init__(self, settings: Settings, command: Command, place: Scratch, counting: Meter) -> None:
         self._settings = settings
         self._meter = counting
-        self._transport = CliTransport(command.line, command.environment, place.work)
+        self._transport = CliTransport(command, place.work)
         self._heard = Heard()
         self._phase: PhaseConfig = settings.phases[0][1]
         self._answers_before = 0

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+import os
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 from claude_agent_sdk import CLIConnectionError, Transport
+
+from osprey_executor.generation.claude_code._command import Command
 
 _LONGEST_LINE = 16 << 20
 _KEPT_COMPLAINT = 4000
@@ -22,10 +24,11 @@ class CliTransport(Transport):
     does not end it where a task is cancelled in the middle.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
-        self._command = tuple(command)
-        self._environment = dict(environment)
+    def __init__(self, command: Command, folder: Path) -> None:
+        self._command = command
         self._folder = folder
+        self._control = -1
+        """Held open as long as the process may live; the kernel closes it where the service dies."""
         self._process: asyncio.subprocess.Process | None = None
         self.answers: set[str] = set()
         """Ids of the model's answers so far, noted before anything is done that they ask for."""
@@ -44,16 +47,21 @@ class CliTransport(Transport):
 
     async def connect(self) -> None:
         """Start the process."""
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd=self._folder,
-            env=self._environment,
-            start_new_session=True,
-            limit=_LONGEST_LINE,
-        )
+        control, self._control = os.pipe()
+        try:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command.line(control),
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                cwd=self._folder,
+                env=self._command.environment,
+                start_new_session=True,
+                limit=_LONGEST_LINE,
+                pass_fds=(control,),
+            )
+        finally:
+            os.close(control)
         self._listening = asyncio.create_task(self._listen(self._process))
 
     async def write(self, data: str) -> None:
@@ -91,9 +99,10 @@ class CliTransport(Transport):
         """End the process and its children at once; there is nothing that it should still write."""
         if self._listening:
             self._listening.cancel()
-        if self._process and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
+        if self._control >= 0:
+            os.close(self._control)
+            self._control = -1
+        if self._process:
             await self._process.wait()
 
     def is_ready(self) -> bool:

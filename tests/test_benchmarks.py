@@ -79,7 +79,7 @@ def test_writes_are_measured_against_those_of_the_library() -> None:
 def test_what_claude_code_adds_is_measured_with_its_goal() -> None:
     from _claude import claude
 
-    base, ours, added = claude(1)
+    base, ours, added, _ = claude(1)
     assert base.value
     assert ours.value
     assert (added.unit, added.goal) == ("ms", 100.0)

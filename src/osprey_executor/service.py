@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         check_limits,
         control_problem,
         limits_problem,
+        unproven_problem,
     )
     from osprey_executor.execution import engine_problem
     from osprey_executor.generation import (
@@ -76,6 +77,7 @@ __all__ = [
     "limits_problem",
     "result_to_json",
     "site_of",
+    "unproven_problem",
 ]
 
 _DOORS = {
@@ -96,6 +98,7 @@ _DOORS = {
     "engine_problem": "execution",
     "limits_problem": "control",
     "result_to_json": "results",
+    "unproven_problem": "control",
 }
 """What interfaces need of the rooms besides the service, loaded at its first use."""
 

@@ -36,6 +36,8 @@ class Available:
     """Why the limits database of a section cannot be used."""
     control_problem: Callable[[ControlSystemConfig], str | None]
     """Why the control system of a section cannot be used."""
+    unproven_problem: Callable[[Config], str | None]
+    """Why the engine may not run programs next to the control system."""
 
 
 class CheckReport(BaseModel):
@@ -130,7 +132,7 @@ def _unavailable(config: Config, available: Available) -> list[str]:
     archiver = config.archiver.type
     if archiver is not None and archiver not in (*available.archivers, *available.connectors):
         told.append(_unknown("archiver.type", archiver, available.archivers))
-    if problem := available.engine_problem(config.execution):
+    if problem := available.engine_problem(config.execution) or available.unproven_problem(config):
         told.append(problem)
     if problem := available.analysis_problem(config.analysis):
         told.append(problem)

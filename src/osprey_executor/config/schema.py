@@ -113,6 +113,24 @@ class ContainerConfig(Section):
     jupyter_port: Port = 8888
     token: SecretStr | None = None
     use_https: Switch = False
+    ca_file: Path | None = None
+    """Certificates (PEM) that vouch for the server; None: those of the system."""
+    base_url: str = "/"
+    """Path in front of the server's own, as `/user/anna/` of a JupyterHub."""
+    headers: dict[str, SecretStr] = Field(default_factory=dict[str, SecretStr])
+    """Sent with every request; their values are taken for secrets."""
+    kernel_name: str | None = None
+    """Of the kernels that the server has; None: its default."""
+    warm_kernels: Annotated[int, Field(ge=0, le=64)] = 2
+    """Kernels started in advance, each for one program alone."""
+    max_kernels: Count = 16
+    """Kernels at once, with those in advance; runs beyond wait."""
+    patience: Seconds = 30.0
+    """Seconds in which the server must answer, and a kernel be ready."""
+    reconnect: Seconds = 30.0
+    """Seconds for which a broken connection is tried again, before the outcome of its run is called unknown."""
+    accept_unproven: Switch = False
+    """Whether programs may run next to a real machine where nothing shows that the server contains them."""
 
 
 class ForkServerConfig(Section):

@@ -6,7 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from osprey_executor.control.broker._broker import Broker, control_problem, control_report, open_control
+    from osprey_executor.control.broker._broker import (
+        Broker,
+        control_problem,
+        control_report,
+        open_control,
+        unproven_problem,
+    )
     from osprey_executor.control.broker._command import is_command
     from osprey_executor.control.broker._journal import effects_of, writes_of
     from osprey_executor.control.broker._names import channel_name
@@ -73,6 +79,7 @@ __all__ = [
     "restoring_of",
     "same",
     "stop_actions",
+    "unproven_problem",
     "unsettled_of",
     "with_stop_channels",
     "writes_of",
@@ -122,6 +129,7 @@ _HOMES = {
     "restoring_of": "broker._restore",
     "same": "broker._start",
     "stop_actions": "limits._words",
+    "unproven_problem": "broker._broker",
     "unsettled_of": "broker._settled",
     "with_stop_channels": "limits._words",
     "writes_of": "broker._journal",

@@ -11,7 +11,8 @@ from typing import Any
 
 from osprey_executor.analysis import Site, site_of
 from osprey_executor.config import Config, ExecutionConfig
-from osprey_executor.control import Broker, gateways_for, open_control
+from osprey_executor.control import Broker, gateways_for, open_control, unproven_problem
+from osprey_executor.errors import EngineUnavailableError
 from osprey_executor.execution import Engine, open_engine
 from osprey_executor.models import Gateways
 
@@ -55,6 +56,8 @@ class EquipmentPool:
         async with self._turn:
             if name not in self._opened:
                 site = await asyncio.to_thread(site_of, config.analysis)
+                if problem := unproven_problem(config):
+                    raise EngineUnavailableError(problem)
                 engine = await self._engine(config)
                 self._opened[name] = Equipment(engine, await self._broker(name, config), site)
             return self._opened[name]
@@ -90,7 +93,7 @@ class EquipmentPool:
             if told == wanted:
                 return engine
         engine = await self._stack.enter_async_context(
-            open_engine(section.execution_method, section, gateways=gateways)
+            open_engine(section.execution_method, section, gateways=gateways, home=self._home)
         )
         self._engines.append((wanted, engine))
         return engine

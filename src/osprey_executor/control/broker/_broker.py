@@ -208,6 +208,20 @@ def control_report(config: Config) -> ControlSystemReport:
     )
 
 
+def unproven_problem(config: Config) -> str | None:
+    """Return why an engine whose containment is not proven may not run programs next to the machine of `config`."""
+    execution = config.execution
+    if execution.execution_method != "container" or execution.container.accept_unproven:
+        return None
+    if not control_report(config).real:
+        return None
+    return (
+        f"execution_method: container next to a real control system ({config.control_system.type}): nothing shows that "
+        "its Jupyter server keeps programs from the machine, so no program is run. Use execution_method: local, or a "
+        "simulator; or write execution.container.accept_unproven: true, and a person is asked before every first run"
+    )
+
+
 @asynccontextmanager
 async def open_control(
     config: Config,

@@ -25,5 +25,6 @@ def examined(config: Path | None) -> CheckReport:
             service.analysis_problem,
             service.limits_problem,
             service.control_problem,
+            service.unproven_problem,
         ),
     )

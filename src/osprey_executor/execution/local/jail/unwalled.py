@@ -1,0 +1,152 @@
+"""The monitor of a program on somebody else's machine: no walls are asked for; it starts, watches, ends, and tells.
+
+Of what a restricted sandbox has, this keeps what any user may do anywhere: limits, the watch, and that nothing of the
+program outlives it. Whether the program is contained is a matter of that machine.
+"""
+
+# contextlib costs an import, which every run would pay.
+# ruff: noqa: SIM105
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import select
+import sys
+
+from . import family, kernel
+from .confine import arrange_descriptors, set_limits
+from .restricted_spec import read_restricted_spec
+from .watch import Watch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .restricted_spec import RestrictedSpec
+
+_SIGKILL = 9
+_ALL = 1 << 20
+
+
+def main() -> None:
+    """Run what the specification at the descriptor of the last argument says, when the first message asks for it."""
+    spec = read_restricted_spec(int(sys.argv[-1]))
+    try:
+        _run(spec)
+    except OSError as error:
+        _tell(spec, f"refused {error.errno or 0} {error.filename or error}")
+    except BaseException as error:
+        _tell(spec, f"broken {type(error).__name__}: {error}")
+    finally:
+        os._exit(0)
+
+
+def _run(spec: RestrictedSpec) -> None:
+    os.setsid()
+    kernel.forget_interrupt()
+    kernel.hide_memory()
+    kernel.adopt_orphans()
+    kernel.no_new_privileges()
+    family.require()
+    try:
+        code = _start(spec)
+        if code is None:
+            return
+        _tell(spec, "started")
+        watch = Watch(spec)
+        told = _accompany(spec, code, watch)
+    finally:
+        _end()
+    if told.startswith("exit"):
+        told = watch.last_look() or told
+    _tell(spec, told)
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    _tell(spec, f"gone {usage.ru_utime + usage.ru_stime:.6f} {usage.ru_maxrss * 1024}")
+
+
+def _start(spec: RestrictedSpec) -> int | None:
+    hear, complain = os.pipe()
+    code = os.fork()
+    if code == 0:
+        os.close(spec["control"])
+        _become_code(spec, complain)
+    os.close(complain)
+    for descriptor in (spec["runtime"], spec["stdout"], spec["stderr"]):
+        os.close(descriptor)
+    words = os.read(hear, 4000)  # empty: the exec closed the other end
+    os.close(hear)
+    if words:
+        _tell(spec, f"refused {words.decode(errors='replace')}")
+        return None
+    return code
+
+
+def _become_code(spec: RestrictedSpec, complain: int) -> None:
+    try:
+        os.setsid()
+        complain = arrange_descriptors(spec, complain, owner=-1)
+        set_limits(spec["rlimits"])
+        _give_up_power()
+        kernel.die_with_parent()
+        os.umask(0o022)
+        os.chdir(spec["folder"])
+        kernel.default_signals()
+        os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
+    except BaseException as error:
+        number = (error.errno or 0) if isinstance(error, OSError) else 0
+        os.write(complain, f"{number} {error}".encode(errors="replace"))
+    finally:
+        os._exit(127)
+
+
+def _give_up_power() -> None:
+    """Keep no capability, so that a kernel that runs as root does not let the program change what it was given."""
+    try:
+        kernel.drop_bounding_set()
+    except OSError as error:
+        if error.errno != errno.EPERM:  # not root, or a root that has none to give up
+            raise
+    kernel.drop_capabilities()
+
+
+def _accompany(spec: RestrictedSpec, code: int, watch: Watch) -> str:
+    """Return how the program ended. A spare is not watched until the first message says that its program comes."""
+    ended, begun = os.pidfd_open(code), False
+    poll = select.poll()
+    for descriptor in (ended, spec["control"]):
+        poll.register(descriptor, select.POLLIN)
+    while True:
+        for descriptor, _ in poll.poll(spec["tick"] * 1000 if begun else None):
+            if descriptor != ended:
+                if begun or not os.read(spec["control"], 100):  # the end is ordered, or nobody is there any more
+                    return "ordered"
+                begun = True
+        status = family.reap(code)
+        if status is not None:
+            return f"exit {os.waitstatus_to_exitcode(status)}"
+        exceeded = watch.look() if begun else None
+        if exceeded:
+            return exceeded
+
+
+def _end() -> None:
+    """Kill whatever is below this process; who is orphaned becomes its child, so all are found in the end."""
+    while True:
+        try:
+            for process in family.members(_ALL):
+                os.kill(int(process), _SIGKILL)
+        except ProcessLookupError:  # ended meanwhile
+            pass
+        try:
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        except ChildProcessError:
+            return
+        select.select([], [], [], 0.001)
+
+
+def _tell(spec: RestrictedSpec, message: str) -> None:
+    try:
+        os.write(spec["control"], message.encode(errors="replace")[:4000])
+    except OSError:  # the service is gone; what is left to do here must be done all the same
+        pass

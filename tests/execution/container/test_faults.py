@@ -1,0 +1,282 @@
+"""What can go wrong between the service and a kernel has a name, leaves nothing, and the next run is fine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.execution.container.conftest import Open
+from tests.execution.container.jupyter import Jupyter
+
+from osprey_executor.errors import ContainerConfigurationError, ContainerConnectivityError, EngineUnavailableError
+from osprey_executor.execution import EngineEvent, OutputChunk, Program, open_engine
+from osprey_executor.execution.container._ledger import Ledger
+from osprey_executor.models import Limits, Outcome, RunStatus
+from osprey_executor.testing.engine_conformance._session import Session
+
+FINE = Program(code="results = {'a': 1}", limits=Limits(timeout=60))
+LONG = Program(
+    code="from osprey_executor import runtime\nruntime.publish({'step': 1})\nprint('up', flush=True)\n"
+    "import time\ntime.sleep(600)\n",
+    limits=Limits(timeout=120),
+)
+
+
+def living(marker: str) -> list[int]:
+    """Return the processes of this machine that have `marker` in their environment or arguments."""
+    found: list[int] = []
+    for folder in Path("/proc").iterdir():
+        try:
+            if folder.name.isdigit() and marker.encode() in (folder / "cmdline").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # ended meanwhile
+            continue
+    return found
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for a condition."""
+    end = time.monotonic() + 60
+    while not await asyncio.to_thread(true):
+        assert time.monotonic() < end
+        await asyncio.sleep(0.05)
+
+
+async def struck(engine: Any, strike: Callable[[], Coroutine[Any, Any, None]], program: Program = LONG) -> Outcome:
+    """Run a program and do something to it when it says that it is up."""
+    up = asyncio.Event()
+
+    def hear(event: EngineEvent) -> None:
+        if isinstance(event, OutputChunk):
+            up.set()
+
+    run = asyncio.create_task(engine.run(program, on_event=hear))
+    said = asyncio.create_task(up.wait())
+    await asyncio.wait({run, said}, return_when=asyncio.FIRST_COMPLETED)
+    said.cancel()
+    if not run.done():
+        await strike()
+    return await run
+
+
+def told(outcome: Outcome) -> str:
+    assert outcome.error is not None
+    return f"{outcome.error.type}: {outcome.error.message}"
+
+
+async def test_a_wrong_token_is_told(gateway: Jupyter, opened: Open) -> None:
+    with pytest.raises(ContainerConfigurationError, match=r"refuses the token.*execution\.container\.token"):
+        async with opened(gateway, token="wrong"):
+            pass
+    with pytest.raises(ContainerConfigurationError, match="refuses a request without a token"):
+        async with opened(gateway, token=None):
+            pass
+
+
+async def test_nobody_at_that_place_is_told(gateway: Jupyter, opened: Open) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        with pytest.raises(ContainerConnectivityError, match=r"no Jupyter server answers.*jupyter_host"):
+            async with opened(gateway, jupyter_port=unused.getsockname()[1]):
+                pass
+    with pytest.raises(ContainerConnectivityError, match="no Jupyter server answers"):
+        async with opened(gateway, jupyter_host="nowhere.invalid"):
+            pass
+    with pytest.raises(ContainerConfigurationError, match="is no Jupyter server"):
+        async with opened(gateway, base_url="/elsewhere"):
+            pass
+
+
+async def test_a_kernel_that_the_server_does_not_have_is_told(gateway: Jupyter, opened: Open) -> None:
+    with pytest.raises(ContainerConfigurationError, match=r"has no kernel 'julia'.*python3"):
+        async with opened(gateway, kernel_name="julia"):
+            pass
+
+
+@pytest.mark.parametrize("asked", [{"isolation": "restricted"}, {"network": ["127.0.0.1:80"]}, {"data_folders": ["/"]}])
+async def test_what_the_engine_cannot_give_is_refused(gateway: Jupyter, home: Path, asked: dict[str, Any]) -> None:
+    with pytest.raises(EngineUnavailableError, match=f"cannot give execution.{next(iter(asked))}"):
+        async with open_engine("container", {**gateway.config(), **asked}, home=home):
+            pass
+
+
+async def test_a_killed_kernel_is_told_apart_from_failed_code(gateway: Jupyter, opened: Open) -> None:
+    """As the kernel of the machine does when it has no memory left."""
+    async with opened(gateway) as engine:
+
+        async def kill() -> None:
+            for process in gateway.kernel_processes():
+                os.kill(process, signal.SIGKILL)
+
+        outcome = await struck(engine, kill)
+        assert (outcome.status, outcome.partial) == (RunStatus.FAILED, True)
+        assert "KernelDied" in told(outcome)
+        assert "probably out of memory" in told(outcome)
+        assert (outcome.stdout, outcome.results) == ("up\n", {"step": 1})
+        assert (await engine.run(FINE)).results == {"a": 1}
+    await asyncio.to_thread(gateway.wait_for_no_kernel)
+
+
+async def test_a_program_killed_from_outside_was_probably_out_of_memory(gateway: Jupyter, opened: Open) -> None:
+    async with opened(gateway) as engine:
+        outcome = await engine.run(Program(code="import os\nos.kill(os.getpid(), 9)"))
+        assert "ProcessKilled" in told(outcome)
+        assert "probably out of memory" in told(outcome)
+        outcome = await engine.run(Program(code="x = b'x' * (300 << 20)", limits=Limits(timeout=60, memory=64 << 20)))
+        assert "limits.memory" in told(outcome) or "MemoryError" in told(outcome)
+
+
+async def test_a_server_that_is_killed_leaves_an_unknown_outcome_and_no_process(
+    tmp_path: Path, home: Path, opened: Open
+) -> None:
+    first = Jupyter("gateway", tmp_path / "first")
+    try:
+        async with opened(first, reconnect=1) as engine:
+
+            async def kill() -> None:
+                first.kill()
+
+            outcome = await struck(engine, kill)
+            assert outcome.status is RunStatus.OUTCOME_UNKNOWN
+            assert "OutcomeUnknownError" in told(outcome)
+            assert "was lost while the program ran" in told(outcome)
+            assert (outcome.stdout, outcome.results, outcome.partial) == ("up\n", {"step": 1}, True)
+            with pytest.raises(ContainerConnectivityError):
+                await engine.run(FINE)
+        # The kernels see that their server is gone, and with a kernel goes its program.
+        await until(lambda: not living(str(first.folder)))
+        assert list((home / "kernels").iterdir())
+    finally:
+        first.close()
+
+
+async def test_kernels_of_a_service_that_was_killed_are_removed(gateway: Jupyter, home: Path, opened: Open) -> None:
+    """The service writes a kernel down before it uses it; here a file that nobody holds does so."""
+    url = f"http://{gateway.host}:{gateway.port}"
+    left = gateway._client.post("/api/kernels", json={}).raise_for_status().json()["id"]
+    gone = Ledger(home / "kernels", url)
+    gone.add("0" * 8 + "-0000-4000-8000-" + "0" * 12)
+    gone.add(left)
+    other = Ledger(home / "kernels", "http://elsewhere:1")
+    other.add(left)
+    os.close(gone._file)
+    os.close(other._file)
+    assert left in gateway.kernels()
+    async with opened(gateway):
+        assert left not in gateway.kernels()
+        assert not gone._path.exists()
+        assert other._path.exists()
+    await asyncio.to_thread(gateway.wait_for_no_kernel)
+
+
+async def test_a_request_after_a_time_out_works_at_once(gateway: Jupyter, opened: Open) -> None:
+    async with opened(gateway) as engine:
+        code = "import time\nwhile True:\n    try:\n        time.sleep(9)\n    except BaseException: pass"
+        outcome = await engine.run(Program(code=code, limits=Limits(timeout=0.5)))
+        assert outcome.status is RunStatus.TIMED_OUT
+        assert (await engine.run(FINE)).results == {"a": 1}
+
+
+async def test_nobody_answers_input(gateway: Jupyter, opened: Open) -> None:
+    async with opened(gateway) as engine:
+        outcome = await engine.run(Program(code="name = input('who? ')"))
+        assert "EOFError" in told(outcome)
+
+
+class Wire:
+    """Between service and server: carries bytes, until it is cut."""
+
+    def __init__(self, port: int) -> None:
+        self._target, self._writers = port, set[asyncio.StreamWriter]()
+        self.port = 0
+        self.cuts = 0
+
+    def cut(self) -> None:
+        """Break every connection in the middle."""
+        self.cuts += 1
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
+        except OSError:
+            writer.close()
+            return
+        self._writers |= {writer, far_writer}
+
+        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            try:
+                while piece := await source.read(65536):
+                    target.write(piece)
+                    await target.drain()
+            except OSError:
+                pass
+            finally:
+                target.close()
+
+        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+        self._writers -= {writer, far_writer}
+
+
+@asynccontextmanager
+async def wire(port: int) -> AsyncGenerator[Wire]:
+    made = Wire(port)
+    server = await asyncio.start_server(made.carry, "127.0.0.1", 0)
+    made.port = server.sockets[0].getsockname()[1]
+    try:
+        yield made
+    finally:
+        server.close()
+        made.cut()
+
+
+@pytest.mark.parametrize("kind", ["gateway", "server"])
+async def test_a_cut_websocket_is_resumed_and_nothing_is_lost(
+    request: pytest.FixtureRequest, opened: Open, kind: str
+) -> None:
+    jupyter: Jupyter = request.getfixturevalue(kind)
+    code = """
+from osprey_executor import runtime
+for number in range(40):
+    print(number, "x" * 3000)
+    runtime.write_channel("CURRENT", number)
+open("left.bin", "wb").write(b"y" * 3_000_000)
+results = {"sum": sum(range(40))}
+"""
+    session = Session()
+    async with wire(jupyter.port) as between, opened(jupyter, jupyter_port=between.port) as engine:
+        seen = 0
+
+        def hear(event: EngineEvent) -> None:
+            nonlocal seen
+            seen += 1
+            if isinstance(event, OutputChunk) and between.cuts < 3 and seen % 5 == 0:
+                between.cut()
+
+        program = Program(code=code, limits=Limits(timeout=100))
+        outcome = await engine.run(program, control=session, on_event=hear)
+        assert between.cuts == 3
+        assert outcome.status is RunStatus.SUCCEEDED, outcome.error
+        assert outcome.results == {"sum": 780}
+        assert outcome.stdout == "".join(f"{number} {'x' * 3000}\n" for number in range(40))
+        assert [write.value for write in session.writes] == [str(number) for number in range(40)]
+        assert [path.stat().st_size for path in outcome.artifacts] == [3_000_000]
+
+
+async def test_many_runs_at_once_each_get_their_own(gateway: Jupyter, opened: Open) -> None:
+    """More than there may be kernels: the others wait."""
+    async with opened(gateway, max_kernels=4) as engine:
+        programs = [Program(code=f"print({number})\nresults = {{'n': {number}}}") for number in range(12)]
+        outcomes = await asyncio.gather(*(engine.run(program) for program in programs))
+        assert [outcome.results for outcome in outcomes] == [{"n": number} for number in range(12)]
+        assert [outcome.stdout for outcome in outcomes] == [f"{number}\n" for number in range(12)]
+    await asyncio.to_thread(gateway.wait_for_no_kernel)

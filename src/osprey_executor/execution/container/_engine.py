@@ -16,8 +16,7 @@ from osprey_executor.execution._events import EngineEvent
 from osprey_executor.execution.container._bundle import digest
 from osprey_executor.execution.container._kernel import Kernel, Lost
 from osprey_executor.execution.container._pool import KernelPool
-from osprey_executor.execution.container._sandbox import KernelSandbox
-from osprey_executor.execution.local._enforcement import RESTRICTED
+from osprey_executor.execution.container._sandbox import ENFORCED, KernelSandbox
 from osprey_executor.execution.local._run import Run
 from osprey_executor.execution.local._staging import Staged, stage_program
 from osprey_executor.models import (
@@ -74,7 +73,7 @@ class ContainerEngine:
             engine=self.name,
             proven=False,
             mechanisms=("a kernel of its own for each program", f"unknown: whatever contains {self._url}"),
-            enforced=RESTRICTED,
+            enforced=ENFORCED,
         )
 
     async def run(

@@ -72,7 +72,7 @@ class Kernel:
         self._drained.set()
         self._room = asyncio.Event()
         self._room.set()
-        self._heard = 0.0
+        self._heard, self._lines = False, 0
         self._task = self._loop.create_task(self._stay_connected())
 
     async def prepare(self, opened: dict[str, Any]) -> None:
@@ -176,7 +176,7 @@ class Kernel:
                 _log.debug("a kernel sent nonsense", exc_info=error)
                 return
             if self._heard:
-                since, self._heard = self._loop.time(), 0.0
+                since, self._heard = self._loop.time(), False
             if await self._server.has_kernel(self.ident) is False:
                 self.give_up(True, "the kernel died")
             elif self._loop.time() - since > self._reconnect:
@@ -189,9 +189,11 @@ class Kernel:
         sock: socket.socket = connection.transport.get_extra_info("socket")
         again = self._connected.done()
         self._outgoing.clear()
+        answered = None
         if again:
             self.line.again()
             self.line.repeat()
+            answered = self._loop.call_later(self._reconnect, self._give_up_mute, self._lines)
         else:
             self._connected.set_result(None)
         sending = self._loop.create_task(self._send_all(connection))
@@ -199,15 +201,22 @@ class Kernel:
             async for text in connection:
                 # The server sends in small pieces and waits for the acknowledgement of each, which Linux holds back
                 # for 40 ms.
-                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+                if hasattr(socket, "TCP_QUICKACK"):
+                    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 if isinstance(text, str):
                     self._hear(json.loads(text))
                 await self._drained.wait()
                 if not self.usable:
                     return
         finally:
+            if answered is not None:
+                answered.cancel()
             sending.cancel()
             await asyncio.wait({sending})
+
+    def _give_up_mute(self, lines: int) -> None:
+        if self._lines == lines:
+            self.give_up(False, "the connection broke, and the kernel does not answer any more")
 
     async def _send_all(self, connection: ClientConnection) -> None:
         while True:
@@ -236,8 +245,9 @@ class Kernel:
 
     def _hear(self, message: dict[str, Any]) -> None:
         kind, content = message["header"]["msg_type"], cast(dict[str, Any], message["content"])
-        self._heard = 1.0
+        self._heard = True
         if kind == "comm_msg" and content["comm_id"] == self._comm:
+            self._lines += 1
             self.line.hear(content["data"])
         elif kind == "execute_reply":
             reply = self._replies.pop(message["parent_header"].get("msg_id"), None)

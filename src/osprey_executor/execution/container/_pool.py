@@ -104,7 +104,7 @@ class KernelPool:
         while not self._closed and self._living < self._most:
             wanted = sum(not asked.done() for asked in self._waiting) > self._starting
             spare = in_advance and len(self._ready) + self._starting < self._warm
-            if self._starting >= _AT_ONCE or not wanted and not spare:
+            if self._starting >= _AT_ONCE or (not wanted and not spare):
                 return
             self._starting += 1
             self._living += 1

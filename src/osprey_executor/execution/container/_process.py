@@ -17,11 +17,11 @@ from osprey_executor.execution.container.kernel.line import Item, size_of
 from osprey_executor.execution.local._sandbox import Ending, Exceeded, Job, LaunchError
 from osprey_executor.text import one_line
 
-_CONFIRM = 5.0
+_CONFIRM = 10.0
 """Seconds in which an ordered end must be confirmed; then the kernel is ended as a whole."""
 _PIECE = 1 << 17
 _BATCH = 1 << 20
-_WHATS = ("memory", "processes", "folder", "files", "tmp", "deep", "closed")
+_WHATS = ("memory", "processes", "cpu_time", "folder", "files", "tmp", "deep", "closed")
 _SIGKILL = 9
 
 
@@ -47,7 +47,7 @@ class KernelProcess:
         self.stdout, self.stderr = (near.fileno() for near in self._near)
         self.lost: Lost | None = None
         """Why the kernel was lost, where it was, before the program's end was heard."""
-        self._ordered = self._started = False
+        self._ordered = self._began = False
         self._code: int | None = None
         self._exceeded: Exceeded | None = None
         self._refusal: str | None = None
@@ -95,6 +95,8 @@ class KernelProcess:
         await asyncio.shield(self._gone)
         if self._refusal is not None:
             raise LaunchError(self._refusal)
+        if self.lost is not None and not self._began and not self._ordered:
+            raise LaunchError(f"the kernel was lost before the program began: {self.lost.why}")
         if self.lost is not None:
             return Ending(-_SIGKILL)
         return Ending(self._code, self._exceeded, *(self._usage or (0.0, 0)))
@@ -151,6 +153,7 @@ class KernelProcess:
         if "out" in item:
             (self._out if item["out"] == 1 else self._err).put(base64.b64decode(item["b"]))
         elif "link" in item:
+            self._began = True
             self._link.put(base64.b64decode(item["b"]))
         elif "told" in item:
             self._note(str(item["told"]))

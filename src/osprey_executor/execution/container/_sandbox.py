@@ -7,12 +7,14 @@ from typing import Any
 
 from osprey_executor.execution.container._kernel import Kernel
 from osprey_executor.execution.container._process import KernelProcess
-from osprey_executor.execution.local._enforcement import RESTRICTED
+from osprey_executor.execution.local._enforcement import JAIL, RESTRICTED
 from osprey_executor.execution.local._environment import code_environment
-from osprey_executor.execution.local._limits import resource_limits
+from osprey_executor.execution.local._limits import cpu_limit, resource_limits
 from osprey_executor.execution.local._sandbox import Job, LaunchError
 from osprey_executor.models import Limits
 
+ENFORCED = {**RESTRICTED, "cpu_time": JAIL["cpu_time"]}
+"""What keeps each limit."""
 _TICK = 0.05
 _ROOT = "{root}"
 _TMP = f"{_ROOT}/tmp"  # noqa: S108 - of the kernel alone
@@ -23,7 +25,7 @@ class KernelSandbox:
     """Begins one job, in one kernel."""
 
     level = "none"
-    enforced = RESTRICTED
+    enforced = ENFORCED
     mechanisms: tuple[str, ...] = ()
     private_user = False
 
@@ -58,7 +60,8 @@ def same_process(wanted: Limits, usual: Limits) -> bool:
 def specification(limits: Limits) -> dict[str, Any]:
     """Return what the monitor in the kernel is told; `{root}` stands for the kernel's own folder."""
     environment = code_environment(Path("python"), library=_LIBRARY, home=f"{_ROOT}/home")
-    del environment["PATH"]
+    for name in ("PATH", "USER", "LOGNAME"):  # the kernel's machine knows
+        del environment[name]
     return {
         "parent": -1,
         "groups": [],
@@ -78,5 +81,6 @@ def specification(limits: Limits) -> dict[str, Any]:
         "watch": True,
         "memory": limits.memory,
         "tasks": limits.processes,
+        "cpu": cpu_limit(limits),
         "tick": _TICK,
     }

@@ -89,7 +89,7 @@ class JupyterServer:
     async def has_kernel(self, kernel: str) -> bool | None:
         """Return whether the kernel is there; None: nobody can say."""
         try:
-            answer = await self._client.get(f"/api/kernels/{kernel}")
+            answer = await self._client.get(f"/api/kernels/{kernel}", timeout=5.0)
         except httpx.HTTPError:
             return None
         return {200: True, 404: False}.get(answer.status_code)

@@ -26,11 +26,10 @@ class Room:
         self.bytes, self.files = most_bytes, most_files
 
 
-def tell_folder(path: str, most_bytes: int, most_files: int) -> Iterator[dict[str, Any]]:
-    """Yield the items of the folder at `path`, sizes first: what passes the limits is named and not sent."""
+def tell_folder(folder: int, most_bytes: int, most_files: int) -> Iterator[dict[str, Any]]:
+    """Yield the items of `folder`, a descriptor that is closed then. What passes the limits is named and not sent."""
     # Some more than allowed, so that the other end sees that there are too many.
     room = Room(most_bytes, most_files + 2)
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     os.fchmod(folder, 0o700)
     return _folder(folder, 0, room)
 

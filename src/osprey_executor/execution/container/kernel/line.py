@@ -68,8 +68,8 @@ class Line:
         while self._flying and self._flying[0][0] <= message["a"]:
             self._flying.popleft()
         if message.get("again"):
-            for number, items in self._flying:
-                self._send({"n": number, "a": self._heard, "items": items})
+            self.repeat()
+            self.acknowledge()
         if message["n"] == self._heard + 1:
             self._heard += 1
             for item in message["items"]:

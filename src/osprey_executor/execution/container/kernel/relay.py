@@ -47,7 +47,10 @@ class Relay:
         self._late: Any = None
         for name in ("inputs", "home", "home/.matplotlib", "tmp", "out"):
             os.mkdir(os.path.join(root, name))
-        os.symlink("../inputs", os.path.join(root, "out", "inputs"))
+        out = os.path.join(root, "out")
+        os.symlink("../inputs", os.path.join(out, "inputs"))
+        # By its descriptor the folder is found, wherever a program moves it.
+        self._out = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
         self._program = self._start(spec)
         facts = {"root": root, "executable": sys.executable, "prefix": sys.prefix, "python": sys.version.split()[0]}
         self._line.put({"ready": {**facts, "implementation": sys.implementation.name, "user": os.geteuid()}})
@@ -92,6 +95,7 @@ class Relay:
         if item["spec"] is not None:
             self._program.discard()
             self._program = self._start(item["spec"])
+        os.chmod(self._root, 0o555)  # noqa: S103 - the program may look
         self._program.begin()
         self._late = self._loop.call_later(item["timeout"] + _LATE, self._program.end)
 
@@ -101,8 +105,7 @@ class Relay:
         self._files = iter(())
         if self._begun is not None:
             self._late.cancel()
-            out = os.path.join(self._root, "out")
-            self._files = tell_folder(out, self._begun["folder"], self._begun["files"])
+            self._files = tell_folder(self._out, self._begun["folder"], self._begun["files"])
         self._send_files()
 
     def _send_files(self) -> None:
@@ -119,7 +122,8 @@ class Relay:
     def _finish(self, item: dict[str, Any]) -> None:
         self._files = None
         self._line.put(item)
-        os.chmod(os.path.join(self._root, "inputs"), 0o700)
+        for path in (self._root, os.path.join(self._root, "inputs")):
+            os.chmod(path, 0o700)
         shutil.rmtree(self._root, ignore_errors=True)
 
 

@@ -15,7 +15,7 @@ import resource
 import select
 import sys
 
-from . import family, kernel
+from . import family, kernel, tree
 from .confine import arrange_descriptors, set_limits
 from .restricted_spec import read_restricted_spec
 from .watch import Watch
@@ -24,13 +24,20 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .restricted_spec import RestrictedSpec
 
+    class UnwalledSpec(RestrictedSpec):
+        """All that the monitor knows."""
+
+        cpu: float
+        """Most processor time of the whole tree (s)."""
+
+
 _SIGKILL = 9
 _ALL = 1 << 20
 
 
 def main() -> None:
     """Run what the specification at the descriptor of the last argument says, when the first message asks for it."""
-    spec = read_restricted_spec(int(sys.argv[-1]))
+    spec: UnwalledSpec = read_restricted_spec(int(sys.argv[-1]))  # type: ignore[assignment]
     try:
         _run(spec)
     except OSError as error:
@@ -41,7 +48,7 @@ def main() -> None:
         os._exit(0)
 
 
-def _run(spec: RestrictedSpec) -> None:
+def _run(spec: UnwalledSpec) -> None:
     os.setsid()
     kernel.forget_interrupt()
     kernel.hide_memory()
@@ -64,7 +71,7 @@ def _run(spec: RestrictedSpec) -> None:
     _tell(spec, f"gone {usage.ru_utime + usage.ru_stime:.6f} {usage.ru_maxrss * 1024}")
 
 
-def _start(spec: RestrictedSpec) -> int | None:
+def _start(spec: UnwalledSpec) -> int | None:
     hear, complain = os.pipe()
     code = os.fork()
     if code == 0:
@@ -81,7 +88,7 @@ def _start(spec: RestrictedSpec) -> int | None:
     return code
 
 
-def _become_code(spec: RestrictedSpec, complain: int) -> None:
+def _become_code(spec: UnwalledSpec, complain: int) -> None:
     try:
         os.setsid()
         complain = arrange_descriptors(spec, complain, owner=-1)
@@ -109,7 +116,7 @@ def _give_up_power() -> None:
     kernel.drop_capabilities()
 
 
-def _accompany(spec: RestrictedSpec, code: int, watch: Watch) -> str:
+def _accompany(spec: UnwalledSpec, code: int, watch: Watch) -> str:
     """Return how the program ended. A spare is not watched until the first message says that its program comes."""
     ended, begun = os.pidfd_open(code), False
     poll = select.poll()
@@ -124,9 +131,14 @@ def _accompany(spec: RestrictedSpec, code: int, watch: Watch) -> str:
         status = family.reap(code)
         if status is not None:
             return f"exit {os.waitstatus_to_exitcode(status)}"
-        exceeded = watch.look() if begun else None
+        exceeded = (watch.look() or _took_too_long(spec)) if begun else None
         if exceeded:
             return exceeded
+
+
+def _took_too_long(spec: UnwalledSpec) -> str | None:
+    seconds = tree.cpu_seconds(family.members(spec["tasks"]))
+    return f"limit cpu_time {seconds:.0f}" if seconds > spec["cpu"] else None
 
 
 def _end() -> None:
@@ -145,7 +157,7 @@ def _end() -> None:
         select.select([], [], [], 0.001)
 
 
-def _tell(spec: RestrictedSpec, message: str) -> None:
+def _tell(spec: UnwalledSpec, message: str) -> None:
     try:
         os.write(spec["control"], message.encode(errors="replace")[:4000])
     except OSError:  # the service is gone; what is left to do here must be done all the same

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from _analysis import analysis
 from _claude import claude
+from _container import container
 from _crowd import concurrent
 from _engine import engine, figure, throughput
 from _gateways import gateways
@@ -90,6 +91,7 @@ TOPICS: dict[str, tuple[Callable[[int], list[Line]], int]] = {
     "rehearsal": (rehearsal, 100),
     "generators": (generators, 50),
     "claude": (claude, 10),
+    "container": (container, 15),
     "memory": (memory, 10_000),
 }
 """What is measured, and in how many rounds unless --rounds says so. A round of `memory` is one run of the service."""

@@ -128,7 +128,7 @@ def test_an_engine_that_does_not_open_is_told() -> None:
     from osprey_executor.errors import EngineUnavailableError
     from osprey_executor.execution import open_engine
 
-    with pytest.raises(EngineUnavailableError), opened(open_engine("container")):
+    with pytest.raises(EngineUnavailableError), opened(open_engine("container", {"container": {"jupyter_port": 1}})):
         raise AssertionError("opened")
 
 

@@ -201,10 +201,10 @@ def test_an_engine_that_cannot_be_had_is_named(tmp_path: Path) -> None:
     done = corpus("--dataset", dataset, "--engine-config", tmp_path / "none.yml")
     assert done.returncode == 2
     assert "none.yml" in done.stderr
-    (tmp_path / "config.yml").write_text("execution:\n  execution_method: container\n")
+    (tmp_path / "config.yml").write_text("execution:\n  execution_method: container\n  container: {jupyter_port: 1}\n")
     done = corpus("--dataset", dataset, "--engine-config", tmp_path / "config.yml")
     assert done.returncode == 2
-    assert done.stderr.startswith("corpus: execution_method: container is not available")
+    assert done.stderr.startswith("corpus: no Jupyter server answers")
 
 
 def test_without_a_dataset_humanevals_solutions_are_taken(tmp_path: Path) -> None:

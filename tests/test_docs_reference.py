@@ -32,6 +32,7 @@ SAID = {
     "180.0": "180",
     "1800.0": "1800",
     "60.0": "60",
+    "30.0": "30",
 }
 SAID_BY_KEY = {
     "execution.limits.cpu_time": "four times the wall time",

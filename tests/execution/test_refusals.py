@@ -135,10 +135,7 @@ async def test_other_platforms_are_refused_in_words(monkeypatch: pytest.MonkeyPa
             pass
 
 
-async def test_engines_of_later_releases_say_what_to_use() -> None:
-    with pytest.raises(EngineUnavailableError, match="execution_method to local"):
-        async with open_engine("container"):
-            pass
+async def test_there_is_no_other_engine() -> None:
     with pytest.raises(ConfigurationError, match="no engine 'cloud'"):
         async with open_engine("cloud"):
             pass

@@ -203,8 +203,9 @@ async def test_no_generator_is_one_clear_sentence(home: Path) -> None:
 
 
 async def test_an_unavailable_engine_starts_nothing(open_service: OpenService) -> None:
-    async with open_service(execution__execution_method="container") as service:
-        with pytest.raises(EngineUnavailableError, match="local"):
+    nowhere = {"execution__execution_method": "container", "execution__container": {"jupyter_port": 1}}
+    async with open_service(**nowhere) as service:
+        with pytest.raises(EngineUnavailableError, match="no Jupyter server answers"):
             await service.run(own("pass"))
         assert await service.runs() == []
 

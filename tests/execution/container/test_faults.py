@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
@@ -22,6 +25,20 @@ from osprey_executor.execution.container._ledger import Ledger
 from osprey_executor.models import Limits, Outcome, RunStatus
 from osprey_executor.testing.engine_conformance._session import Session
 
+KILLED = """
+import asyncio, json, sys
+from pathlib import Path
+from osprey_executor.execution import open_engine
+
+async def main():
+    async with open_engine("container", json.loads(sys.argv[1]), home=Path(sys.argv[2])) as engine:
+        while not engine.pool.ready:
+            await asyncio.sleep(0.05)
+        print("up", flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
 FINE = Program(code="results = {'a': 1}", limits=Limits(timeout=60))
 LONG = Program(
     code="from osprey_executor import runtime\nruntime.publish({'step': 1})\nprint('up', flush=True)\n"
@@ -177,6 +194,24 @@ async def test_kernels_of_a_service_that_was_killed_are_removed(gateway: Jupyter
     await asyncio.to_thread(gateway.wait_for_no_kernel)
 
 
+async def test_a_service_that_is_killed_leaves_its_kernels_to_the_next(
+    gateway: Jupyter, home: Path, opened: Open
+) -> None:
+    service = subprocess.Popen(
+        [sys.executable, "-c", KILLED, json.dumps(gateway.config(warm_kernels=1)), str(home)], stdout=subprocess.PIPE
+    )
+    try:
+        assert service.stdout is not None
+        assert await asyncio.to_thread(service.stdout.readline) == b"up\n"
+    finally:
+        service.kill()
+        service.communicate()
+    [left] = gateway.kernels()
+    async with opened(gateway):
+        assert left not in gateway.kernels()
+    await asyncio.to_thread(gateway.wait_for_no_kernel)
+
+
 async def test_a_request_after_a_time_out_works_at_once(gateway: Jupyter, opened: Open) -> None:
     async with opened(gateway) as engine:
         code = "import time\nwhile True:\n    try:\n        time.sleep(9)\n    except BaseException: pass"
@@ -194,8 +229,8 @@ async def test_nobody_answers_input(gateway: Jupyter, opened: Open) -> None:
 class Wire:
     """Between service and server: carries bytes, until it is cut."""
 
-    def __init__(self, port: int) -> None:
-        self._target, self._writers = port, set[asyncio.StreamWriter]()
+    def __init__(self, port: int, slow: float = 0.0) -> None:
+        self._target, self._writers, self._slow = port, set[asyncio.StreamWriter](), slow
         self.port = 0
         self.cuts = 0
 
@@ -215,7 +250,8 @@ class Wire:
 
         async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
             try:
-                while piece := await source.read(65536):
+                while piece := await source.read(8192 if self._slow else 65536):
+                    await asyncio.sleep(self._slow)
                     target.write(piece)
                     await target.drain()
             except OSError:
@@ -228,8 +264,8 @@ class Wire:
 
 
 @asynccontextmanager
-async def wire(port: int) -> AsyncGenerator[Wire]:
-    made = Wire(port)
+async def wire(port: int, slow: float = 0.0) -> AsyncGenerator[Wire]:
+    made = Wire(port, slow)
     server = await asyncio.start_server(made.carry, "127.0.0.1", 0)
     made.port = server.sockets[0].getsockname()[1]
     try:
@@ -270,6 +306,16 @@ results = {"sum": sum(range(40))}
         assert outcome.stdout == "".join(f"{number} {'x' * 3000}\n" for number in range(40))
         assert [write.value for write in session.writes] == [str(number) for number in range(40)]
         assert [path.stat().st_size for path in outcome.artifacts] == [3_000_000]
+
+
+async def test_a_slow_network_only_takes_longer(gateway: Jupyter, opened: Open) -> None:
+    """Every 8 KiB take 20 ms, each way."""
+    code = "print('x' * 100_000)\nopen('left.bin', 'wb').write(b'y' * 100_000)\nresults = {'a': list(range(1000))}"
+    async with wire(gateway.port, slow=0.02) as between, opened(gateway, jupyter_port=between.port) as engine:
+        outcome = await engine.run(Program(code=code, limits=Limits(timeout=100)))
+        assert outcome.status is RunStatus.SUCCEEDED, outcome.error
+        assert (len(outcome.stdout), outcome.results["a"][-1]) == (100_001, 999)
+        assert [path.stat().st_size for path in outcome.artifacts] == [100_000]
 
 
 async def test_many_runs_at_once_each_get_their_own(gateway: Jupyter, opened: Open) -> None:

@@ -14,14 +14,14 @@ COMM = "osprey-executor"
 """Name of the comm on which the relay in the kernel is opened."""
 _CELL = """
 def _osprey_executor_begin(bundle):
-    import atexit, base64, importlib, io, shutil, sys, tempfile, zipfile
+    import atexit, base64, importlib, io, sys, tempfile, zipfile
     from IPython import get_ipython
     root = tempfile.mkdtemp(prefix="osprey-kernel-")
-    atexit.register(shutil.rmtree, root, True)
     zipfile.ZipFile(io.BytesIO(base64.b64decode(bundle))).extractall(root)
     sys.path.insert(0, root + "/own")
     relay = importlib.import_module("osprey_executor_kernel.relay")
     sys.path.remove(root + "/own")
+    atexit.register(relay.remove, root)
     kept = []
     def opened(comm, message):
         kept.append(relay.Relay(comm, root, message["content"]["data"]))

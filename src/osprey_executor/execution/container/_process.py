@@ -59,16 +59,14 @@ class KernelProcess:
         self._over: asyncio.Future[None] = self._loop.create_future()
         self._watchdog: asyncio.Task[None] | None = None
         limits = job.limits
-        kernel.line.put(
-            {
-                "begin": 1,
-                "b": base64.b64encode(job.source).decode("ascii"),
-                "spec": spec,
-                "timeout": limits.timeout,
-                "folder": limits.folder,
-                "files": limits.files,
-            }
-        )
+        self._begin: Item = {
+            "begin": 1,
+            "b": base64.b64encode(job.source).decode("ascii"),
+            "spec": spec,
+            "timeout": limits.timeout,
+            "folder": limits.folder,
+            "files": limits.files,
+        }
         kernel.listen(self._take)
         kernel.lost.add_done_callback(self._note_lost)
         self._sending = self._loop.create_task(self._send_link())
@@ -145,9 +143,13 @@ class KernelProcess:
     async def _send_link(self) -> None:
         self._far.setblocking(False)
         with contextlib.suppress(OSError):
-            while piece := await self._loop.sock_recv(self._far, _PIECE):
+            # With the first words of our own end of the link, in one message.
+            piece = await self._loop.sock_recv(self._far, _PIECE)
+            self._kernel.line.put(self._begin)
+            while piece:
                 self._kernel.line.put({"link": 1, "b": base64.b64encode(piece).decode("ascii")})
                 await self._kernel.room()
+                piece = await self._loop.sock_recv(self._far, _PIECE)
 
     def _take(self, item: Item) -> None:
         if "out" in item:

@@ -20,7 +20,9 @@ _PIECE = 1 << 17
 class Program:
     """Started at once, it waits for its code. It speaks to the service over the line of its kernel."""
 
-    def __init__(self, root: str, spec: dict[str, Any], loop: Any, line: Line, on_over: Callable[[], None]) -> None:
+    def __init__(
+        self, root: str, spec: dict[str, Any], loop: Any, line: Line, on_over: Callable[[list[str]], None]
+    ) -> None:
         """Start the monitor and below it the guest's worker.
 
         Args:
@@ -28,7 +30,7 @@ class Program:
             spec: what the monitor is told, where `{root}` stands for that folder.
             loop: the kernel's event loop.
             line: to the service.
-            on_over: called once when no process is left and all was read.
+            on_over: called once when no process is left and all was read, with the monitor's words.
         """
         self._loop, self._line, self._on_over = loop, line, on_over
         self._control, control = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -56,8 +58,9 @@ class Program:
         control.close()
         link.close()
         self._to_send = bytearray()
+        self._words: list[str] = []
         self._open: dict[int, Callable[[bytes], dict[str, Any]]] = {
-            self._control.fileno(): lambda piece: {"told": piece.decode("utf-8", "replace")},
+            self._control.fileno(): lambda piece: {},
             self._link.fileno(): lambda piece: {"link": 1, "b": _text(piece)},
             outputs[0][0]: lambda piece: {"out": 1, "b": _text(piece)},
             outputs[1][0]: lambda piece: {"out": 2, "b": _text(piece)},
@@ -115,6 +118,9 @@ class Program:
             return
         except OSError:
             piece = b""
+        if descriptor == self._control.fileno() and piece:
+            self._words.append(piece.decode("utf-8", "replace"))
+            return
         if piece:
             self._line.put(self._open[descriptor](piece))
             return
@@ -127,7 +133,7 @@ class Program:
         if not self._open:
             self._close()
             self._monitor.wait()
-            self._on_over()
+            self._on_over(self._words)
 
     def _send(self) -> None:
         try:

@@ -99,9 +99,11 @@ class Relay:
         self._program.begin()
         self._late = self._loop.call_later(item["timeout"] + _LATE, self._program.end)
 
-    def _over(self) -> None:
-        """Send what the program left; every process of it is gone."""
+    def _over(self, words: list[str]) -> None:
+        """Send how the program ended and what it left; every process of it is gone."""
         _end_orphans()
+        for word in words:
+            self._line.put({"told": word})
         self._files = iter(())
         if self._begun is not None:
             self._late.cancel()
@@ -122,9 +124,14 @@ class Relay:
     def _finish(self, item: dict[str, Any]) -> None:
         self._files = None
         self._line.put(item)
-        for path in (self._root, os.path.join(self._root, "inputs")):
+
+
+def remove(root: str) -> None:
+    """Remove the folder of a kernel, which ends."""
+    for path in (root, os.path.join(root, "inputs")):
+        if os.path.isdir(path):
             os.chmod(path, 0o700)
-        shutil.rmtree(self._root, ignore_errors=True)
+    shutil.rmtree(root, ignore_errors=True)
 
 
 def _end_orphans() -> None:

@@ -155,6 +155,9 @@ def test_where_somebody_must_be_asked_it_waits_and_goes_on() -> None:
     assert (ended.returncode, document(ended)["effects"]) == (0, "written")
 
 
+NO_SERVER = "execution: {execution_method: container, container: {jupyter_port: 1}}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "config", "returned", "kind"),
     [
@@ -163,7 +166,7 @@ def test_where_somebody_must_be_asked_it_waits_and_goes_on() -> None:
         (("",), "", 2, "InvalidRequestError"),
         (("a task",), "", 2, "ConfigurationError"),
         (("--code", "hold.py"), "execution: {timeout: never}", 2, "ConfigurationError"),
-        (("--code", "hold.py"), "execution: {execution_method: container, container: {jupyter_port: 1}}", 6, "ContainerConnectivityError"),
+        (("--code", "hold.py"), NO_SERVER, 6, "ContainerConnectivityError"),
     ],
 )
 def test_what_keeps_it_from_beginning_is_told_at_once(

@@ -72,13 +72,16 @@ sys.exit(0)
     assert b"noise" in ended.stderr
 
 
+NO_SERVER = "execution: {execution_method: container, container: {jupyter_port: 1}}"
+
+
 @pytest.mark.parametrize(
     ("code", "config", "returned", "told"),
     [
         ("1 / 0", "", 1, b"division by zero"),
         ("def f(:", "", 1, b"CodeSyntaxError"),
         ("import time; time.sleep(60)", "execution: {timeout: 1}", 5, b"Timed out"),
-        ("import time; time.sleep(60)", "execution: {execution_method: container, container: {jupyter_port: 1}}", 6, b"no Jupyter server answers"),
+        ("import time; time.sleep(60)", NO_SERVER, 6, b"no Jupyter server answers"),
         (STEP, "", 4, b"writes_enabled is false"),
         (STEP, "control_system: {writes_enabled: true}", 3, b"Waiting for approval"),
         ("x = 1", "execution: {timeout: never}", 2, b"config.yml"),

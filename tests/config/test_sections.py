@@ -214,3 +214,12 @@ def test_a_wrong_timeout_is_told_where_it_stands_and_only_there(load: Load, text
     told = str(caught.value).partition("config.yml")[2]
     assert told.count("timeout") == 1
     assert f": {key} should be" in told
+
+
+def test_the_container_section_keeps_its_secrets(load: Load) -> None:
+    container = "{token: secret-1, headers: {X-Key: secret-2}, base_url: /user/anna/, warm_kernels: 0}"
+    config = load(f"execution: {{execution_method: container, container: {container}}}")
+    assert config.execution.container.headers["X-Key"].get_secret_value() == "secret-2"
+    for shown in (repr(config), str(config.masked()), str(config.to_record())):
+        assert "secret-1" not in shown
+        assert "secret-2" not in shown

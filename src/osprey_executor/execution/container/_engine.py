@@ -90,22 +90,29 @@ class ContainerEngine:
         if program.folder is not None:
             _make(folder)
         limits = program.limits or self._limits
-        kernel = await self.pool.take()
+        kernel: Kernel | None = None
         try:
+            # Before a kernel is taken: an input may be missing.
+            staged = await self._staged(job, program) if program.inputs else None
+            kernel = await self.pool.take()
 
             async def stage() -> Staged:
-                staged = await uninterrupted(asyncio.to_thread(stage_program, job, program, private_user=False))
+                assert staged is not None  # else it is not asked for: a kernel starts every program quickly
                 await _upload(kernel, staged.inputs)
                 return staged
 
             sandbox = KernelSandbox(kernel, self._limits, left)
             outcome = await Run(program, limits, sandbox, self.isolation, control, on_event).conduct(stage, folder)
         finally:
-            self.pool.give_back(kernel)
+            if kernel is not None:
+                self.pool.give_back(kernel)
             if job.exists() or left.exists():
                 await uninterrupted(asyncio.to_thread(_clear, job, left))
         process = sandbox.process
         return _named(outcome, process.lost if process is not None else None, self._url)
+
+    async def _staged(self, job: Path, program: Program) -> Staged:
+        return await uninterrupted(asyncio.to_thread(stage_program, job, program, private_user=False))
 
     async def probe(self) -> list[Probe]:
         """Start a program in a kernel; containment is not proven, and told as such."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _DEAD = ("dead", "restarting", "autorestarting")
 _BACKLOG = 8 << 20
 """Characters that arrived and wait for whom they are for; beyond, no more is read from the server."""
+_MOST_EARLY = 100
 _RETRY = (0.05, 1.0)
 _log = logging.getLogger(__name__)
 
@@ -263,8 +264,10 @@ class Kernel:
                 self._ready.set_result(None)
         elif self._on_item is not None:
             self._on_item(item)
-        else:
+        elif len(self._early) < _MOST_EARLY:
             self._early.append(item)
+        else:
+            self.give_up(False, "it talks before it was asked")
 
     def _make_room(self) -> None:
         self._room.set()

@@ -11,6 +11,8 @@ from osprey_executor.execution.container._kernel import Kernel
 
 _QUIET = 1.0
 """Seconds after a run has begun before others are started in advance: they would take the processors from it."""
+_FAILED = 30.0
+"""Seconds before others are started in advance after one could not be: the server may be away."""
 _AT_ONCE = 4
 """Kernels that are started at the same time: more would all be late."""
 
@@ -95,10 +97,11 @@ class KernelPool:
             self.give_back(self._ready.popleft())
         await self.settled()
 
-    def _tend_later(self) -> None:
+    def _tend_later(self, pause: float = _QUIET) -> None:
         if self._quiet is not None:
             self._quiet.cancel()
-        self._quiet = self._loop.call_later(_QUIET, self.tend_at_once)
+        if not self._closed:
+            self._quiet = self._loop.call_later(pause, self.tend_at_once)
 
     def _tend(self, *, in_advance: bool = False) -> None:
         while not self._closed and self._living < self._most:
@@ -108,9 +111,9 @@ class KernelPool:
                 return
             self._starting += 1
             self._living += 1
-            self._spawn(self._make(in_advance))
+            self._spawn(self._make())
 
-    async def _make(self, in_advance: bool) -> None:
+    async def _make(self) -> None:
         try:
             kernel = await self._start()
         except BaseException as error:
@@ -118,14 +121,14 @@ class KernelPool:
             asked = self._next_asked()
             if asked is not None and isinstance(error, Exception):
                 asked.set_exception(error)
-            in_advance = False  # it would fail again and again
+            self._tend_later(_FAILED)
         else:
             self._hand_out(kernel)
+            if not self._waiting:
+                self._tend_later()
         finally:
             self._starting -= 1
-        self._tend(in_advance=in_advance)
-        if not in_advance and not self._waiting:
-            self._tend_later()
+        self._tend()
 
     def _hand_out(self, kernel: Kernel) -> None:
         asked = self._next_asked()

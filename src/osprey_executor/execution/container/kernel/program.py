@@ -81,7 +81,8 @@ class Program:
         self.listen()
 
     def end(self) -> None:
-        """Order the end of every process."""
+        """Order the end of every process, and hear of it."""
+        self.listen()
         try:
             self._control.shutdown(socket.SHUT_WR)
         except OSError:  # it is over

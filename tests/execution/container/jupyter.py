@@ -30,7 +30,10 @@ class Jupyter:
         names = ("JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "IPYTHONDIR")
         environment = {key: value for key, value in os.environ.items() if not key.startswith("JUPYTER")}
         environment |= {name: str(folder / name) for name in names} | {"TMPDIR": str(folder)}
+        environment["MPLCONFIGDIR"] = str(folder / "fonts")
         self.folder = folder
+        (folder / "fonts").mkdir()
+        (folder / "fonts" / "fontlist-v0.json").write_text("{}")
         common = ["--ip=127.0.0.1", f"--port={self.port}"]
         if kind == "gateway":
             # The list of kernels shows the tests that none is left.

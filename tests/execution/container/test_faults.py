@@ -14,12 +14,18 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from tests.execution.container.conftest import Open
 from tests.execution.container.jupyter import Jupyter
 
-from osprey_executor.errors import ContainerConfigurationError, ContainerConnectivityError, EngineUnavailableError
+from osprey_executor.errors import (
+    ContainerConfigurationError,
+    ContainerConnectivityError,
+    EngineError,
+    EngineUnavailableError,
+)
 from osprey_executor.execution import EngineEvent, OutputChunk, Program, open_engine
 from osprey_executor.execution.container._ledger import Ledger
 from osprey_executor.models import Limits, Outcome, RunStatus
@@ -140,6 +146,30 @@ async def test_a_killed_kernel_is_told_apart_from_failed_code(gateway: Jupyter, 
         assert (outcome.stdout, outcome.results) == ("up\n", {"step": 1})
         assert (await engine.run(FINE)).results == {"a": 1}
     await asyncio.to_thread(gateway.wait_for_no_kernel)
+    await until(lambda: not living(str(gateway.folder / "osprey-kernel")))
+
+
+async def test_a_program_that_kills_its_monitor_ends_with_all_its_children(gateway: Jupyter, opened: Open) -> None:
+    marker = uuid4().hex
+    code = """
+import os, signal, subprocess, sys
+for _ in range(3):
+    subprocess.Popen([sys.executable, "-I", "-S", "-c", "import time; time.sleep(600)", context.marker],
+                     start_new_session=True)
+print("up", flush=True)
+os.kill(os.getppid(), signal.SIGKILL)
+"""
+    async with opened(gateway) as engine:
+        with pytest.raises(EngineError, match="the monitor of the program was ended"):
+            await engine.run(Program(code=code, context={"marker": marker}, limits=Limits(timeout=60)))
+        assert not living(marker)
+        assert (await engine.run(FINE)).results == {"a": 1}
+
+
+async def test_the_list_of_fonts_is_lent(gateway: Jupyter, opened: Open) -> None:
+    async with opened(gateway) as engine:
+        code = "import os\nresults = {'seen': os.listdir(os.environ['MPLCONFIGDIR'])}"
+        assert (await engine.run(Program(code=code))).results == {"seen": ["fontlist-v0.json"]}
 
 
 async def test_a_program_killed_from_outside_was_probably_out_of_memory(gateway: Jupyter, opened: Open) -> None:

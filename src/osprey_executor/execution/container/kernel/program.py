@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import marshal
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -129,6 +130,8 @@ class Program:
         if descriptor == self._link.fileno():
             self._loop.remove_writer(descriptor)
         del self._open[descriptor]
+        if descriptor == self._control.fileno():
+            _end_orphans()
         if descriptor not in (self._control.fileno(), self._link.fileno()):
             os.close(descriptor)
         if not self._open:
@@ -156,6 +159,24 @@ class Program:
         self._unread.clear()
         self._control.close()
         self._link.close()
+
+
+def _end_orphans() -> None:
+    """Kill what is left of a program that has ended its own monitor; it has become this process's child."""
+    for _ in range(100):
+        try:
+            with open(f"/proc/self/task/{os.getpid()}/children") as stream:
+                children = stream.read().split()
+        except OSError:
+            return
+        if not children:
+            return
+        for child in children:
+            try:
+                os.kill(int(child), signal.SIGKILL)
+                os.waitpid(int(child), 0)
+            except (ProcessLookupError, ChildProcessError):
+                continue
 
 
 def _placed(value: Any, root: str) -> Any:

@@ -121,7 +121,7 @@ async def test_hang_ends_within_the_budget(make: Make, server: ScriptedProvider,
     server.script(Step(fault="hang"))
     with pytest.raises(GeneratorUnavailableError, match=r"no answer within 0\.5 s"):
         await asyncio.wait_for(make(timeout=0.5, streaming=streaming).generate_code(REQUEST, []), 15)
-    assert len(server.requests) == 1
+    assert len(server.requests) <= 1
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -129,7 +129,7 @@ async def test_slow_drip_ends_within_the_budget(make: Make, server: ScriptedProv
     server.script(Step(ANSWER * 100, pause=0.05))
     with pytest.raises(GeneratorUnavailableError, match=r"no answer within 0\.5 s"):
         await asyncio.wait_for(make(timeout=0.5, streaming=streaming).generate_code(REQUEST, []), 15)
-    assert len(server.requests) == 1
+    assert len(server.requests) <= 1
 
 
 async def test_a_lost_cancellation_does_not_stretch_the_budget(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -264,6 +264,11 @@ class Wire:
         self.port = 0
         self.cuts = 0
 
+    @property
+    def connections(self) -> int:
+        """How many there are now."""
+        return len(self._writers) // 2
+
     def cut(self) -> None:
         """Break every connection in the middle."""
         self.cuts += 1
@@ -336,6 +341,17 @@ results = {"sum": sum(range(40))}
         assert outcome.stdout == "".join(f"{number} {'x' * 3000}\n" for number in range(40))
         assert [write.value for write in session.writes] == [str(number) for number in range(40)]
         assert [path.stat().st_size for path in outcome.artifacts] == [3_000_000]
+
+
+async def test_a_kernel_that_is_cut_off_before_it_is_ready_is_replaced(gateway: Jupyter, opened: Open) -> None:
+    async with wire(gateway.port) as between, opened(gateway, jupyter_port=between.port) as engine:
+        before = set(gateway.kernels())
+        running = asyncio.create_task(engine.run(FINE))
+        await until(lambda: bool(set(gateway.kernels()) - before))
+        await until(lambda: between.connections > 1 or running.done())
+        between.cut()
+        assert (await running).results == {"a": 1}
+    await asyncio.to_thread(gateway.wait_for_no_kernel)
 
 
 async def test_a_slow_network_only_takes_longer(gateway: Jupyter, opened: Open) -> None:

@@ -178,7 +178,9 @@ class Kernel:
                 return
             if self._heard:
                 since, self._heard = self._loop.time(), False
-            if await self._server.has_kernel(self.ident) is False:
+            if not self._ready.done():  # nothing is lost with it: another is taken in its place
+                self.give_up(False, f"the connection broke while it was made ready ({why})")
+            elif await self._server.has_kernel(self.ident) is False:
                 self.give_up(True, "the kernel died")
             elif self._loop.time() - since > self._reconnect:
                 self.give_up(False, f"the connection broke ({why}) and was not back within {self._reconnect:g} s")

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from osprey_executor.config import ExecutionConfig, state_folder
-from osprey_executor.errors import MissingExtraError
+from osprey_executor.errors import ContainerConnectivityError, MissingExtraError
 from osprey_executor.execution.container._engine import ContainerEngine
 from osprey_executor.execution.container._kernel import Kernel
 from osprey_executor.execution.container._ledger import Ledger
@@ -19,6 +19,12 @@ from osprey_executor.execution.container._server import JupyterServer
 from osprey_executor.execution.local._root import temporary_root
 
 _FOLDER = "kernels"
+_TRIES = 2
+"""Kernels that may be lost while they are made ready, before that is told."""
+
+
+class _Cut(ContainerConnectivityError):
+    """The connection to a kernel broke before it was ready."""
 
 
 @asynccontextmanager
@@ -47,16 +53,25 @@ async def open_container(config: ExecutionConfig, *, home: Path | None = None) -
         await _sweep(ledger, server)
 
         async def start() -> Kernel:
+            for _ in range(_TRIES):
+                with contextlib.suppress(_Cut):
+                    return await start_one()
+            return await start_one()
+
+        async def start_one() -> Kernel:
             ident = await server.start_kernel()
             kernel: Kernel | None = None
             try:
                 await asyncio.to_thread(ledger.add, ident)
                 kernel = Kernel(server, ident, patience=section.patience, reconnect=section.reconnect)
                 await kernel.prepare(specification(config.limits))
-            except BaseException:
+            except BaseException as error:
+                cut = kernel is not None and not kernel.usable and isinstance(error, ContainerConnectivityError)
                 gone = await (kernel.close() if kernel is not None else server.delete_kernel(ident))
                 if gone:
                     ledger.remove(ident)
+                if cut:
+                    raise _Cut(str(error)) from error
                 raise
             return kernel
 

@@ -6,11 +6,13 @@ file system of limited size, or a `/tmp`, `/dev/shm` and `/proc` of its own; and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from tests.execution.container.jupyter import Jupyter
 
 from osprey_executor.execution import open_engine
-from osprey_executor.testing.engine_conformance import *
 from osprey_executor.testing.engine_conformance import (
     EngineUnderTest,
     TestArtifacts,
@@ -25,6 +27,7 @@ from osprey_executor.testing.engine_conformance import (
     TestLimitsOfDisk,
     TestLoopback,
     TestNoState,
+    TestNothingInherited,
     TestPrograms,
     TestStreaming,
     bench,
@@ -43,6 +46,7 @@ __all__ = [
     "TestLimitsOfDisk",
     "TestLoopback",
     "TestNoState",
+    "TestNothingInherited",
     "TestPrograms",
     "TestStreaming",
     "bench",
@@ -56,17 +60,20 @@ OTHERWISE = (
     "refusal_the_program_passes_over",
     "test_bytes_in_tmp",
     "emptied_again_is_whole",
-    "[the current folder]",
-    "[the search path]",
-    "[files in /tmp]",
-    "[threads and children]",
+    "the current folder]",
+    "the search path]",
+    "files in /tmp]",
+    "threads and children]",
 )
 
 
 @pytest.fixture(autouse=True)
-def _kept(request: pytest.FixtureRequest) -> None:
+def _kept(request: pytest.FixtureRequest) -> Iterator[None]:
     if any(name in request.node.nodeid for name in OTHERWISE):
         request.applymarker(pytest.mark.xfail(strict=True, reason="needs containment"))
+    yield
+    for name in ("left", "0", "1", "2", "3"):  # what the suite leaves where nothing is contained
+        Path("/dev/shm", name).unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="module", params=["gateway", "server"])

@@ -63,8 +63,8 @@ results = {"seen": asyncio.run(put())}
 """,
     "caproto": """
 from caproto.sync.client import read, write
-write(CHANNEL, 2.5, notify=True)
-results = {"seen": float(read(CHANNEL).data[0])}
+write(CHANNEL, 2.5, notify=True, timeout=20)
+results = {"seen": float(read(CHANNEL, timeout=20).data[0])}
 """,
     "p4p": """
 from p4p.client.thread import Context

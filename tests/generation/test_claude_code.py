@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -167,7 +168,11 @@ async def test_secrets_stay_out_and_a_cancel_ends_all_processes(
             await asyncio.sleep(0.05)
     ours = processes(f"HOME={scratch}")
     assert set(waiting) < set(ours)
-    assert not set(processes("planted-secret")) & set(ours)
+    with subprocess.Popen(["/bin/sleep", "600"]) as beside:  # the canary: a child that is started as usual has it
+        leaking = processes("planted-secret")
+        beside.kill()
+    assert beside.pid in leaking
+    assert not set(leaking) & set(ours)
     assert processes(KEY, "cmdline") == []
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

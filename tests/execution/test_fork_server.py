@@ -380,6 +380,31 @@ results = {'child': child}
     assert told == {"child": -1, "forked": True}
 
 
+async def test_what_the_forker_needs_is_refused_to_its_children() -> None:
+    code = """
+import ctypes, errno
+libc = ctypes.CDLL(None, use_errno=True)
+results = {name: (getattr(libc, name)(-1, None), errno.errorcode[ctypes.get_errno()]) for name in ('setns', 'capset')}
+"""
+    async with forking() as engine:
+        told = await results(engine, code + FORKED)
+    # Without the filter: EBADF and EFAULT.
+    assert told == {"setns": (-1, "EPERM"), "capset": (-1, "ENOSYS"), "forked": True}
+
+
+async def test_a_forked_program_has_the_limits_of_one_that_is_not() -> None:
+    code = """
+import resource
+results = {name: resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith('RLIMIT_')}
+"""
+    async with open_local(ExecutionConfig()) as engine:
+        fresh = await results(engine, code)
+        assert await pool_of(engine).ready(), pool_of(engine).problem
+        forked = await results(engine, code + FORKED)
+    assert forked.pop("forked")
+    assert forked == fresh
+
+
 AS_USER = """
 import asyncio, json, os
 from osprey_executor.execution import Program, open_engine

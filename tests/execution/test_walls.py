@@ -90,7 +90,7 @@ async def test_a_secret_in_the_environment_is_noticed() -> None:
 
 
 async def test_an_engine_whose_wall_is_missing_does_not_open(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("osprey_executor.execution.local._seccomp.programs", lambda: Filters([], []))
+    monkeypatch.setattr("osprey_executor.execution.local._seccomp.programs", lambda: Filters([], [], []))
     with pytest.raises(EngineUnavailableError, match="make a user namespace"):
         async with open_local(ExecutionConfig()):
             pass

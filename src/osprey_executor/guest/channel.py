@@ -18,10 +18,10 @@ _getpid = os.getpid
 
 
 class Channel:
-    """One end of the link. Any thread may call it; a forked child may not."""
+    """One end of the link. Any thread of the process that greets may call it; a forked child may not."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.pid = _getpid()
+        self.pid = 0
         sock.setblocking(True)
         sock.set_inheritable(False)
         self._sock = sock
@@ -31,6 +31,11 @@ class Channel:
         self._turn = Condition(RLock())
         self._reader: int | None = None
         self._replies: dict[int, Frame] = {}
+
+    def greet(self, hello: bytes) -> None:
+        """Send the first frame, from the process that the service talks to from now on."""
+        self.pid = _getpid()
+        self._sock.sendall(hello)
 
     def mine(self) -> bool:
         """Return whether this process is the one that the service talks to."""

@@ -15,7 +15,7 @@ from collections import deque
 from json import JSONDecoder, JSONEncoder
 from struct import Struct
 from threading import RLock
-from typing import Any, Dict, Iterable, List, Tuple, Union
+from typing import Any, Dict, Iterable, List, Sequence, Tuple, Union
 
 from .errors import ControlSystemError
 
@@ -28,6 +28,12 @@ _PIECE = 1 << 20
 # Taken here, so that a program which rebinds names of these modules does not break us.
 _to_json = JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _from_json = JSONDecoder().decode
+
+
+def start_of(header: dict[str, Any], sizes: Sequence[int]) -> bytes:
+    """Return what stands before the blobs of a frame; `sizes` are theirs, in bytes."""
+    text = _to_json(header).encode("ascii")
+    return _PREFIX.pack(len(text), len(sizes)) + b"".join([_LENGTH.pack(size) for size in sizes]) + text
 
 
 class Outbox:
@@ -47,8 +53,7 @@ class Outbox:
         """
         pieces = [memoryview(blob).cast("B") for blob in blobs if len(blob)]
         sizes = [len(blob) for blob in blobs]
-        text = _to_json(header).encode("ascii")
-        start = _PREFIX.pack(len(text), len(sizes)) + b"".join(_LENGTH.pack(size) for size in sizes) + text
+        start = start_of(header, sizes)
         with self._lock:
             if self._closed:
                 raise ControlSystemError("the program has ended; the service takes nothing more from it")

@@ -24,7 +24,7 @@ from .channel import Channel
 from .codec import EncodedResults, decode, encode_results
 from .context import Context
 from .figures import FigureKeeper
-from .framing import Outbox
+from .framing import Outbox, start_of
 from .report import describe, print_error, remember_source
 from .shown import class_name, safe_str
 
@@ -43,7 +43,7 @@ class _Ending(NamedTuple):
 
 def main() -> None:
     """Take one program from the service over the socket of $OSPREY_RUNTIME_FD, run it, and end this process."""
-    Worker().connect(int(os.environ.pop("OSPREY_RUNTIME_FD")))()
+    Worker().connect(int(os.environ.pop("OSPREY_RUNTIME_FD")))()()
 
 
 class Worker:
@@ -58,19 +58,29 @@ class Worker:
             if reconfigure is not None:
                 reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
-    def connect(self, descriptor: int) -> Callable[[], NoReturn]:
-        """Do what need not wait for the program; return what takes it, runs it, and ends this process.
+    def connect(self, descriptor: int) -> Callable[[], Callable[[], NoReturn]]:
+        """Prepare the link; return what greets the service, which returns what takes the program, runs it and ends.
+
+        Both are for the program's own process, which may be forked from this one.
 
         Args:
-            descriptor: of the socket to the service.
+            descriptor: where the socket to the service is, or will be.
         """
-        sys.path.append(os.getcwd())
-        channel = self._greet(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor))
-        return lambda: _exit(_serve(channel, self._figures))
+        channel = self._channel(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, descriptor))
+
+        def serve() -> NoReturn:
+            _exit(_serve(channel, self._figures))
+
+        def greet() -> Callable[[], NoReturn]:
+            sys.path.append(os.getcwd())
+            channel.greet(_HELLO)
+            return serve
+
+        return greet
 
     def rehearse(self) -> None:
         """Run a program of our own: Python finds its way faster a second time, and forks know what it has learnt."""
-        _libc()
+        _flush_c()
         kept = sys.argv, sys.modules["__main__"]
         for _ in range(_REHEARSALS):
             near, far = socket.socketpair()
@@ -78,18 +88,20 @@ class Worker:
                 service = Outbox(far)
                 limits = {"results": 1 << 20, "document": 1 << 20}
                 service.send({"op": "start", "code_path": _REHEARSED, "nonce": "", "context": {}, "limits": limits})
-                _serve(self._greet(near), self._figures, rehearsal=True)
+                channel = self._channel(near)
+                channel.greet(_HELLO)
+                _serve(channel, self._figures, rehearsal=True)
         sys.argv, sys.modules["__main__"] = kept
         linecache.cache.pop(_REHEARSED)
         _kept.clear()
 
-    def _greet(self, sock: socket.socket) -> Channel:
+    def _channel(self, sock: socket.socket) -> Channel:
         channel = Channel(sock)
-        channel.send({"op": "hello", "protocol": PROTOCOL, "python": sys.version.split()[0]})
         self._figures.connect(channel)
         return channel
 
 
+_HELLO = start_of({"op": "hello", "protocol": PROTOCOL, "python": sys.version.split()[0]}, ())
 _REHEARSALS = 20
 _REHEARSED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rehearsed.py")
 
@@ -222,14 +234,14 @@ def _leave(code: int) -> int:
 
 def _flush_c() -> None:
     """Flush what extension modules wrote with C's stdio."""
-    _libc().fflush(None)
+    _fflush()(None)
 
 
 @functools.lru_cache(maxsize=None)
-def _libc() -> Any:
+def _fflush() -> Any:
     import ctypes
 
-    return ctypes.CDLL(None)
+    return ctypes.CDLL(None).fflush
 
 
 def _more_room() -> None:

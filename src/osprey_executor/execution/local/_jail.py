@@ -104,8 +104,7 @@ class JailSandbox:
         self._library = library
         self._walls = walls or Walls()
         self._room = room
-        self._filters = filters.code if self._walls.seccomp else []
-        self._server_filters = filters.forker if self._walls.seccomp else []
+        self._filters = filters if self._walls.seccomp else None
         self._mounts = Mounts()
         self._mounts.show((*SYSTEM, *interpreter.folders()))
         self._mounts.show_data(data)
@@ -189,7 +188,7 @@ class JailSandbox:
         Raises:
             LaunchError: no process is to be had.
         """
-        spec = server_spec(self._base(limits), preload, self._server_filters, self._room)
+        spec = server_spec(self._base(limits), preload, self._filters, self._room)
         groups = self.groups
         if groups is None:
             return ForkServer(spec, on_end)
@@ -252,7 +251,7 @@ class JailSandbox:
                 **walls.extra_environment,
             },
             "rlimits": resource_limits(limits, own_processes=True, own_user=as_root) if walls.rlimits else [],
-            "filters": self._filters,
+            "filters": self._filters.code if self._filters is not None else [],
             "memory": limits.memory if walls.watch else 0,
             "tasks": limits.processes if walls.watch else 0,
             "cpu": cpu_limit(limits) if walls.watch else 0,

@@ -57,6 +57,8 @@ class Filters:
     """For the code."""
     forker: list[bytes]
     """For the process from which the code is forked: it can also join a jail and give up power."""
+    forked: list[bytes]
+    """What a process adds that was forked from that one: with both, it may do what `code` allows."""
 
 
 def programs() -> Filters:
@@ -65,8 +67,8 @@ def programs() -> Filters:
     Raises:
         EngineUnavailableError: libseccomp or its binding is missing.
     """
-    code, forker, guards = _programs(_allow_list, _forker_allow_list, _guards)
-    return Filters([code, guards], [forker, guards])
+    code, forker, guards, forked = _programs(_allow_list, _forker_allow_list, _guards, _without_forking)
+    return Filters([code, guards], [forker, guards], [forked])
 
 
 def restricted_programs() -> list[bytes]:
@@ -94,6 +96,15 @@ def _allow_list(seccomp: Any) -> bytes:
 def _forker_allow_list(seccomp: Any) -> bytes:
     forbidden = (name for name in FORBIDDEN if name not in FORKING)
     return _with_sockets(seccomp, _allowing(seccomp, (*ALLOWED, *FORKING), forbidden, _NEW_NAMESPACES))
+
+
+def _without_forking(seccomp: Any) -> bytes:
+    rules = seccomp.SyscallFilter(seccomp.ALLOW)
+    for name in FORKING:
+        _rule(seccomp, rules, seccomp.ERRNO(errno.EPERM if name in FORBIDDEN else errno.ENOSYS), name)
+    parent = seccomp.Arg(0, seccomp.MASKED_EQ, _CLONE_PARENT, _CLONE_PARENT)
+    _rule(seccomp, rules, seccomp.ERRNO(errno.ENOSYS), "clone", parent)
+    return _export(rules)
 
 
 def _with_sockets(seccomp: Any, rules: Any) -> bytes:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osprey_executor.execution.local import _environment as place
+from osprey_executor.execution.local._seccomp import Filters
+from osprey_executor.execution.local.jail.confine import OF_EACH_RUN
 
 if TYPE_CHECKING:
     from osprey_executor.execution.local.jail.spec import JailSpec, ServerSpec
@@ -18,13 +20,13 @@ _START = "import sys; sys.path.insert(0, sys.argv[1]); from jail.forker import m
 _FORKER_AS_ROOT = 65532
 
 
-def server_spec(base: JailSpec, preload: Sequence[str], filters: list[bytes], room: Path) -> ServerSpec:
+def server_spec(base: JailSpec, preload: Sequence[str], filters: Filters | None, room: Path) -> ServerSpec:
     """Return the specification of a server.
 
     Args:
         base: what each of its jails has.
         preload: modules that are imported in advance.
-        filters: seccomp programs of the process that forks.
+        filters: seccomp programs; None: that wall is missing.
         room: host folder with the package `jail`.
     """
     orders = {
@@ -35,8 +37,8 @@ def server_spec(base: JailSpec, preload: Sequence[str], filters: list[bytes], ro
         "identity_map": base["identity_map"],
         "code_id": base["code_id"],
         "folder": base["folder"],
-        "rlimits": base["rlimits"],
-        "filters": [program.hex() for program in base["filters"]],
+        "rlimits": [limit for limit in base["rlimits"] if limit[0] in OF_EACH_RUN],
+        "filters": [program.hex() for program in filters.forked] if filters is not None else [],
     }
     return {
         **base,
@@ -48,7 +50,7 @@ def server_spec(base: JailSpec, preload: Sequence[str], filters: list[bytes], ro
         "environment": {**base["environment"], **place.thread_limits("1"), **_own_threads(base["environment"])},
         "trees": -1,
         "forker_id": _FORKER_AS_ROOT if base["identity_map"] else base["code_id"],
-        "forker_filters": filters,
+        "forker_filters": filters.forker if filters is not None else [],
         "job": _JOB,
         "orders": json.dumps(orders).encode(),
     }

@@ -12,8 +12,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from .spec import JailSpec, Line, Power, ServerSpec
 
-RUNTIME = 3
-"""Descriptor of the runtime socket in the code's process."""
+RUNTIME, GATE = 3, 4
+"""Descriptors in the code's process: the runtime socket, and where a forked one waits until it may begin."""
+FORKER_LINE, FORKER_ORDERS, FORKER_IMAGE = 5, 6, 7
+"""Descriptors of the process that forks. At the two before, its line stands in for what each run has there."""
+OF_EACH_RUN = (resource.RLIMIT_CPU, resource.RLIMIT_NPROC)
+"""Limits that a forked process does not have from the one that forks, where time and processes of all runs add up."""
 
 
 def become_code(spec: JailSpec, complain: int) -> None:
@@ -43,10 +47,9 @@ def become_forker(spec: ServerSpec, line: int) -> None:
             os.dup2(null, target)
         # The forker's own filters forbid to make one: what is written there can be run.
         image = os.memfd_create("image", os.MFD_ALLOW_SEALING)
-        keep_only([line, orders, image])
-        line = 3
-        # CPU time would add up over its life, and processes over all runs.
-        set_limits([limit for limit in spec["rlimits"] if limit[0] not in (resource.RLIMIT_CPU, resource.RLIMIT_NPROC)])
+        keep_only([line, line, line, orders, image])
+        line = FORKER_LINE
+        set_limits([limit for limit in spec["rlimits"] if limit[0] not in OF_EACH_RUN])
         kernel.drop_bounding_set(keep=kernel.CAP_SYS_ADMIN)
         if spec["identity_map"]:
             kernel.keep_capabilities()

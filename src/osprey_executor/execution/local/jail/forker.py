@@ -5,7 +5,7 @@ inside. It serves no run if a thread is left after its imports: a fork would los
 """
 
 # Plain calls for any Python from 3.9 on.
-# ruff: noqa: PTH208
+# ruff: noqa: PTH123, PTH208
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import os
 import sys
 
 from . import groups, image, kernel, rights
-from .confine import RUNTIME, give_up_power, keep_only, redirect_output
+from .confine import FORKER_IMAGE, FORKER_LINE, FORKER_ORDERS, GATE, RUNTIME, give_up_power
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_GATE = RUNTIME + 1
-
 
 def main() -> None:
     """Get ready, tell the keeper, and fork when asked. Returns never."""
-    line = rights.line_of(3)
-    with open(4, "rb") as stream:
+    line = rights.line_of(FORKER_LINE)
+    with open(FORKER_ORDERS, "rb") as stream:
         orders = json.load(stream)
     filters = [kernel.Filter(bytes.fromhex(program)) for program in orders["filters"]]
     sys.path.remove(orders["room"])
@@ -42,7 +40,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     image.join_libraries()
-    image.move_memory_into_file(5)
+    image.move_memory_into_file(FORKER_IMAGE)
     line.send(b"ready")
     while True:
         renew()
@@ -69,14 +67,15 @@ def _prepare(orders: dict[str, Any]) -> tuple[Callable[[], None], Callable[[], N
     preloaded = preload.Preloaded(orders["preload"])
     one = worker.Worker()
     one.rehearse()
+    greet = one.connect(RUNTIME)
     os.environ.update(orders["environment"])
 
     def begin() -> None:
         try:
             preloaded.begin()
-            serve = one.connect(RUNTIME)
-            if os.read(_GATE, 1) == b"!":
-                os.close(_GATE)
+            serve = greet()
+            if os.read(GATE, 1) == b"!":
+                os.close(GATE)
                 serve()
         finally:
             os._exit(1)
@@ -106,8 +105,12 @@ def _fork(
         for kind in kinds:
             if kind != "pid":
                 kernel.join(namespaces[kind], kernel.NAMESPACES[kind])
-        redirect_output(-1, stdout, stderr)
-        keep_only([runtime, gate])
+        os.dup2(stdout, 1)
+        os.dup2(stderr, 2)
+        # None of them lies where another one goes: those places were never free.
+        os.dup2(runtime, RUNTIME, inheritable=False)
+        os.dup2(gate, GATE, inheritable=False)
+        kernel.close_from(GATE + 1)
         give_up_power(orders, filters)  # pyright: ignore[reportArgumentType]
         kernel.show_memory()
     except BaseException:

@@ -69,7 +69,9 @@ class JailLine(ABC):
                 self.far.enter_context(far_runtime)
                 self.far_ends.append(far_runtime.fileno())
             self._kept = undo.pop_all()
-        self._loop.add_reader(self._control, self._hear)
+        # By number: for a socket that it does not know, the selector first describes it, for an error nobody sees.
+        self._control_fd = self._control.fileno()
+        self._loop.add_reader(self._control_fd, self._hear)
 
     def take_runtime(self) -> socket.socket:
         """Return our end of the link."""
@@ -143,7 +145,7 @@ class JailLine(ABC):
 
     def forget(self) -> None:
         """Stop listening; in the event loop's thread, before `close`."""
-        self._loop.remove_reader(self._control)
+        self._loop.remove_reader(self._control_fd)
         if self._group is not None and self._group.alarm >= 0:
             self._loop.remove_reader(self._group.alarm)
         if self._relay is not None:
@@ -194,7 +196,7 @@ class JailLine(ABC):
             except OSError:
                 message, rights = b"", list[int]()
             if not message:
-                self._loop.remove_reader(self._control)
+                self._loop.remove_reader(self._control_fd)
                 if self._gateways is not None:
                     # Before anybody else may get a program that finds the same sockets.
                     self._gateways.deafen()

@@ -28,7 +28,7 @@ NAMESPACES = {
 and takes the power to join a network of the keeper's."""
 
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC = 1, 2, 4, 8
-MS_REC, MS_PRIVATE = 1 << 14, 1 << 18
+MS_BIND, MS_REC, MS_PRIVATE = 1 << 12, 1 << 14, 1 << 18
 CAP_DAC_READ_SEARCH, CAP_KILL, CAP_SYS_PTRACE, CAP_SYS_ADMIN = 2, 5, 19, 21
 ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
 
@@ -124,6 +124,11 @@ def mount(kind: str, target: str, flags: int, options: str = "", shown: str = ""
     _done(_mount(name, target.encode(), name, ctypes.c_ulong(flags), options.encode() or None), what)
 
 
+def cover(target: str, source: str) -> None:
+    """Show `source` in place of `target`, as it is."""
+    _done(_mount(source.encode(), target.encode(), None, ctypes.c_ulong(MS_BIND), None), f"mount over {target}")
+
+
 def clone_tree(source: str, attributes: int) -> int:
     """Return a descriptor of a detached copy of the mounts at `source` that has `attributes` in every part.
 
@@ -131,6 +136,8 @@ def clone_tree(source: str, attributes: int) -> int:
     """
     flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
     tree = syscall(_SYS_OPEN_TREE, f"open_tree {source}", _AT_FDCWD, os.fsencode(source), flags)
+    if not attributes:
+        return tree
     wanted = ctypes.create_string_buffer(struct.pack("QQQQ", attributes, 0, 0, 0), 32)
     where = _AT_EMPTY_PATH | _AT_RECURSIVE
     syscall(_SYS_MOUNT_SETATTR, f"mount_setattr {source}", tree, b"", where, wanted, 32)

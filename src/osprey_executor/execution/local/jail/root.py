@@ -100,8 +100,10 @@ def mount_proc(base: str) -> None:
 def empty_proc() -> None:
     """Cover what tells of the host in /proc. Below a /proc with covers, no namespace within can mount its own."""
     for name in _OF_THE_HOST:
-        if os.path.lexists(f"/proc/{name}"):
-            kernel.attach_tree(kernel.clone_tree("/dev/null", 0), f"/proc/{name}")
+        try:
+            kernel.cover(f"/proc/{name}", "/dev/null")
+        except FileNotFoundError:  # this kernel tells nothing of that
+            continue
 
 
 def mount_job(path: str) -> None:

@@ -413,7 +413,7 @@ def tried():
 guards = _seccomp.programs().code[-1]
 kernel.unshare(kernel.CLONE_NEWUSER | kernel.CLONE_NEWNET)
 before = dict(tried())
-kernel.no_new_privileges()
+kernel.take(kernel.no_new_privileges())
 held = ctypes.create_string_buffer(guards, len(guards))
 given = ctypes.create_string_buffer(struct.pack("HxxxxxxQ", len(guards) // 8, ctypes.addressof(held)), 16)
 assert ctypes.CDLL(None).prctl(22, 2, ctypes.c_void_p(ctypes.addressof(given)), 0, 0) == 0  # PR_SET_SECCOMP

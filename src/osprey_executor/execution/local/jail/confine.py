@@ -26,7 +26,9 @@ def become_code(spec: JailSpec, complain: int) -> None:
         os.setsid()
         complain = arrange_descriptors(spec, complain, owner=output_owner(spec))
         kernel.default_signals()
-        give_up_power(spec, [kernel.Filter(program) for program in spec["filters"]])
+        os.umask(0o022)
+        filters = [kernel.Filter(program) for program in spec["filters"]]
+        kernel.take(power_given_up(spec, filters))
         os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
     except BaseException as error:
         number = (error.errno or 0) if isinstance(error, OSError) else 0
@@ -50,17 +52,17 @@ def become_forker(spec: ServerSpec, line: int) -> None:
         keep_only([line, line, line, orders, image])
         line = FORKER_LINE
         set_limits([limit for limit in spec["rlimits"] if limit[0] not in OF_EACH_RUN])
-        kernel.drop_bounding_set(keep=kernel.CAP_SYS_ADMIN)
+        kernel.take(kernel.drop_bounding_set(keep=kernel.CAP_SYS_ADMIN))
         if spec["identity_map"]:
             kernel.keep_capabilities()
             change_user(spec["forker_id"])
-        kernel.drop_capabilities(kernel.CAP_SYS_ADMIN, through_exec=True)
+        kernel.take(kernel.drop_capabilities(kernel.CAP_SYS_ADMIN, through_exec=True))
         os.umask(0o022)
         os.chdir("/")
         kernel.default_signals()
-        kernel.no_new_privileges()
-        for program in spec["forker_filters"]:
-            kernel.Filter(program).load()
+        kernel.take(kernel.no_new_privileges())
+        filters = [kernel.Filter(program) for program in spec["forker_filters"]]
+        kernel.take([step for one in filters for step in one.load()])
         os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
     except BaseException as error:
         number = (error.errno or 0) if isinstance(error, OSError) else 0
@@ -74,37 +76,60 @@ def keep_only(descriptors: list[int]) -> None:
     waiting = [fcntl.fcntl(descriptor, fcntl.F_DUPFD, 64) for descriptor in descriptors]
     for number, descriptor in enumerate(waiting, 3):
         os.dup2(descriptor, number)
-    kernel.close_from(3 + len(waiting))
+    kernel.take(kernel.close_from(3 + len(waiting)))
 
 
-def give_up_power(spec: Power, filters: list[kernel.Filter]) -> None:
-    """Leave this process no more than the code may have. Needs every capability in its user namespace."""
-    set_limits(spec["rlimits"])
-    kernel.drop_bounding_set()
-    if spec["identity_map"]:
-        change_user(spec["code_id"])
-    kernel.drop_capabilities()
-    os.umask(0o022)
-    os.chdir(spec["folder"])
-    kernel.no_new_privileges()
-    for one in filters:
-        one.load()
+def power_given_up(spec: Power, filters: list[kernel.Filter]) -> list[kernel.Step]:
+    """Return what leaves a process, this one or a child of it, no more than the code may have.
+
+    It needs every capability in its user namespace. The filters must live as long as the steps.
+    """
+    return [
+        *_limits_set(spec["rlimits"]),
+        *kernel.drop_bounding_set(),
+        *(user_changed(spec["code_id"]) if spec["identity_map"] else ()),
+        *kernel.drop_capabilities(),
+        ("chdir", os.chdir, (spec["folder"],)),
+        *kernel.no_new_privileges(),
+        *(step for one in filters for step in one.load()),
+    ]
+
+
+def watching_power_alone(spec: JailSpec) -> list[kernel.Step]:
+    """Return what leaves a monitor no more than it needs to watch."""
+    return [
+        *([*kernel.capabilities_kept(), *user_changed(spec["monitor_id"])] if spec["identity_map"] else ()),
+        # Enough to see how much memory a process of another user shares, and one that hides from its own.
+        *kernel.drop_capabilities(kernel.CAP_SYS_PTRACE),
+        *kernel.memory_hidden(),
+        *kernel.dying_with_parent(),
+    ]
 
 
 def change_user(number: int) -> None:
     """Become a user and group of this number, with no other groups."""
-    os.setgroups([])
-    os.setresgid(number, number, number)
-    os.setresuid(number, number, number)
+    kernel.take(user_changed(number))
 
 
 def set_limits(limits: list[tuple[int, int, int]]) -> None:
     """Set (which, soft, hard), none above what this process has already."""
+    kernel.take(_limits_set(limits))
+
+
+def user_changed(number: int) -> list[kernel.Step]:
+    """Return what does the same."""
+    ids = (number, number, number)
+    return [("user", os.setgroups, ([],)), ("user", os.setresgid, ids), ("user", os.setresuid, ids)]
+
+
+def _limits_set(limits: list[tuple[int, int, int]]) -> list[kernel.Step]:
+    steps: list[kernel.Step] = []
     for which, soft, hard in limits:
         most = resource.getrlimit(which)[1]
         if most != resource.RLIM_INFINITY:
             soft, hard = min(soft, most), min(hard, most)
-        resource.setrlimit(which, (soft, hard))
+        steps.append(("setrlimit", resource.setrlimit, (which, (soft, hard))))
+    return steps
 
 
 def output_owner(spec: Power) -> int:

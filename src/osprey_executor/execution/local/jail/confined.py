@@ -53,12 +53,12 @@ def _become_code(spec: RestrictedSpec, complain: int) -> None:
         # Paths are looked up while this process may still go everywhere.
         ruleset = landlock.ruleset(spec["rules"])
         if os.geteuid() == 0:
-            kernel.drop_bounding_set()
+            kernel.take(kernel.drop_bounding_set())
             os.setgroups([])
         if spec["code_id"] >= 0:
             os.setresgid(user, user, user)
             os.setresuid(user, user, user)
-        kernel.drop_capabilities()
+        kernel.take(kernel.drop_capabilities())
         kernel.die_with_parent()
         os.umask(0o022)
         what = f"exec {spec['executable']}"
@@ -66,8 +66,8 @@ def _become_code(spec: RestrictedSpec, complain: int) -> None:
         kernel.default_signals()
         if spec["landlock"]:
             landlock.enter(ruleset)
-        for program in spec["filters"]:
-            kernel.Filter(program).load()
+        filters = [kernel.Filter(program) for program in spec["filters"]]
+        kernel.take([step for one in filters for step in one.load()])
         os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
     except BaseException as error:
         number = (error.errno or 0) if isinstance(error, OSError) else 0

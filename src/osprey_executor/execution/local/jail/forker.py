@@ -16,7 +16,7 @@ import os
 import sys
 
 from . import groups, image, kernel, rights
-from .confine import FORKER_IMAGE, FORKER_LINE, FORKER_ORDERS, GATE, RUNTIME, give_up_power
+from .confine import FORKER_IMAGE, FORKER_LINE, FORKER_ORDERS, GATE, RUNTIME, power_given_up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def main() -> None:
     with open(FORKER_ORDERS, "rb") as stream:
         orders = json.load(stream)
     filters = [kernel.Filter(bytes.fromhex(program)) for program in orders["filters"]]
+    # Taken in the child: all that is not of one run, so that it is ready there.
+    steps = [*kernel.close_from(GATE + 1), *power_given_up(orders, filters), *kernel.show_memory()]
     sys.path.remove(orders["room"])
     renew, begin = _prepare(orders)
     threads = len(os.listdir("/proc/self/task"))
@@ -47,7 +49,7 @@ def main() -> None:
         kinds, descriptors = rights.receive(line)
         if not kinds:
             return
-        child = _fork(kinds.decode().split(), descriptors, line, orders, filters)
+        child = _fork(kinds.decode().split(), descriptors, line, steps)
         if child is None:
             begin()
         for descriptor in descriptors:
@@ -85,9 +87,7 @@ def _prepare(orders: dict[str, Any]) -> tuple[Callable[[], None], Callable[[], N
     return preloaded.renew, begin
 
 
-def _fork(
-    kinds: list[str], descriptors: list[int], line: _socket.socket, orders: dict[str, Any], filters: list[kernel.Filter]
-) -> int | None:
+def _fork(kinds: list[str], descriptors: list[int], line: _socket.socket, steps: list[kernel.Step]) -> int | None:
     """Return the process id of a new child in the namespaces behind the first descriptors; in it, None."""
     namespaces = dict(zip(kinds, descriptors))  # noqa: B905 - Python 3.9; the others follow
     try:
@@ -110,9 +110,7 @@ def _fork(
         # None of them lies where another one goes: those places were never free.
         os.dup2(runtime, RUNTIME, inheritable=False)
         os.dup2(gate, GATE, inheritable=False)
-        kernel.close_from(GATE + 1)
-        give_up_power(orders, filters)  # pyright: ignore[reportArgumentType]
-        kernel.show_memory()
+        kernel.take(steps)
     except BaseException:
         os._exit(126)
     return None

@@ -3,17 +3,15 @@
 To move another one, version 1 waits for all processors.
 """
 
-# pathlib costs an import, which every run would pay.
-# ruff: noqa: PTH208
-
 from __future__ import annotations
 
 import os
 import time
 
-_LOOKS, _PAUSE = 50, 0.002
+_LOOKS, _PAUSE = 100, 0.001
 """A process that was just forked may not have had its turn yet."""
 _MOST_GROUPS = 4096
+_MOST_PROCESSES = 64
 
 
 def enter(doors: list[int]) -> bool:
@@ -29,30 +27,21 @@ def enter(doors: list[int]) -> bool:
 
 
 def all_join_us() -> bool:
-    """Whether another process is there and all are in the groups of this one, or are so in a moment."""
-    ours = _groups("self")
+    """Whether another process is there and all are in the groups of this pid 1, or are so in a moment."""
+    ours = _read("/proc/self/cgroup")
     for _ in range(_LOOKS):
-        time.sleep(_PAUSE)
-        if not _another_is_there():
-            continue
-        seen = [_groups(name) for name in os.listdir("/proc") if name.isdigit()]
-        if len(seen) > 1 and all(groups in (ours, b"") for groups in seen):
+        # The last field is the last number given in this namespace: to list /proc costs more than all else here.
+        last = int(_read("/proc/loadavg").split()[-1])
+        seen = [_read(f"/proc/{number}/cgroup") for number in range(2, min(last, _MOST_PROCESSES) + 1)]
+        if any(seen) and last <= _MOST_PROCESSES and all(groups in (ours, b"") for groups in seen):
             return True
+        time.sleep(_PAUSE)
     return False
 
 
-def _another_is_there() -> bool:
-    """Tell whether this pid 1 is alone in its namespace; a look into /proc costs thirty times as much."""
+def _read(path: str) -> bytes:
     try:
-        os.kill(-1, 0)
-    except ProcessLookupError:
-        return False
-    return True
-
-
-def _groups(process: str) -> bytes:
-    try:
-        stream = os.open(f"/proc/{process}/cgroup", os.O_RDONLY | os.O_CLOEXEC)
+        stream = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:  # ended meanwhile
         return b""
     try:

@@ -18,6 +18,7 @@ import select
 
 from . import image, kernel, listening, network, rights, root
 from .confine import become_forker, keep_only
+from .furniture import Furniture
 from .identity import enter_user_namespace, map_one, map_some
 from .monitor import OWN_NAMESPACES, be_spare, refuse, say
 
@@ -78,6 +79,8 @@ class _Run:
         self.processes = 0
         """Which process namespace is the jail's."""
         self.monitor_fd = self.code_fd = -1
+        self.expecting: _socket.socket | None = None
+        """Line to a monitor that waits for the process of the code."""
         self.network: network.Network | None = None
         self.cpu = 0.0
         self.memory = 0
@@ -91,6 +94,7 @@ class _Run:
 class _Keeper:
     def __init__(self, spec: ServerSpec, proc: int) -> None:
         self._spec, self._proc = spec, f"/proc/self/fd/{proc}"
+        self._furniture = Furniture(spec)
         self._service = rights.line_of(spec["control"])
         self._poll = select.poll()
         self._handlers: dict[int, Callable[[], None]] = {}
@@ -186,10 +190,10 @@ class _Keeper:
             doors = run.ends[4:]
             keep_only([run.line, gate, far.detach(), *doors])
             self._spec["groups"] = list(range(6, 6 + len(doors)))
-            be_spare(self._spec, 3, rights.line_of(5), 4, networked=self._networks is not None)
+            be_spare(self._spec, self._furniture, 3, rights.line_of(5), 4, networked=self._networks is not None)
         far.close()
         run.monitor_fd = os.pidfd_open(run.monitor)
-        self._on(run.monitor_fd, lambda: self._monitor_ended(run, near))
+        self._on(run.monitor_fd, lambda: self._monitor_ended(run))
         if run.network is not None and run.network.listening:
             listening.send_out(run.line, "gateways", run.network.listening)
         process, inside = f"{self._proc}/{run.monitor}", self._spec["code_id"]
@@ -224,9 +228,10 @@ class _Keeper:
     def _ask_forker(self, run: _Run, monitor: _socket.socket) -> None:
         kinds, namespaces = rights.receive(monitor)
         self._off(monitor.fileno())
-        monitor.close()
         if not kinds:  # the monitor has told the service why
+            monitor.close()
             return
+        run.expecting = monitor
         run.processes = os.fstat(namespaces[kinds.split().index(b"pid")]).st_ino
         self._unborn.append(run)
         rights.send(self._forker, kinds, [*namespaces, *run.ends])
@@ -248,6 +253,8 @@ class _Keeper:
         self._on(run.code_fd, lambda: self._code_ended(run))
         line = rights.line_of(os.dup(run.line))
         try:
+            if run.expecting is not None:
+                run.expecting.send(b"!")
             rights.send(line, b"spare", [run.monitor_fd])
         except OSError:  # the service wants it no more
             self._kill(run)
@@ -269,7 +276,7 @@ class _Keeper:
         if run.monitor_fd >= 0:
             os.kill(run.monitor, _SIGKILL)
 
-    def _monitor_ended(self, run: _Run, near: _socket.socket) -> None:
+    def _monitor_ended(self, run: _Run) -> None:
         # The kernel lets a pid 1 end only when all of its namespace are gone and waited for.
         _, _, usage = os.wait4(run.monitor, 0)
         self._off(run.monitor_fd)
@@ -278,6 +285,8 @@ class _Keeper:
         _send(run.line, f"gone {run.cpu + usage.ru_utime + usage.ru_stime:.6f} {run.memory}")
         os.close(run.line)
         run.close_ends()
+        if run.expecting is not None:
+            run.expecting.close()
         self._take_back_network(run)
 
 

@@ -7,6 +7,14 @@ import errno
 import os
 import struct
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    Step = tuple[str, Callable[..., Any], tuple[Any, ...]]
+    """A call that is made later: what an error is called, the call, which returns nothing or 0, and its arguments."""
+
 CLONE_NEWNS = 0x00020000
 CLONE_NEWCGROUP = 0x02000000
 CLONE_NEWUTS = 0x04000000
@@ -35,7 +43,8 @@ ATTR_RDONLY, ATTR_NOSUID, ATTR_NODEV, ATTR_NOEXEC = 1, 2, 4, 8
 _SYS_OPEN_TREE, _SYS_MOVE_MOUNT, _SYS_CLOSE_RANGE, _SYS_MOUNT_SETATTR = 428, 429, 436, 442
 _AT_FDCWD, _AT_EMPTY_PATH, _AT_RECURSIVE = -100, 0x1000, 0x8000
 _OPEN_TREE_CLONE, _MOVE_MOUNT_F_EMPTY_PATH, _MNT_DETACH, _CLOSE_RANGE_CLOEXEC = 1, 4, 2, 4
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 24, 38
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
+_PR_CAPBSET_READ, _PR_CAPBSET_DROP = 23, 24
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_KEEPCAPS, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 8, 47, 2, 4
 _PR_GET_TID_ADDRESS = 40
@@ -70,6 +79,17 @@ def syscall(number: int, what: str, *arguments: int | bytes | ctypes.Array[ctype
 
 def _prctl(what: str, option: int, *arguments: int) -> None:
     _done(_prctl_call(option, *arguments, *[0] * (4 - len(arguments))), what)
+
+
+def take(steps: Iterable[Step]) -> None:
+    """Make calls that were prepared.
+
+    A process that was just forked copies each page in which it touches an object for the first time: a loop over
+    calls whose arguments are ready touches a fifth of what as many functions do.
+    """
+    for what, call, arguments in steps:
+        if call(*arguments):
+            _done(-1, what)
 
 
 def unshare(flags: int) -> None:
@@ -115,18 +135,21 @@ def _thread_id_address() -> int:
     return address.value
 
 
-def mount(kind: str, target: str, flags: int, options: str = "", shown: str = "") -> None:
-    """Mount a new file system of `kind`, or with an empty kind change the flags of the mounts at `target`.
+def mount(kind: str, target: str, flags: int, options: str = "") -> None:
+    """Mount a new file system of `kind`, or with an empty kind change the flags of the mounts at `target`."""
+    take(mounted(kind, target, flags, options))
 
-    An error calls the target `shown`, where that is told.
-    """
-    name, what = kind.encode() or None, f"mount {shown or target}"
-    _done(_mount(name, target.encode(), name, ctypes.c_ulong(flags), options.encode() or None), what)
+
+def mounted(kind: str, target: str, flags: int, options: str = "", shown: str = "") -> list[Step]:
+    """Return what does the same; an error calls the target `shown`, where that is told."""
+    name = kind.encode() or None
+    arguments = (name, target.encode(), name, ctypes.c_ulong(flags), options.encode() or None)
+    return [(f"mount {shown or target}", _mount, arguments)]
 
 
 def cover(target: str, source: str) -> None:
     """Show `source` in place of `target`, as it is."""
-    _done(_mount(source.encode(), target.encode(), None, ctypes.c_ulong(MS_BIND), None), f"mount over {target}")
+    _done(_mount(source.encode(), target.encode(), None, ctypes.c_ulong(MS_BIND), None), f"mount {target}")
 
 
 def clone_tree(source: str, attributes: int) -> int:
@@ -174,7 +197,12 @@ def pivot_root_here() -> None:
 
 def die_with_parent() -> None:
     """Have the kernel kill this process when its parent ends. A change of user undoes it."""
-    _prctl("die with the parent", _PR_SET_PDEATHSIG, _SIGKILL)
+    take(dying_with_parent())
+
+
+def dying_with_parent() -> list[Step]:
+    """Return what does the same."""
+    return [("die with the parent", _prctl_call, (_PR_SET_PDEATHSIG, _SIGKILL, 0, 0, 0))]
 
 
 def adopt_orphans() -> None:
@@ -184,17 +212,22 @@ def adopt_orphans() -> None:
 
 def hide_memory() -> None:
     """Deny this process's memory, descriptors and environment to others of the same user."""
-    _prctl("not dumpable", _PR_SET_DUMPABLE, 0)
+    take(memory_hidden())
 
 
-def show_memory() -> None:
-    """Let this process see its own /proc entries again after a change of user, as an exec would."""
-    _prctl("dumpable", _PR_SET_DUMPABLE, 1)
+def memory_hidden() -> list[Step]:
+    """Return what does the same."""
+    return [("not dumpable", _prctl_call, (_PR_SET_DUMPABLE, 0, 0, 0, 0))]
 
 
-def no_new_privileges() -> None:
-    """Let no exec of this process or its children ever gain anything."""
-    _prctl("no_new_privs", _PR_SET_NO_NEW_PRIVS, 1)
+def show_memory() -> list[Step]:
+    """Return what lets this process see its own /proc entries again after a change of user, as an exec would."""
+    return [("dumpable", _prctl_call, (_PR_SET_DUMPABLE, 1, 0, 0, 0))]
+
+
+def no_new_privileges() -> list[Step]:
+    """Return what lets no exec of this process or its children ever gain anything."""
+    return [("no_new_privs", _prctl_call, (_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))]
 
 
 class Filter:
@@ -206,40 +239,46 @@ class Filter:
         self._header = ctypes.create_string_buffer(header, len(header))
         self._address = ctypes.addressof(self._header)
 
-    def load(self) -> None:
-        """Load it for this process and its children."""
-        _prctl("seccomp", _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._address)
+    def load(self) -> list[Step]:
+        """Return what loads it for a process and its children. It must live as long."""
+        return [("seccomp", _prctl_call, (_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, self._address, 0, 0))]
 
 
-def drop_bounding_set(keep: int | None = None) -> None:
-    """Take every capability, but the one of number `keep`, out of reach of later execs. Needs CAP_SETPCAP."""
-    for capability in range(64):
-        if capability == keep:
-            continue
-        if _prctl_call(_PR_CAPBSET_DROP, capability, 0, 0, 0) != 0:
-            if ctypes.get_errno() == errno.EINVAL:  # beyond the kernel's last capability
-                break
-            _done(-1, "bounding set")
-    _prctl("ambient set", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+def drop_bounding_set(keep: int | None = None) -> list[Step]:
+    """Return what takes every capability, but the one of number `keep`, out of reach of later execs.
+
+    Needs CAP_SETPCAP.
+    """
+    known = [number for number in range(64) if _prctl_call(_PR_CAPBSET_READ, number, 0, 0, 0) >= 0]
+    return [
+        *(("bounding set", _prctl_call, (_PR_CAPBSET_DROP, number, 0, 0, 0)) for number in known if number != keep),
+        ("ambient set", _prctl_call, (_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0)),
+    ]
 
 
 def keep_capabilities() -> None:
     """Let what this process may hold survive the next change of user."""
-    _prctl("keep capabilities", _PR_SET_KEEPCAPS, 1)
+    take(capabilities_kept())
 
 
-def drop_capabilities(*keep: int, through_exec: bool = False) -> None:
-    """Give up every capability that this process holds, but those of the numbers `keep`, below 32.
+def capabilities_kept() -> list[Step]:
+    """Return what does the same."""
+    return [("keep capabilities", _prctl_call, (_PR_SET_KEEPCAPS, 1, 0, 0, 0))]
+
+
+def drop_capabilities(*keep: int, through_exec: bool = False) -> list[Step]:
+    """Return what gives up every capability that a process holds, but those of the numbers `keep`, below 32.
 
     `through_exec`: those also outlive the next exec.
     """
-    header = struct.pack("Ii", _CAPABILITY_VERSION_3, 0)
     kept = sum(1 << number for number in keep)
     inherited = kept if through_exec else 0
-    _done(_capset(header, struct.pack("6I", kept, kept, inherited, 0, 0, 0)), "capset")
-    if through_exec:
-        for number in keep:
-            _prctl("ambient set", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number)
+    sets = struct.pack("6I", kept, kept, inherited, 0, 0, 0)
+    raised = keep if through_exec else ()
+    return [
+        ("capset", _capset, (struct.pack("Ii", _CAPABILITY_VERSION_3, 0), sets)),
+        *(("ambient set", _prctl_call, (_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, number, 0, 0)) for number in raised),
+    ]
 
 
 def close_on_exec_from(first: int) -> None:
@@ -247,9 +286,9 @@ def close_on_exec_from(first: int) -> None:
     syscall(_SYS_CLOSE_RANGE, "close_range", first, 0x7FFFFFFF, _CLOSE_RANGE_CLOEXEC)
 
 
-def close_from(first: int) -> None:
-    """Close every descriptor from `first` on."""
-    syscall(_SYS_CLOSE_RANGE, "close_range", first, 0x7FFFFFFF, 0)
+def close_from(first: int) -> list[Step]:
+    """Return what closes every descriptor from `first` on."""
+    return [("close_range", _syscall, tuple(map(ctypes.c_long, (_SYS_CLOSE_RANGE, first, 0x7FFFFFFF, 0))))]
 
 
 def forget_interrupt() -> None:

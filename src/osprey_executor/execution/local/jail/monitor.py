@@ -11,12 +11,13 @@ import os
 import select
 
 from . import groups, kernel, listening, network, rights, root, tree
-from .confine import become_code, change_user
+from .confine import become_code, change_user, watching_power_alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .furniture import Furniture
     from .spec import JailSpec, ServerSpec
 
 
@@ -29,18 +30,22 @@ def be_monitor(spec: JailSpec) -> None:
     _be(spec, lambda: _run(spec))
 
 
-def be_spare(spec: ServerSpec, line: int, keeper: _socket.socket, gate: int, *, networked: bool) -> None:
+def be_spare(
+    spec: ServerSpec, furniture: Furniture, line: int, keeper: _socket.socket, gate: int, *, networked: bool
+) -> None:
     """Furnish a jail of the fork server, wait for a program, let it begin, and watch. Returns never.
 
     Args:
         spec: of the server.
+        furniture: of each of its jails.
         line: socket to the service for this one run.
-        keeper: says that this process's user namespace is ready, and is sent its namespaces.
+        keeper: says that this process's user namespace is ready, is sent its namespaces, and says that another process
+            is in them.
         gate: written to when the program may begin.
         networked: whether the network namespace is ready, and the keeper's.
     """
     spec["control"] = line
-    _be(spec, lambda: _wait_and_watch(spec, keeper, gate, networked))
+    _be(spec, lambda: _wait_and_watch(spec, furniture, keeper, gate, networked))
 
 
 def say(control: int, message: str) -> None:
@@ -78,33 +83,34 @@ def _run(spec: JailSpec) -> None:
     code = _start(spec)
     if code is None:
         return
-    _give_up_power(spec)
+    kernel.take(watching_power_alone(spec))
     say(spec["control"], "started")
     say(spec["control"], _watch(spec, code))
 
 
-def _wait_and_watch(spec: ServerSpec, keeper: _socket.socket, gate: int, networked: bool) -> None:
+def _wait_and_watch(spec: ServerSpec, furniture: Furniture, keeper: _socket.socket, gate: int, networked: bool) -> None:
     grouped = groups.enter(spec["groups"])
     keeper.recv(1)  # the keeper has written the maps of our user namespace
     if spec["identity_map"]:
         change_user(spec["monitor_id"])  # from an id that is not there inside; so no power is lost
     _be_alone()
     _settle_namespaces(spec, networked)
-    _furnish(spec)
+    furniture.put()
     _hand_over_folder(spec)
     kinds = [kind for kind, flag in kernel.NAMESPACES.items() if flag & (spec["namespaces"] | OWN_NAMESPACES)]
     namespaces = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
     rights.send(keeper, " ".join(kinds).encode(), namespaces)
-    keeper.close()
     for descriptor in namespaces:
         os.close(descriptor)
-    # Before the program comes, as nobody waits now; the process for its code is being forked meanwhile.
+    keeper.recv(1)  # the process for the code is there
+    keeper.close()
+    # Before the program comes, as nobody waits now.
     if spec["groups"] and not (grouped and groups.all_join_us()):
         say(spec["control"], "ungrouped")
     if not _take_program(spec):
         return
     kernel.make_read_only(spec["job"])
-    _give_up_power(spec)
+    kernel.take(furniture.watching_power_alone)
     say(spec["control"], "started")
     os.write(gate, b"!")
     os.close(gate)
@@ -125,20 +131,6 @@ def _settle_namespaces(spec: JailSpec, networked: bool = False) -> None:
         listening.hand_out(spec["control"], "gateways", spec["gateways"])
     if spec["namespaces"] & kernel.CLONE_NEWUTS:
         _socket.sethostname("sandbox")
-
-
-def _furnish(spec: ServerSpec) -> None:
-    """Give the copy of the keeper's mounts what each jail has for itself."""
-    # What stands below a place that is about to be covered is put there again.
-    covered = [target for _, target in spec["binds"] if target.startswith(("/tmp/", "/dev/shm/"))]  # noqa: S108
-    trees = [(kernel.clone_tree(target, 0), target) for target in covered]
-    root.mount_writable("", spec)
-    for covered_tree, target in trees:
-        root.attach(covered_tree, target)
-    root.mount_proc("")
-    root.empty_proc()
-    root.mount_job(spec["job"])
-    root.make_copies(spec)
 
 
 def _take_program(spec: ServerSpec) -> bool:
@@ -181,16 +173,6 @@ def _start(spec: JailSpec) -> int | None:
         say(spec["control"], f"refused {number} exec {spec['executable']}: {text}")
         return None
     return code
-
-
-def _give_up_power(spec: JailSpec) -> None:
-    if spec["identity_map"]:
-        kernel.keep_capabilities()
-        change_user(spec["monitor_id"])
-    # Enough to see how much memory a process of another user shares, and one that hides from its own.
-    kernel.drop_capabilities(kernel.CAP_SYS_PTRACE)
-    kernel.hide_memory()
-    kernel.die_with_parent()
 
 
 def _watch(spec: JailSpec, code: int | None) -> str:

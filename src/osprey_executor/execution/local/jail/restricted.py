@@ -45,7 +45,7 @@ def _run(spec: RestrictedSpec) -> None:
     kernel.forget_interrupt()
     kernel.hide_memory()
     kernel.adopt_orphans()
-    kernel.no_new_privileges()
+    kernel.take(kernel.no_new_privileges())
     family.require()
     landlock.require()
     landlock.keep_signals_inside()
@@ -60,7 +60,7 @@ def _run(spec: RestrictedSpec) -> None:
         if code is None:
             return
         if os.geteuid() == 0:
-            kernel.drop_capabilities(kernel.CAP_KILL, kernel.CAP_SYS_PTRACE, kernel.CAP_DAC_READ_SEARCH)
+            kernel.take(kernel.drop_capabilities(kernel.CAP_KILL, kernel.CAP_SYS_PTRACE, kernel.CAP_DAC_READ_SEARCH))
         _tell(spec, "started")
         watch = Watch(spec)
         told = _accompany(spec, code, service, watch)

@@ -1,7 +1,7 @@
 """The new root: a tmpfs on which nothing exists but what the specification lists."""
 
 # pathlib costs an import, which every run would pay.
-# ruff: noqa: PTH102, PTH103, PTH108, PTH112, PTH123, PTH211
+# ruff: noqa: PTH103, PTH108, PTH112, PTH123, PTH211
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def build_root(spec: JailSpec) -> None:
     base = next(path for path in _BASES if os.path.isdir(path))
     options = "size=16m,nr_inodes=65536,mode=0755"
     kernel.mount("tmpfs", base, _QUIET | kernel.MS_NOEXEC, options)
-    mount_writable(base, spec)  # first, as a bind may lie below /tmp
+    kernel.take(writable_mounted(base, spec))  # first, as a bind may lie below /tmp
     for tree, target in trees:
         attach(tree, base + target)
     for location, target in (*spec["links"], *_DEVICE_LINKS):
@@ -70,10 +70,11 @@ def attach(tree: int, target: str) -> None:
     kernel.attach_tree(tree, target)
 
 
-def mount_writable(base: str, spec: JailSpec) -> None:
-    """Mount below `base` the places that the code may write, each of its own size."""
+def writable_mounted(base: str, spec: JailSpec) -> list[kernel.Step]:
+    """Return what mounts below `base` the places that the code may write, each of its own size."""
     exec_flag = kernel.MS_NOEXEC if spec["no_exec"] else 0
     owner = spec["code_id"]
+    steps: list[kernel.Step] = []
     for path, size, files, mode in (
         ("/tmp", spec["tmp_size"], 65536, "1777"),  # noqa: S108 - the jail's own
         ("/dev/shm", spec["shm_size"], 4096, "1777"),  # noqa: S108
@@ -81,12 +82,12 @@ def mount_writable(base: str, spec: JailSpec) -> None:
     ):
         os.makedirs(base + path, exist_ok=True)
         options = f"size={size},nr_inodes={files},mode={mode},uid={owner},gid={owner}"
-        kernel.mount("tmpfs", base + path, _QUIET | exec_flag, options, path)
+        steps += kernel.mounted("tmpfs", base + path, _QUIET | exec_flag, options, path)
     for name, target in spec["links_in_folder"]:
-        os.symlink(target, base + spec["folder"] + "/" + name)
+        steps.append(("symlink", os.symlink, (target, base + spec["folder"] + "/" + name)))
     for path in spec["homes"]:
-        os.makedirs(base + path)
-        os.chown(base + path, owner, owner)
+        steps += [("mkdir", os.mkdir, (base + path,)), ("chown", os.chown, (base + path, owner, owner))]
+    return steps
 
 
 def mount_proc(base: str) -> None:
@@ -106,10 +107,13 @@ def empty_proc() -> None:
             continue
 
 
-def mount_job(path: str) -> None:
-    """Mount a small place for the program and its inputs, which only the monitor fills."""
-    kernel.mount("tmpfs", path, _QUIET | kernel.MS_NOEXEC, "size=64m,nr_inodes=65536,mode=0755", path)
-    os.mkdir(path + "/inputs")
+def job_mounted(path: str) -> list[kernel.Step]:
+    """Return what mounts a small place for the program and its inputs, which only the monitor fills."""
+    options = "size=64m,nr_inodes=65536,mode=0755"
+    return [
+        *kernel.mounted("tmpfs", path, _QUIET | kernel.MS_NOEXEC, options),
+        ("mkdir", os.mkdir, (path + "/inputs",)),
+    ]
 
 
 def write_job(path: str, code: int, inputs: list[tuple[int, str]]) -> None:

@@ -71,6 +71,7 @@ class LocalEngine:
         self._numbers = itertools.count(1)
         self._network = network
         self._proven = False
+        self._turn = asyncio.Lock()
         self.groups: ControlGroups | None = None
         """Control groups, where runs get one each."""
         self.pool: Pool | None = None
@@ -130,7 +131,7 @@ class LocalEngine:
 
         try:
             limits = program.limits or self._limits
-            run = Run(program, limits, self._sandbox, self.isolation, control, on_event, self.gateways)
+            run = Run(program, limits, self._sandbox, self.isolation, control, on_event, self._turn, self.gateways)
             outcome = await run.conduct(stage, folder)
         finally:
             if staged:

@@ -42,6 +42,8 @@ class Run:
     isolation: IsolationReport
     control: ControlSession | None
     on_event: Callable[[EngineEvent], None] | None
+    turn: asyncio.Lock
+    """Of this engine: a start keeps the event loop for as long as a fork takes, and between two it must come round."""
     gateways: GatewayPool | None = None
 
     async def conduct(self, stage: Callable[[], Awaitable[Staged]], folder: Path) -> Outcome:
@@ -58,11 +60,16 @@ class Run:
         job = Job(source_of(self.program), self.limits, staged, gateways=self._gateways())
         try:
             with contextlib.suppress(NeverBegan):  # a fork server that died takes its jails along
-                quick = self.sandbox.start_quickly(job)
+                async with self.turn:
+                    await asyncio.sleep(0)
+                    quick = self.sandbox.start_quickly(job)
                 if quick is not None:
                     return await self._once(quick, job, folder)
             job = replace(job, staged=job.staged or await stage(), gateways=self._gateways())
-            return await self._once(self.sandbox.start(job), job, folder)
+            async with self.turn:
+                await asyncio.sleep(0)
+                running = self.sandbox.start(job)
+            return await self._once(running, job, folder)
         except LaunchError as error:
             raise EngineError(str(error)) from error
 

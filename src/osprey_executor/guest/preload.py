@@ -41,17 +41,18 @@ class Preloaded:
         for clear in [hook for hook in self._hooks if getattr(hook, "__name__", "") == "cache_clear"]:
             clear()  # at once and for all: matplotlib's fonts, whose files no fork may share
             self._hooks.remove(clear)
-        self._random = sys.modules.get("random"), sys.modules.get("numpy.random")
+        self._random = [sys.modules[name].seed for name in ("random",) if name in sys.modules]
+        if "numpy.random" in sys.modules:
+            self._random.append(_seeder_of(sys.modules["numpy.random"]))
         tops = dict.fromkeys(name.partition(".")[0] for name in names)
         hidden = _Hidden({name: sys.modules.pop(name) for name in tops if name in sys.modules}, _thread_setters())
         sys.meta_path.insert(0, hidden)
         _renew_streams()
 
     def renew(self) -> None:
-        """Draw what the next forked process begins with: in this process it costs a tenth of what it would there."""
-        for module in self._random:
-            if module is not None:
-                module.seed()
+        """Draw what the next forked process begins with, while nobody waits."""
+        for seed in self._random:
+            seed()
         process: Any = sys.modules.get("multiprocessing.process")
         if process is not None:
             process.current_process().authkey = os.urandom(32)
@@ -121,6 +122,28 @@ class _Ready:
 
     def exec_module(self, module: ModuleType) -> None:
         module.__spec__ = self._spec
+
+
+_MT_WORDS = 624
+
+
+def _seeder_of(numpy_random: Any) -> Callable[[], Any]:
+    """Return what seeds numpy's random state anew: in place where it lies as expected, which is ten times as fast."""
+    numpy_random.seed()
+    try:
+        generator = numpy_random.mtrand._rand._bit_generator
+        words, position = generator.state["state"]["key"], generator.state["state"]["pos"]
+        place = (ctypes.c_uint32 * (_MT_WORDS + 1)).from_address(generator.ctypes.state_address)
+        if list(place) != [*map(int, words), position]:
+            return numpy_random.seed
+    except Exception:  # another numpy than we know
+        return numpy_random.seed
+
+    def seed() -> None:
+        ctypes.memmove(place, os.urandom(4 * _MT_WORDS), 4 * _MT_WORDS)
+        place[_MT_WORDS] = _MT_WORDS  # all words are to be stirred before the first is drawn
+
+    return seed
 
 
 def _draw_once() -> None:

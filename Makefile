@@ -24,7 +24,7 @@ demo: setup ## correct the orbit of a virtual accelerator: task, card, approval,
 test: lint docs ## everything that CI checks
 	@sh tools/test.sh $(BIN)/python
 
-test-model: setup ## run `basic` against a real small model on ten tasks; installs 330 MB once, needs node
+test-model: setup ## run `basic` against a real small model on ten tasks; installs 180 MB once, needs node
 	@$(BIN)/python benchmarks/model.py $(ARGS)
 
 lint: setup ## style, types and the arrows between the rooms

@@ -1,7 +1,7 @@
 """An honest model: `make test-model` runs `basic` against a real small model on ten tasks, and tells what it saw.
 
 SmolLM2 with 135 million parameters is far too small to be of use; it shows that prompt, answer, check and repair work
-with what a model really says. The first run installs 330 MB into benchmarks/.model. One thread, lowest priority.
+with what a model really says. The first run installs 180 MB into benchmarks/.model. One thread, lowest priority.
 """
 
 from __future__ import annotations

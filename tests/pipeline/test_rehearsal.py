@@ -295,7 +295,7 @@ async def test_rehearse_alone_makes_no_run_and_asks_nobody(open_service: OpenSer
     async with open_service(control_system__writes_enabled=False) as service:
         rehearsal = await service.rehearse(own(LOOP + "print('done')"))
         assert await service.runs() == []
-        with pytest.raises(CodeSyntaxError, match="line 2: invalid syntax: y = = 1"):
+        with pytest.raises(CodeSyntaxError, match=r"line 2: invalid syntax \(read as Python .*\): y = = 1"):
             await service.rehearse(own("x = 1\ny = = 1\n"))
         with pytest.raises(InvalidRequestError, match="give a program"):
             await service.rehearse(PythonExecutionRequest(user_query="x"))

@@ -6,12 +6,13 @@ import asyncio
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from _live import TRIVIAL, opened, run
+from _live import TRIVIAL, Loop, opened, run
 from _measure import command, interleave
 from _report import Line, against, cost
 
@@ -27,7 +28,7 @@ _BURST = 2.0
 def engine(rounds: int) -> list[Line]:
     """One run in an engine that is warm, with the three large packages imported, against starting Python."""
     what = "warm isolated run, three imports"
-    with opened(open_engine("local", {"isolation": "full"})) as (loop, local):
+    with _warm() as (loop, local):
         subjects = {PASS: command([sys.executable, "-c", "pass"]), what: loop.subject(lambda: run(local, READY))}
         costs = interleave(subjects, rounds)
     return [
@@ -42,7 +43,7 @@ def figure(rounds: int) -> list[Line]:
     plain, what = "plain python, one PNG", "warm isolated run, one PNG"
     with (
         tempfile.TemporaryDirectory(prefix="bench-figure-") as temporary,
-        opened(open_engine("local", {"isolation": "full"})) as (loop, local),
+        _warm() as (loop, local),
     ):
         script = Path(temporary, "code.py")
         script.write_text(f"{FIGURE}matplotlib.pyplot.savefig({str(Path(temporary, 'figure.png'))!r})\n")
@@ -55,8 +56,7 @@ def throughput(rounds: int) -> list[Line]:
     """Runs in a second with two clients, each of which asks again as soon as it has an answer."""
     by_hand = command([sys.executable, "-c", TRIVIAL])
     plain, isolated = list[float](), list[float]()
-    with opened(open_engine("local", {"isolation": "full"})) as (loop, local):
-        loop.wait(run(local, TRIVIAL))
+    with _warm() as (loop, local):
         for _ in range(rounds):
             plain.append(loop.wait(_rate(lambda: asyncio.to_thread(by_hand))))
             isolated.append(loop.wait(_rate(lambda: run(local, TRIVIAL))))
@@ -68,6 +68,14 @@ def throughput(rounds: int) -> list[Line]:
             ("isolated runs, two clients", isolated, 200),
         )
     ]
+
+
+@contextmanager
+def _warm() -> Iterator[tuple[Loop, Engine]]:
+    """Open an engine whose fork server is ready: a probe waits for it, however long a busy machine takes."""
+    with opened(open_engine("local", {"isolation": "full"})) as (loop, local):
+        loop.wait(local.probe())
+        yield loop, local
 
 
 async def _rate(work: Callable[[], Coroutine[Any, Any, object]]) -> float:

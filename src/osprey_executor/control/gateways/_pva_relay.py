@@ -144,7 +144,8 @@ class Relay:
             sid, ioid, subcommand = message.numbers("IIB")
         channel = self._by_sid.get(sid)
         ready = self._ready(message.command, subcommand, channel)
-        if ready is None and ioid not in self._waiting:
+        begins = bool(subcommand & wire.INIT) and message.command is not Command.GET_FIELD
+        if ready is None and ioid not in self._waiting and not begins:
             self._pass(message)
         elif self._waiting.full:
             self._fail(message, "too many requests at the same time")
@@ -152,7 +153,8 @@ class Relay:
             writes = message.command is Command.PUT and not subcommand & wire.GET
             written = channel if writes else None
             lost = partial(self._tell, written, "taken back before anybody answered for the channel")
-            self._waiting.add(sid, ioid, partial(self._pass_when, message, ready, written), lost)
+            begun = ioid if begins else None
+            self._waiting.add(sid, ioid, partial(self._pass_when, message, ready, written, begun), lost)
 
     def _ready(
         self, command: Command, subcommand: int, channel: Channel | None
@@ -172,11 +174,14 @@ class Relay:
         message: Message,
         ready: Callable[[], Awaitable[None]] | None,
         written: Channel | None,
+        begun: int | None,
         before: asyncio.Task[None] | None,
     ) -> None:
         """Pass a request on when the one before it was, and it is ready. `written` is the channel that it would change.
 
-        A put that never gets to p4p is told of all the same: that somebody tried must not be lost.
+        One that makes the operation `begun` ready keeps those after it until the server has answered: pvxs hangs up on
+        whoever is quicker, and a put among them would be lost unheard. A put that never gets to p4p is told of all the
+        same: that somebody tried must not be lost.
         """
         try:
             if before is not None:
@@ -189,7 +194,19 @@ class Relay:
             self._fail(message, str(error))
             self._tell(written, f"not begun: {error}")
         else:
+            await self._pass_and_wait(message, begun)
+
+    async def _pass_and_wait(self, message: Message, begun: int | None) -> None:
+        if begun is None or self._to_server.is_closing():
             self._pass(message)
+            return
+        answered = self._server.awaited[begun] = asyncio.Event()
+        try:
+            self._pass(message)
+            await answered.wait()
+        finally:
+            if self._server.awaited.get(begun) is answered:
+                del self._server.awaited[begun]
 
     def _tell(self, channel: Channel | None, what: str) -> None:
         if channel is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 from osprey_executor.control.gateways._pva_wire import (
@@ -9,6 +10,7 @@ from osprey_executor.control.gateways._pva_wire import (
     CONTROL,
     FROM_SERVER,
     HEAD,
+    INIT,
     MAGIC,
     SEGMENT,
     Command,
@@ -23,6 +25,9 @@ _BEGINNING = 16
 _LONGEST_ANSWER = 2**16
 """Of those messages of the server that are looked into."""
 _LAST, _MIDDLE = 0x20, 0x30
+_OPERATION = 5
+"""Bytes with which the answer to an operation begins: its number, and what was asked."""
+_OPERATIONS = {Command.GET, Command.PUT, Command.MONITOR, Command.RPC}
 _COMMANDS = {command.value: command for command in Command}
 
 
@@ -103,6 +108,10 @@ class FromServer:
         self._head = bytearray()
         self._left = 0
         self._kept: bytearray | None = None
+        self._most = 0
+        """Bytes of the message that are kept."""
+        self.awaited: dict[int, asyncio.Event] = {}
+        """Operations that the server makes ready now: each is told when it has answered that it is."""
         self.big = False
         """Whether its numbers are big-endian."""
 
@@ -127,13 +136,17 @@ class FromServer:
                     break
                 self._begin()
             taken = min(self._left, len(piece) - at)
-            if self._kept is not None:
-                self._kept += piece[at : at + taken]
+            if self._kept is not None and (room := self._most - len(self._kept)) > 0:
+                self._kept += piece[at : at + min(taken, room)]
             at += taken
             self._left -= taken
             if not self._left:
                 if self._kept is not None:
-                    found.append(Message(_COMMANDS[self._head[3]], bytes(self._kept), self.big))
+                    answer = Message(_COMMANDS[self._head[3]], bytes(self._kept), self.big)
+                    if answer.command in _OPERATIONS:
+                        self._tell(answer)
+                    else:
+                        found.append(answer)
                 self._head.clear()
                 reach = at
         return reach, found
@@ -148,4 +161,12 @@ class FromServer:
         about_channels = not flags & CONTROL and command in (Command.CREATE_CHANNEL, Command.DESTROY_CHANNEL)
         if about_channels and size > _LONGEST_ANSWER:
             raise Malformed(f"an answer of {size} bytes")
-        self._kept = bytearray() if about_channels else None
+        # Values come by the thousand, so they are looked at only while somebody waits.
+        operation = self.awaited and not flags & CONTROL and command in _OPERATIONS
+        self._kept = bytearray() if about_channels or operation else None
+        self._most = _OPERATION if operation else size
+
+    def _tell(self, answer: Message) -> None:
+        ioid, subcommand = answer.numbers("IB")
+        if subcommand & INIT and (ready := self.awaited.get(ioid)) is not None:
+            ready.set()

@@ -62,6 +62,7 @@ class ContainerEngine:
             root: temporary folder of this engine's life.
         """
         self._url, self.pool, self._limits, self._root = url, pool, limits, root
+        self._turn = asyncio.Lock()
         self._numbers = itertools.count(1)
         self._facts: dict[str, Any] | None = None
 
@@ -102,7 +103,9 @@ class ContainerEngine:
                 return staged
 
             sandbox = KernelSandbox(kernel, self._limits, left)
-            outcome = await Run(program, limits, sandbox, self.isolation, control, on_event).conduct(stage, folder)
+            outcome = await Run(program, limits, sandbox, self.isolation, control, on_event, self._turn).conduct(
+                stage, folder
+            )
         finally:
             if kernel is not None:
                 self.pool.give_back(kernel)

@@ -4,7 +4,8 @@ import textwrap
 
 import pytest
 
-from osprey_executor.analysis import analyze
+from osprey_executor.analysis import Site, analyze
+from osprey_executor.analysis.catalogue._compile import compiled
 from osprey_executor.models import Effect, Verdict
 
 WRITES = "which reaches nothing from the sandbox in this version; use osprey_executor.runtime.write_channel"
@@ -56,11 +57,9 @@ def test_lines_that_write_and_lines_in_doubt_are_told_apart():
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("import epics\nepics.caput('A:SP', 1)", f"writes a channel with pyepics: A:SP, {WRITES}"),
-        ("import aioca\naioca.caput('A:SP', 1)", f"writes a channel with aioca or cothread: A:SP, {WRITES}"),
-        ("import epics\nx = epics.caget('A:RB')", f"reads channels with pyepics, {READS}"),
-        ("import os\nos.system('caput A:SP 1')", f"writes a channel with a command: A:SP, {WRITES}"),
-        ("import os\nos.system('caget A:RB')", f"reads channels with a command, {READS}"),
+        ("import tango\ntango.DeviceProxy('a/b/c').current = 1", f"sets an attribute of a Tango device: a/b/c/current, {WRITES}"),
+        ("import tango\nx = tango.DeviceProxy('a/b/c').read_attribute('current')", f"reads a Tango device, {READS}"),
+        ("import os\nos.system('tangoctl A 1')", f"writes a channel with a command: A, {WRITES}"),
     ],
 )
 def test_a_way_to_channels_that_leads_nowhere_is_called_futile(code: str, told: str):
@@ -68,6 +67,38 @@ def test_a_way_to_channels_that_leads_nowhere_is_called_futile(code: str, told: 
     assert told in [finding.message for finding in report.findings]
     if Effect.CONTROL_WRITE in report.effects:
         assert (report.verdict, report.reason) == (Verdict.ASK, f"line 2: {told}")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import epics\nepics.caput('A:SP', epics.caget('A:RB'))",
+        "from caproto.sync.client import read, write\nwrite('A:SP', read('A:RB'))",
+        "import aioca\nawait_ = aioca.caput('A:SP', 1)",
+        "from cothread.catools import caput\ncaput('A:SP', 1)",
+        "from ophyd import EpicsSignal\nEpicsSignal('A:SP').put(1)",
+        "from ophyd_async.epics.motor import Motor\nMotor('A:SP').set(1)",
+        "import bluesky.plan_stubs as bps\nx = bps.mv(motor, 1)",
+        "from p4p.client.thread import Context\nContext('pva').put('A:SP', 1)",
+        "import pvaccess\npvaccess.Channel('A:SP').put(1)",
+        "import os\nos.system('caput A:SP 1; pvput A:SP 1; caget A:SP')",
+        "import labtools_of_the_site\nlabtools_of_the_site.caput('A:SP', 1)",
+    ],
+)
+def test_a_way_that_a_gateway_brings_to_the_broker_is_not_called_futile(code: str):
+    report = analyze(code)
+    assert report.writes or "labtools" in code
+    assert not [finding for finding in report.findings if "reaches nothing" in finding.message]
+    assert "reaches nothing" not in report.reason
+
+
+def test_what_a_site_adds_is_called_futile_only_where_it_says_so():
+    rule = {"effect": "control_write", "names": ["labtools.set"], "says": "sets"}
+    for library, futile in (({}, False), ({"reaches": False}, True), ({"reaches": True}, False)):
+        catalogue = compiled([("lab", {"modules": ["labtools"], "control": True, "rule": [rule], **library})])
+        report = analyze("import labtools\nlabtools.set('A', 1)", site=Site(catalogue=catalogue))
+        assert report.verdict is Verdict.ASK
+        assert ("reaches nothing" in report.reason) is futile
 
 
 @pytest.mark.parametrize("module", ["osprey_executor.runtime", "osprey.runtime"])
@@ -78,12 +109,12 @@ def test_the_way_that_leads_out_is_not_called_futile(module: str):
 
 
 def test_a_futile_write_function_that_is_handed_on_is_called_futile():
-    (finding,) = (one for one in analyze("import epics\nput = [epics.caput]").findings if one.effect)
+    (finding,) = (one for one in analyze("import pydoocs\nput = [pydoocs.write]").findings if one.effect)
     assert finding.message.endswith(WRITES)
 
 
 def test_how_many_of_the_lines_are_futile_is_told():
-    code = "import epics\nepics.caput('A:SP', 1)\nepics.caput('B:SP', 1)\n"
-    assert reason_of(code).startswith("lines 2 and 3 write channels, all of them through what reaches nothing from")
+    code = "import tango\nA = tango.DeviceProxy('a/b/c')\nA.x = 1\nA.y = 2\n"
+    assert reason_of(code).startswith("lines 3 and 4 write channels, all of them through what reaches nothing from")
     code += "from osprey_executor import runtime\nruntime.write_channel('C:SP', 1)\n"
-    assert reason_of(code).startswith("line 2 and 2 other lines write channels, 2 of them through what reaches nothing")
+    assert reason_of(code).startswith("line 3 and 2 other lines write channels, 2 of them through what reaches nothing")

@@ -79,7 +79,7 @@ class Rule(NamedTuple):
     """Options with which a command only asks."""
     returns: str | None = None
     futile: bool = False
-    """Whether it is a way to channels that does not lead out of the sandbox."""
+    """Whether it is known to be a way to channels for which the sandbox has no gateway."""
     also: tuple[Effect, ...] = ()
     """What more it does: an opaque call may surely reach the network."""
     use: bool = False

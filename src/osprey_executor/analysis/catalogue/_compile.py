@@ -250,7 +250,7 @@ def _rules(library: str, entry: dict[str, Any]) -> Callable[[str], Rule]:
         pairs=bool(entry.get("pairs", False)),
         reads=frozenset(_texts(library, "reads", entry.get("reads", []))),
         returns=entry.get("returns"),
-        futile=effect in BETTER and not entry.get("reaches", False),
+        futile=effect in BETTER and entry.get("reaches") is False,
         likely=bool(entry.get("likely", False)),
         also=_effects(library, entry.get("also", [])),
         use=bool(entry.get("use", False)),

@@ -52,6 +52,14 @@ def test_none_is_silent(row: dict[str, Any]):
         ("import numpy as np\nnp.random.normal(size=(10**6, 10**6))", "resource/much-memory"),
         ("import itertools\nlist(itertools.product(range(1000), repeat=4))", "resource/many-turns"),
         ("for n in range(10**30):\n    print(n)", "resource/many-turns"),
+        ("x = 3\nfor _ in range(6):\n    x = x ** x", "resource/much-memory"),
+        ("x = int(input())\nwhile input():\n    x **= x", "resource/much-memory"),
+        ("x = 3\nfor _ in range(60):\n    x *= x", "resource/much-memory"),
+        ("x = 'a'\nfor _ in open('f'):\n    x += x", "resource/much-memory"),
+        ("x = [1]\nwhile input():\n    x = x + x", "resource/much-memory"),
+        ("import os\nos.system('sudo reboot')", "process/privilege"),
+        ("import subprocess\nsubprocess.run(['su', '-c', 'ls'])", "process/privilege"),
+        ("import subprocess\nsubprocess.run(['pkexec', 'ls'])", "process/privilege"),
         ("import re\nre.match('(a+)+$', 'a' * 40)", "resource/regular-expression"),
         (r"import re; re.match(r'(\w+\s?)+!', x)", "resource/regular-expression"),
         ("while True:\n    pass", "resource/endless-loop"),
@@ -211,3 +219,18 @@ def test_a_library_of_which_nothing_is_known_is_named_and_does_not_ask():
 def test_a_library_that_only_computes_is_not_told_of(name: str):
     report = analyze(f"import {name}")
     assert (report.findings, report.reason) == ((), "computes only")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "x = 2\nfor _ in range(5):\n    x *= x",
+        "x = 1.5\nfor _ in range(100):\n    x = x ** x",
+        "x = [1]\nwhile len(x) < 100:\n    x = x + x",
+        "x = 1\nfor _ in range(60):\n    x += x",
+        "x, r, e = 3, 1, 20\nwhile e:\n    r *= x\n    x *= x\n    e >>= 1",
+        "x = 'a'\nfor n in open('f'):\n    x += x\n    if len(x) > 99:\n        break",
+    ],
+)
+def test_what_grows_within_bounds_is_not_named(code: str):
+    assert not [one for one in analyze(code).findings if one.rule == "resource/much-memory"]

@@ -57,7 +57,10 @@ def test_lines_that_write_and_lines_in_doubt_are_told_apart():
 @pytest.mark.parametrize(
     ("code", "told"),
     [
-        ("import tango\ntango.DeviceProxy('a/b/c').current = 1", f"sets an attribute of a Tango device: a/b/c/current, {WRITES}"),
+        (
+            "import tango\ntango.DeviceProxy('a/b/c').current = 1",
+            f"sets an attribute of a Tango device: a/b/c/current, {WRITES}",
+        ),
         ("import tango\nx = tango.DeviceProxy('a/b/c').read_attribute('current')", f"reads a Tango device, {READS}"),
         ("import os\nos.system('tangoctl A 1')", f"writes a channel with a command: A, {WRITES}"),
     ],

@@ -55,8 +55,11 @@ _WRAPPERS = frozenset(
         "conda",
         "pixi",
         "uv",
+        "pkexec",
     ]
 )
+_OTHER_USERS = frozenset(["sudo", "doas", "su", "pkexec", "runuser"])
+"""Wrappers that run a command with the rights of another user, most often of the administrator."""
 _SHELLS = frozenset(["sh", "bash", "zsh", "dash", "ksh", "fish", "csh", "tcsh", "cmd.exe", "powershell", "pwsh"])
 _PYTHONS = re.compile(r"python[0-9.]*|pypy[0-9.]*|ipython[0-9.]*")
 _INTERPRETERS = frozenset(
@@ -264,6 +267,9 @@ def _wrapper(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None
     if name == "env" and not words:
         told = "prints all variables of the environment with the command env"
         m.find(node, "secret/environment", Effect.SECRET, told, Severity.WARNING)
+    if name in _OTHER_USERS:
+        told = f"takes the rights of another user with the command {name}"
+        m.find(node, "process/privilege", Effect.PROCESS, told, Severity.WARNING)
     if name == "ssh" or (name in _FETCHERS and not _FETCHES.isdisjoint(words)):
         m.find(node, "network/command", Effect.NETWORK, f"reaches the network with the command {name}")
     for place, word in enumerate(words):

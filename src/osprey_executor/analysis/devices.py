@@ -7,9 +7,25 @@ import re
 
 from osprey_executor.analysis import boxes, texts
 from osprey_executor.analysis.machine import Arguments, Machine, Model
-from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Obj, Pattern, Ref, Value, spelling
+from osprey_executor.analysis.values import (
+    HOLE,
+    NOTHING,
+    UNKNOWN,
+    Atom,
+    Box,
+    Const,
+    Obj,
+    Pattern,
+    Ref,
+    Value,
+    joined,
+    spelling,
+)
+from osprey_executor.models import Effect
 
 _OPEN: Value = (Pattern(HOLE),)
+_ACQUIRES = re.compile(r"areadetector|Detector|Scaler|MCA|QuadEM|Camera|flyer", re.IGNORECASE)
+"""What stands in the names of devices that take an order before they can be read."""
 _PREFIX = re.compile(r"\{(self\.)?prefix\}")
 
 
@@ -58,10 +74,29 @@ def _one_each(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return (box,)
 
 
+def _reading(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`count([detector])`: reads, unless a detector is known to be one that is set before it is read."""
+    for atom in (given.get(0, "detectors", "devices", "obj") or NOTHING) if given.complete else UNKNOWN:
+        inside = joined([*atom.items.values(), atom.rest]) if isinstance(atom, Box) else (atom,)
+        if any(_is_set(m, one) for one in inside):
+            return None
+    m.find(node, "control/bluesky-detectors", Effect.CONTROL_READ, "reads detectors in a bluesky plan")
+    return UNKNOWN
+
+
+def _is_set(m: Machine, atom: Atom) -> bool:
+    if isinstance(atom, Obj):
+        return any(_is_set(m, base) for base in atom.kind.bases)
+    if not isinstance(atom, Ref) or not m.catalogue.is_control(atom.path) or atom.path.startswith("ophyd.sim."):
+        return False
+    return _ACQUIRES.search(atom.path) is not None
+
+
 MODELS: dict[str, Model] = {
     "prefixed-device": _prefixed,
     "one-each": _one_each,
     "device": _device,
     "component": _component,
     "formatted-component": _formatted,
+    "plan-that-reads": _reading,
 }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from osprey_executor.analysis.aims import aimed
+from osprey_executor.analysis.aims import Aim, aimed
 from osprey_executor.analysis.catalogue import Catalogue, Rule
 from osprey_executor.analysis.places import is_remote, may_name_secrets
 from osprey_executor.analysis.record import Record
@@ -141,6 +141,10 @@ class Machine(Record):
         """Generators of the program that give items without end."""
         self.doubt = False
         """Whether what is called is one of several things."""
+        self.columns: dict[int, tuple[list[Box], int]] = {}
+        """By the identity of a target among several: the rows that it takes its values from, and its place in them."""
+        self.worked_out: dict[tuple[int, str | None], list[str | None] | None] = {}
+        """By call and channel: values that were worked out; None once nobody can tell them."""
         self.sensitive = may_name_secrets(source)
         """Whether the name of a file of secrets stands anywhere in the source."""
 
@@ -304,10 +308,10 @@ class Machine(Record):
     def apply(self, node: ast.AST, rule: Rule, ref: Ref, given: Arguments | None) -> None:
         """Note what a rule of the catalogue says about a call; `given` None: nobody knows the arguments."""
         if rule.effect is Effect.CONTROL_WRITE:
-            channels, values = aimed(self, rule, ref, given)
-            line = self.where(node)[0]
-            for channel, value in zip(channels, values, strict=True):
-                self.write(channel, value, line)
+            aims = aimed(self, rule, ref, given)
+            for aim in aims:
+                self._aim(node, aim)
+            channels = list(dict.fromkeys(aim.channel for aim in aims))
             known = [channel for channel in channels if channel is not None]
             message = rule.about(known if len(known) == len(channels) else ())
         else:
@@ -321,6 +325,20 @@ class Machine(Record):
         if rule.effect is Effect.FILE_WRITE and given is not None and any(map(_is_remote, given.args[:1])):
             told = "writes a file over the network"
             self.find(node, "network/remote-file", Effect.NETWORK, told)
+
+    def _aim(self, node: ast.AST, aim: Aim) -> None:
+        """Note a write; a value that was worked out holds until another turn tells that it may be anything."""
+        line, key = self.where(node)[0], (id(node), aim.channel)
+        worked_out = self.worked_out.setdefault(key, [])
+        if aim.computed and worked_out is not None:
+            worked_out.append(aim.value)
+        elif aim.computed:
+            return
+        else:
+            for value in worked_out or ():
+                self.targets.pop((aim.channel, line, value), None)
+            self.worked_out[key] = None
+        self.write(aim.channel, aim.value, line)
 
     def find_also(self, node: ast.AST, rule: Rule) -> None:
         """Note what a rule does besides its main effect."""

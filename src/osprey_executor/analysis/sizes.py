@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from math import comb, inf, log2, perm, prod
+from math import comb, inf, perm, prod
 
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.values import Box, Const, Value, is_text, only_const
@@ -14,7 +14,7 @@ MUCH = 500_000_000
 """Elements; the memory of a run is 2 GiB unless the site says otherwise."""
 _MANY_BITS = 1_000_000_000
 _MANY_TURNS = 1_000_000_000
-_MOST = 10**18
+MOST = 10**18
 _COLLECTED = ("list", "set", "tuple", "sorted")
 """What makes as many elements as its argument has."""
 _FIRST: dict[str, slice] = {
@@ -68,7 +68,7 @@ def check_size(m: Machine, node: ast.AST, path: str, given: Arguments) -> None:
             for part in parts[:8]:
                 known = only_const(part)
                 if known is not None and isinstance(known.value, int | float) and known.value > 1:
-                    size *= int(min(known.value, _MOST))
+                    size *= int(min(known.value, MOST))
     if size > 1:
         m.counts[id(node)] = size
     if size >= MUCH:
@@ -83,7 +83,7 @@ def _arange(given: Arguments) -> int:
     start, stop = (0, bounds[0]) if len(bounds) == 1 else bounds[:2]
     step = bounds[2] if len(bounds) > 2 and bounds[2] else 1
     try:
-        return max(int(min((stop - start) / step, _MOST)), 1)
+        return max(int(min((stop - start) / step, MOST)), 1)
     except (ValueError, OverflowError):  # of numbers that are none, or have no end
         return 1
 
@@ -134,44 +134,6 @@ def checked_turns(m: Machine, node: ast.AST, turns: int) -> int:
     if m.turns < _MANY_TURNS:
         _turns(m, node, turns * m.turns)
     return turns
-
-
-def check_growth(m: Machine, node: ast.For | ast.AsyncFor) -> None:
-    """Note `text = text * 10` in a loop whose turns are known."""
-    turns = m.counts.get(id(node.iter), 1)
-    if m.turns < _MANY_TURNS:
-        _turns(m, node, turns * m.turns)
-    for one in node.body if turns > 1 else ():
-        times = _times(one)
-        if times > 1 and turns * log2(times) >= log2(MUCH) and _is_long(m, one):
-            found_much(m, one, int(min(2.0 ** min(turns * log2(times), 60), _MOST)))
-
-
-def _is_long(m: Machine, node: ast.stmt) -> bool:
-    target = (
-        node.target if isinstance(node, ast.AugAssign) else node.targets[0] if isinstance(node, ast.Assign) else None
-    )
-    held = m.lookup(target.id) if isinstance(target, ast.Name) else None
-    return any(is_text(atom) or isinstance(atom, Box) for atom in held or ())
-
-
-def _times(node: ast.stmt) -> int:
-    """Return how often what a name holds stands in what it holds after a statement; 1 where that is not to be seen."""
-    if isinstance(node, ast.AugAssign):
-        target, operator, left, right = node.target, node.op, node.target, node.value
-    elif isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.value, ast.BinOp):
-        target, operator, left, right = node.targets[0], node.value.op, node.value.left, node.value.right
-    else:
-        return 1
-    if not isinstance(target, ast.Name):
-        return 1
-    names = [one.id == target.id if isinstance(one, ast.Name) else False for one in (left, right)]
-    if isinstance(operator, ast.Add):
-        return 2 if all(names) else 1
-    known = right if names[0] else left
-    if not isinstance(operator, ast.Mult) or not any(names) or not isinstance(known, ast.Constant):
-        return 1
-    return known.value if isinstance(known.value, int) else 1
 
 
 def check_combined(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
@@ -247,7 +209,7 @@ def found_much(m: Machine, node: ast.AST, count: int) -> None:
 
 
 def _told(count: float) -> str:
-    return f"{int(count):,}" if count < _MOST else "far too many"
+    return f"{int(count):,}" if count < MOST else "far too many"
 
 
 MODELS: dict[str, Model] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 
-from osprey_executor.analysis import functions, loops, sizes, texts
+from osprey_executor.analysis import functions, growth, loops, sizes, texts
 from osprey_executor.analysis.expressions import operate
 from osprey_executor.analysis.imports import import_from, import_modules
 from osprey_executor.analysis.lookups import attribute_of
@@ -152,8 +152,9 @@ def _loop(m: Machine, start: list[tuple[ast.expr, Value, ast.expr]], body: Seque
 def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
     items = iterated(m, node, m.eval(node.iter))
     loops.check_for(m, node)
-    sizes.check_growth(m, node)
-    turns, m.turns = m.turns, m.turns * m.counts.get(id(node.iter), 1)
+    known = m.counts.get(id(node.iter))
+    growth.check_growth(m, node, known)
+    turns, m.turns = m.turns, m.turns * sizes.checked_turns(m, node, known or 1)
     try:
         _loop(m, [(node.target, contents(items) or UNKNOWN, node.iter)], node.body, node)
     finally:
@@ -164,7 +165,9 @@ def for_(m: Machine, node: ast.For | ast.AsyncFor) -> None:
 def while_(m: Machine, node: ast.While) -> None:
     m.eval(node.test)
     loops.check_while(m, node)
-    turns, m.turns = m.turns, m.turns * sizes.checked_turns(m, node, turns_of(m, node))
+    known = turns_of(m, node)
+    growth.check_growth(m, node, known if known > 1 else None)
+    turns, m.turns = m.turns, m.turns * sizes.checked_turns(m, node, known)
     try:
         _loop(m, [], node.body, node)
     finally:

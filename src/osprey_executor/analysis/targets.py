@@ -57,6 +57,8 @@ def _unpack(m: Machine, targets: list[ast.expr], value: Value, node: ast.AST, so
         for place, target in enumerate(targets):
             held = tuple(dict.fromkeys(one for row in rows for one in (*row.items.get(place, ()), *row.rest)))
             of = source.elts[place] if isinstance(source, ast.Tuple) and len(source.elts) == len(targets) else source
+            if len(rows) > 1:
+                m.columns[id(target)] = rows, place
             assign(m, target, held or UNKNOWN, node, of)
         return
     each = contents(value) or UNKNOWN

@@ -206,7 +206,7 @@ def _run(m: Machine, tree: ast.Module) -> None:
 
 
 def _report(m: Machine, seen: list[Finding], site: Site) -> AnalysisReport:
-    findings = sorted((*seen, *m.found.values()), key=lambda one: (one.line, one.column, one.rule))
+    findings = _merged(sorted((*seen, *m.found.values()), key=lambda one: (one.line, one.column, one.rule)))
     effects = frozenset(one.effect for one in findings if one.effect)
     writes = _writes(m)
     verdict, reason = Verdict.ALLOW, _allowed(effects, list(m.unlisted))
@@ -219,6 +219,14 @@ def _report(m: Machine, seen: list[Finding], site: Site) -> AnalysisReport:
     return AnalysisReport(
         findings=tuple(findings), effects=effects, verdict=verdict, reason=one_line(reason, 500), writes=writes
     )
+
+
+def _merged(findings: list[Finding]) -> list[Finding]:
+    """Return findings without those that say the same of one line again."""
+    kept: dict[object, Finding] = {}
+    for one in findings:
+        kept.setdefault((one.rule, one.line, one.message) if one.effect else id(one), one)
+    return list(kept.values())
 
 
 def _denied(findings: Collection[Finding], site: Site) -> str:

@@ -11,13 +11,15 @@ from itertools import pairwise, product
 from osprey_executor.analysis import boxes
 from osprey_executor.analysis.catalogue import Rule
 from osprey_executor.analysis.dynamic import run_text
+from osprey_executor.analysis.files import file_write
 from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.places import is_outside, starts_up
+from osprey_executor.analysis.places import told as told_place
 from osprey_executor.analysis.record import channel_names
 from osprey_executor.analysis.spending import wait
 from osprey_executor.analysis.told import deletes_data
 from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Pattern, Ref, Value, is_text, spelling
 from osprey_executor.models import Effect, Severity
-from osprey_executor.text import one_line
 
 _WRAPPERS = frozenset(
     [
@@ -128,6 +130,16 @@ _FETCHES = frozenset(
     )
 )
 """Words with which those commands reach the network."""
+_INSTALLERS = frozenset(
+    (
+        *("pip", "pip3", "pipx", "conda", "mamba", "micromamba", "uv", "pixi", "poetry", "easy_install", "npm", "yarn"),
+        *("apt", "apt-get", "yum", "dnf", "zypper", "apk", "pacman", "snap", "brew", "cargo", "gem", "go"),
+    )
+)
+_INSTALLS = frozenset(("install", "add", "-S", "-Sy", "-Syu", "sync", "upgrade", "dist-upgrade", "update", "create"))
+"""Words with which those commands put packages on the computer."""
+_WHOLE_COMPUTER = re.compile(r"--privileged(=true)?|--pid=host|(-v|--volume=?)?/:\S*|--mount=.*")
+_ROOT_MOUNT = re.compile(r"(source|src)=/(,|$)")
 _ABOUT = frozenset(("-h", "-V", "--help", "--version", "-help", "-version"))
 """First words with which a command only tells about itself."""
 _ITSELF = "__file__"
@@ -148,6 +160,9 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
         return
     first = words[0].rpartition("/")[2]
     rule = m.catalogue.programs.get(first)
+    if first in _INSTALLERS and not _INSTALLS.isdisjoint(words[1:4]):
+        told = f"installs packages with the command {first}"
+        m.find(node, "file/packages", Effect.FILE_WRITE, told, Severity.WARNING)
     if (first, True) in ((name, word in words) for name, word in _DELETING):
         told = f"deletes files with the command {first}"
         m.find(node, "file/delete-command", Effect.FILE_DELETE, told, Severity.WARNING)
@@ -163,7 +178,8 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
         elif rule.effect is Effect.CONTROL_WRITE:
             _written(m, node, rule, channels)
         else:
-            m.find(node, rule.id, rule.effect, rule.about(), rule.severity, ask=rule.ask)
+            message = rule.about() + _places_told(rule, words[1:])
+            m.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask)
             m.find_also(node, rule)
             if rule.effect is not Effect.CONTROL_READ:
                 m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
@@ -181,7 +197,21 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
     elif first not in _HARMLESS and ("./" in words[0][:2] or first.endswith((".sh", ".py"))):
         _unknown(m, node, f"starts {first}, whose content is not seen here")
     else:
-        m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
+        does = "replaces itself by" if _replaces(node) else "starts"
+        m.find(node, "process/command", Effect.PROCESS, f"{does} the program {first}")
+
+
+def _places_told(rule: Rule, words: Sequence[str]) -> str:
+    """Return which of the files lies outside that a command changes or deletes: the last, the target of most."""
+    if rule.effect not in (Effect.FILE_WRITE, Effect.FILE_DELETE):
+        return ""
+    found = [word for word in words if is_outside(word) or starts_up(word)]
+    return f": {told_place(found[-1])}" if found else ""
+
+
+def _replaces(node: ast.AST) -> bool:
+    """Return whether a call puts a program in the place of this one: `os.execv`."""
+    return _called(node).startswith("exec")
 
 
 def _seconds(word: str) -> float:
@@ -239,6 +269,9 @@ def _python(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
             return
         if not word.startswith("-"):
             written = m.files.get(word)
+            if word == _ITSELF and _replaces(node):
+                _unknown(m, node, "replaces itself by a new start of itself, with arguments that may do anything")
+                return
             if word == _ITSELF:
                 told = "starts itself again, and so more and more of it"
                 m.find(node, "resource/many-processes", Effect.RESOURCE, told, Severity.WARNING)
@@ -272,7 +305,12 @@ def _wrapper(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None
         m.find(node, "process/privilege", Effect.PROCESS, told, Severity.WARNING)
     if name == "ssh" or (name in _FETCHERS and not _FETCHES.isdisjoint(words)):
         m.find(node, "network/command", Effect.NETWORK, f"reaches the network with the command {name}")
+    if name in ("docker", "podman") and any(map(_is_whole_computer, words)):
+        told = f"starts a container that may change the whole computer, with the command {name}"
+        m.find(node, "process/container", Effect.PROCESS, told, Severity.WARNING)
     for place, word in enumerate(words):
+        if (":" in word and " " not in word) or (name in _FETCHERS and word in _FETCHES):
+            continue  # `-v /:/host` and `conda install` are no commands of their own
         base = word.rpartition("/")[2]
         if base in m.catalogue.programs or base in _SHELLS or _PYTHONS.fullmatch(base):
             command(m, node, words[place:])
@@ -284,6 +322,31 @@ def _wrapper(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None
         _unknown(m, node, f"starts {name} with a command that is not wholly known")
     else:
         m.find(node, "process/command", Effect.PROCESS, f"starts the program {name}")
+
+
+def _is_whole_computer(word: str) -> bool:
+    return _WHOLE_COMPUTER.fullmatch(word) is not None and (
+        "mount=" not in word or _ROOT_MOUNT.search(word) is not None
+    )
+
+
+def _container(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`client.containers.run("alpine", privileged=True, volumes={"/": ...})`."""
+    privileged = any(not isinstance(atom, Const) or atom.value for atom in given.get("privileged") or NOTHING)
+    mounted = [
+        str(key)
+        for atom in given.get("volumes") or NOTHING
+        if isinstance(atom, Box)
+        for key in (*atom.items, *_texts(atom))
+    ]
+    if privileged or any(one == "/" or one.startswith("/:") for one in mounted):
+        told = "starts a container that may change the whole computer"
+        m.find(node, "process/container", Effect.PROCESS, told, Severity.WARNING)
+    return None
+
+
+def _texts(box: Box) -> list[str]:
+    return [spelling(atom) for value in box.items.values() for atom in value if is_text(atom)]
 
 
 def shell(m: Machine, node: ast.AST, text: str) -> None:
@@ -300,7 +363,7 @@ def shell(m: Machine, node: ast.AST, text: str) -> None:
         m.find(node, "network/command", Effect.NETWORK, "reaches the network with a device of the shell")
     for name in _INTO_FILE.findall(text):
         if not name.startswith("/dev/"):
-            m.find(node, "file/write", Effect.FILE_WRITE, f"writes {one_line(name.replace(HOLE, '*'), 80)}")
+            file_write(m, node, f"writes {told_place(name)}")
     for part in _SPLIT.split(text):
         try:
             words = shlex.split(part, comments=True)
@@ -384,9 +447,12 @@ def _spread(start: int) -> Model:
 
 
 def _is_exec_l(node: ast.AST) -> bool:
+    return _called(node).startswith(("execl", "spawnl"))
+
+
+def _called(node: ast.AST) -> str:
     func = getattr(node, "func", None)
-    name = getattr(func, "attr", getattr(func, "id", ""))
-    return name.startswith(("execl", "spawnl"))
+    return str(getattr(func, "attr", getattr(func, "id", "")))
 
 
 def _listed(program: int) -> Model:
@@ -460,6 +526,7 @@ MODELS: dict[str, Model] = {
     "command-list-after-mode": _listed(1),
     "command-named": _named_command,
     "cell": _cell,
+    **{f"docker.{made}.containers.{name}": _container for made in ("?", "DockerClient") for name in ("run", "create")},
     "shlex.split": _split,
     "subprocess.Popen.communicate": _sent,
     "subprocess.Popen.stdin.write": _sent,

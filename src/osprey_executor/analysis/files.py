@@ -7,7 +7,7 @@ import re
 
 from osprey_executor.analysis import texts
 from osprey_executor.analysis.machine import Arguments, Machine, Model
-from osprey_executor.analysis.places import is_device, is_outside
+from osprey_executor.analysis.places import is_device, is_outside, path_of, severity_of, told_of
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
@@ -36,7 +36,7 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
         _reads(m, node, path)
     if written:
         name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
-        file_write(m, node, f"writes {name}")
+        file_write(m, node, f"writes {told_of(path) or 'a file'}")
         _device(m, node, name)
         for atom in path:
             if isinstance(atom, Const):
@@ -44,17 +44,6 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     else:
         _reads(m, node, path)
     return (Ref("io.TextIOWrapper", True, path),)
-
-
-def path_of(value: Value) -> Value:
-    """Return the names of files that a value may be, those of `Path` objects too."""
-    found: list[Value] = []
-    for atom in value:
-        if isinstance(atom, Ref) and atom.path.startswith("pathlib."):
-            found.append(atom.channels or UNKNOWN)
-        else:
-            found.append((atom,) if is_text(atom) else UNKNOWN)
-    return joined(found) if found else UNKNOWN
 
 
 def _device(m: Machine, node: ast.AST, name: str) -> None:
@@ -72,7 +61,7 @@ def _device(m: Machine, node: ast.AST, name: str) -> None:
 def _os_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     path = path_of(given.get(0, "path") or UNKNOWN)
     name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
-    file_write(m, node, f"opens {name} with os.open")
+    file_write(m, node, f"opens {told_of(path) or 'a file'} with os.open")
     _device(m, node, name)
     _reads(m, node, path)
     return UNKNOWN
@@ -89,7 +78,7 @@ def _reads(m: Machine, node: ast.AST, path: Value) -> None:
 
 def file_write(m: Machine, node: ast.AST, message: str) -> None:
     """Note that a file is written."""
-    m.find(node, "file/write", Effect.FILE_WRITE, message)
+    m.find(node, "file/write", Effect.FILE_WRITE, message, severity_of(message))
 
 
 def _wrote(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -100,12 +89,6 @@ def _wrote(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
             before = m.files.get(name, NOTHING)
             m.files[name] = texts.concat(before, content) if before else content
     return UNKNOWN
-
-
-def _wrote_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    shown = ", ".join(spelling(atom).replace(HOLE, "*") for atom in given.made_with[:2]) or "a file"
-    file_write(m, node, f"writes {shown}")
-    return _wrote(m, node, given)
 
 
 def _read_back(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -145,6 +128,14 @@ def _joined_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return text
 
 
+def _same_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    return path_of(given.args[0]) if given.args else UNKNOWN
+
+
+def _same_object(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    return (Ref("pathlib.Path", True, given.made_with),)
+
+
 MODELS: dict[str, Model] = {
     "io.TextIOWrapper.write": _wrote,
     "io.TextIOWrapper.writelines": _wrote,
@@ -154,10 +145,12 @@ MODELS: dict[str, Model] = {
     "pathlib.PurePath": _path_made,
     "pathlib.Path.open": _path_open,
     **dict.fromkeys(("pathlib.Path.iterdir", "pathlib.Path.glob", "pathlib.Path.rglob"), _children),
-    "pathlib.Path.write_text": _wrote_path,
-    "pathlib.Path.write_bytes": _wrote_path,
+    "pathlib.Path.write_text": _wrote,
+    "pathlib.Path.write_bytes": _wrote,
     "pathlib.Path.read_text": _read_back,
     "os.path.join": _joined_path,
+    **dict.fromkeys((f"os.path.{name}" for name in ("expanduser", "abspath", "realpath", "normpath")), _same_path),
+    **dict.fromkeys((f"pathlib.Path.{name}" for name in ("expanduser", "absolute", "resolve")), _same_object),
     "open": _open,
     "os-open": _os_open,
 }

@@ -111,6 +111,8 @@ def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
             return (Namespace("__main__"),)
     path = f"{ref.path}.{attr}"
     path = m.catalogue.aliases.get(path, path)
+    if m.replaced and path in m.replaced:
+        return m.replaced[path]
     if path.count(".") > _LONG_PATH:
         path = f"{path.partition('.')[0]}.?.{attr}"
     if path == "sys.modules":

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from osprey_executor.analysis.aims import Aim, aimed
 from osprey_executor.analysis.catalogue import Catalogue, Rule
-from osprey_executor.analysis.places import is_remote, may_name_secrets
+from osprey_executor.analysis.places import is_remote, may_name_secrets, severity_of, told_of
 from osprey_executor.analysis.record import Record
 from osprey_executor.analysis.scopes import Place, Scope
 from osprey_executor.analysis.values import (
@@ -26,7 +26,7 @@ from osprey_executor.analysis.values import (
     is_text,
     spelling,
 )
-from osprey_executor.models import Confidence, Effect
+from osprey_executor.models import Confidence, Effect, Severity
 
 _NEVER_TAKES = frozenset((ast.Constant, ast.JoinedStr, ast.BinOp, ast.Compare, ast.List, ast.Tuple, ast.Dict, ast.Set))
 """Expressions that give no function of a library themselves."""
@@ -141,6 +141,8 @@ class Machine(Record):
         """Generators of the program that give items without end."""
         self.doubt = False
         """Whether what is called is one of several things."""
+        self.replaced: dict[str, Value] = {}
+        """Names of control-system libraries that the program sets, and what they may be since."""
         self.columns: dict[int, tuple[list[Box], int]] = {}
         """By the identity of a target among several: the rows that it takes its values from, and its place in them."""
         self.worked_out: dict[tuple[int, str | None], list[str | None] | None] = {}
@@ -307,6 +309,7 @@ class Machine(Record):
 
     def apply(self, node: ast.AST, rule: Rule, ref: Ref, given: Arguments | None) -> None:
         """Note what a rule of the catalogue says about a call; `given` None: nobody knows the arguments."""
+        severity = rule.severity
         if rule.effect is Effect.CONTROL_WRITE:
             aims = aimed(self, rule, ref, given)
             for aim in aims:
@@ -316,15 +319,24 @@ class Machine(Record):
             message = rule.about(known if len(known) == len(channels) else ())
         else:
             message = rule.about()
+            if rule.path is not None and given is not None:
+                message += self._path_told(rule.path, ref, given)
+                severity = max(severity, severity_of(message), key=list(Severity).index)
         sure = not (given is None or self.doubt or "?" in ref.path or rule.likely)
         confidence = (
             Confidence.CERTAIN if sure and rule.effect is not Effect.OPAQUE else None if sure else Confidence.LIKELY
         )
-        self.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask, confidence=confidence)
+        self.find(node, rule.id, rule.effect, message, severity, ask=rule.ask, confidence=confidence)
         self.find_also(node, rule)
         if rule.effect is Effect.FILE_WRITE and given is not None and any(map(_is_remote, given.args[:1])):
             told = "writes a file over the network"
             self.find(node, "network/remote-file", Effect.NETWORK, told)
+
+    def _path_told(self, places: int | str | tuple[int | str, ...], ref: Ref, given: Arguments) -> str:
+        """Return which file a rule is about, as far as that is known."""
+        held = ref.channels if places == "self" else given.get(*(places if isinstance(places, tuple) else (places,)))
+        told = told_of(held) if held else ""
+        return f": {told}" if told else ""
 
     def _aim(self, node: ast.AST, aim: Aim) -> None:
         """Note a write; a value that was worked out holds until another turn tells that it may be anything."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 
-from osprey_executor.analysis.files import file_write, path_of
+from osprey_executor.analysis.files import file_write
 from osprey_executor.analysis.machine import Arguments, Machine, Model
-from osprey_executor.analysis.places import is_outside, is_remote
+from osprey_executor.analysis.places import is_outside, is_remote, path_of, told_of
 from osprey_executor.analysis.values import HOLE, UNKNOWN, Const, Ref, Value, is_text, spelling
 from osprey_executor.models import Effect
 from osprey_executor.text import one_line
@@ -20,7 +20,7 @@ def _archive(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     path = path_of(given.get(0, "file", "name") or UNKNOWN)
     mode = given.get(1, "mode")
     if mode is not None and any(not isinstance(atom, Const) or str(atom.value)[:1] in "wax" for atom in mode):
-        file_write(m, node, f"writes the archive {_shown(path)}")
+        file_write(m, node, f"writes the archive {told_of(path) or 'a file'}")
     else:
         _reads(m, node, path)
     func = getattr(node, "func", None)
@@ -63,14 +63,14 @@ _READING: frozenset[object] = frozenset(("r", "rb", "rt", "rs", "ro", "readonly"
 def _log_file(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     name = given.get("filename")
     if name and name != (Const(None),):
-        file_write(m, node, f"writes the log file {_shown(path_of(name))}")
+        file_write(m, node, f"writes the log file {told_of(name) or 'a file'}")
     return UNKNOWN
 
 
 def _database(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     path = path_of(given.get(0, "database") or UNKNOWN)
     if not all(isinstance(atom, Const) and atom.value in (":memory:", "") for atom in path):
-        file_write(m, node, f"opens the database {_shown(path)}")
+        file_write(m, node, f"opens the database {told_of(path) or 'a file'}")
     return (Ref("sqlite3.Connection", True, path),)
 
 

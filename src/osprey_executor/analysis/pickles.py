@@ -6,8 +6,9 @@ import ast
 import pickletools
 
 from osprey_executor.analysis.calls import let_go
-from osprey_executor.analysis.files import file_write, path_of
+from osprey_executor.analysis.files import file_write
 from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.places import path_of
 from osprey_executor.analysis.values import (
     NOTHING,
     UNKNOWN,
@@ -17,6 +18,8 @@ from osprey_executor.analysis.values import (
     held,
 )
 from osprey_executor.models import Effect, Severity
+
+_UNPICKLES = "unpickles data that is not seen here: a pickle can run any code"
 
 
 def _dumped(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -40,7 +43,7 @@ def _dumped_text(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return (Ref("pickle.dumped", True),)
 
 
-def _loaded(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+def _loaded(m: Machine, node: ast.AST, given: Arguments, told: str = _UNPICKLES) -> Value | None:
     for atom in given.get(0, "data", "file", "filename", "f") or UNKNOWN:
         if isinstance(atom, Ref) and atom.path in ("pickle.dumped", "io.BytesIO"):
             continue
@@ -49,16 +52,13 @@ def _loaded(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
             continue
         if isinstance(atom, Const) and isinstance(atom.value, bytes) and _pickled(m, node, atom.value):
             continue
-        m.find(
-            node,
-            "opaque/unpickle",
-            Effect.OPAQUE,
-            "unpickles data that is not seen here: a pickle can run any code",
-            Severity.WARNING,
-            ask=True,
-        )
+        m.find(node, "opaque/unpickle", Effect.OPAQUE, told, Severity.WARNING, ask=True)
         m.write(None, None, m.where(node)[0])
     return UNKNOWN
+
+
+def _unmarshalled(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    return _loaded(m, node, given, "loads marshalled data that is not seen here: it can hold any code")
 
 
 def _pickled(m: Machine, node: ast.AST, data: bytes) -> bool:
@@ -124,6 +124,7 @@ def _loaded_if_told(keyword: str) -> Model:
 MODELS: dict[str, Model] = {
     **dict.fromkeys(("pickle.dumps", "dill.dumps", "cloudpickle.dumps", "marshal.dumps"), _dumped_text),
     "unpickle": _loaded,
+    "unmarshal": _unmarshalled,
     "pickle-to-file": _dumped,
     "yaml": _yaml,
     "torch-load": _loaded_unless_told("weights_only", True),

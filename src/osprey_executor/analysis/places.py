@@ -1,8 +1,12 @@
-"""Files by their names: which hold secrets, and which lie outside the working folder."""
+"""Files by their names: which hold secrets, which are run by others later, which lie outside the working folder."""
 
 from __future__ import annotations
 
 import re
+
+from osprey_executor.analysis.values import HOLE, UNKNOWN, Ref, Value, is_text, joined, spelling
+from osprey_executor.models import Severity
+from osprey_executor.text import one_line
 
 SENSITIVE = re.compile(
     r"/etc/(shadow|gshadow|passwd|sudoers|ssh/|ssl/private|krb5|group\b|crontab|cron\.)|/proc/(self|\d+|\*|\udfff|\{[^}]*\}|%[sd])/(environ|mem|maps)"
@@ -27,6 +31,13 @@ _MARKED_HINTS = re.compile(
 """The rest of the hints: one search for them takes half of the time of one for each."""
 _OUTSIDE = re.compile(r"(/(?!tmp/|dev/null|dev/shm)|~|[A-Za-z]:[\\/]|(\./)?\.\./)")
 
+_STARTS_UP = re.compile(
+    r"(^|[/~\udfff*])\.(bashrc|bash_profile|bash_login|bash_logout|profile|zshrc|zshenv|zprofile|cshrc|tcshrc|login|xinitrc"
+    r"|xsession|xprofile)$|/etc/(cron|crontab|init\.d|profile|rc\.local|systemd/|ld\.so\.preload|bash\.bashrc)|spool/cron"
+    r"|systemd/(user|system)/|\bautostart/|Launch(Agents|Daemons)/|config/fish/|(site|user)customize\.py$"
+)
+"""What stands in the names of files that a computer runs by itself: at a login, at its start, or by the clock."""
+_A_START_UP_FILE = "a start-up file"
 _REMOTE = re.compile(r"(?i)(https?|ftps?|sftp|s3|gs|gcs|az|abfss?|wss?|rtsp|hdfs|webhdfs|smb|opendap|tcp)://")
 _SINKS = tuple(f"/dev/{name}" for name in ("null", "shm", "std", "fd", "full", "zero"))
 
@@ -55,3 +66,39 @@ def is_device(name: str) -> bool:
 def is_remote(name: str) -> bool:
     """Return whether a name leads to another computer."""
     return _REMOTE.match(name) is not None
+
+
+def starts_up(name: str) -> bool:
+    """Return whether a file of this name is run later, by the computer and not by the program."""
+    return _STARTS_UP.search(name[:4000]) is not None
+
+
+def severity_of(message: str) -> Severity:
+    """Return how much a message about a changed file matters: what is run later does what the program did not show."""
+    return Severity.WARNING if message.endswith(_A_START_UP_FILE) else Severity.INFO
+
+
+def told(name: str) -> str:
+    """Return the name of a file that is changed, and what a person should know of its place."""
+    shown = one_line(name.replace(HOLE, "*"), 80)
+    if starts_up(name):
+        return f"{shown}, {_A_START_UP_FILE}"
+    return f"{shown}, outside the working folder" if is_outside(name) else shown
+
+
+def path_of(value: Value) -> Value:
+    """Return the names of files that a value may be, those of `Path` objects too."""
+    found: list[Value] = []
+    for atom in value:
+        if isinstance(atom, Ref) and atom.path.startswith("pathlib."):
+            found.append(atom.channels or UNKNOWN)
+        else:
+            found.append((atom,) if is_text(atom) else UNKNOWN)
+    return joined(found) if found else UNKNOWN
+
+
+def told_of(value: Value) -> str:
+    """Return what `told` says of the first file that a value may be; empty: nothing is known of it."""
+    path = path_of(value)
+    name = spelling(path[0]) if path and is_text(path[0]) else ""
+    return told(name) if name.replace(HOLE, "") else ""

@@ -19,6 +19,7 @@ from osprey_executor.analysis.values import (
     Unknown,
     Value,
     contents,
+    join,
     only_const,
 )
 from osprey_executor.models import Effect, Severity
@@ -82,6 +83,7 @@ def set_attribute(
                 m.apply(node, rule, atom, given)
             elif not atom.made and m.catalogue.is_control(path):
                 _replaced(m, node, path)
+                m.replaced[path] = join(m.replaced.get(path, (Ref(path),)), value)
             elif not atom.made and atom.path in _PYTHONS_OWN:
                 told = f"replaces {path} while the program runs"
                 m.find(node, "interpreter/replaced-name", Effect.INTERPRETER, told, Severity.WARNING)

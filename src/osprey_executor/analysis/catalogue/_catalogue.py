@@ -69,6 +69,8 @@ class Rule(NamedTuple):
     """Arguments that name the part of what `channel` names: the field of a device, the attribute of a proxy."""
     joint: str = ""
     """What stands between a channel and its part."""
+    path: int | str | tuple[int | str, ...] | None = None
+    """Arguments that name the file that is changed; `self`: the object was made with it."""
     suffix: str = ""
     """What is surely written of what the object was made with: `.VAL` of a motor."""
     named: str = ""

@@ -57,7 +57,7 @@ _RULE_KEYS = frozenset(
             "returns",
             "says",
         ),
-        *("model", "reaches", "part", "joint", "suffix", "named", "pairs", "reads"),
+        *("model", "reaches", "part", "joint", "suffix", "named", "pairs", "reads", "path"),
     )
 )
 _Key = TypeVar("_Key")
@@ -244,6 +244,7 @@ def _rules(library: str, entry: dict[str, Any]) -> Callable[[str], Rule]:
         channel=_places(entry.get("channel")),
         value=_places(entry.get("value")),
         part=_places(entry.get("part")),
+        path=_places(entry.get("path")),
         joint=str(entry.get("joint", "")),
         suffix=str(entry.get("suffix", "")),
         named=str(entry.get("named", "")),

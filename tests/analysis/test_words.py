@@ -1,0 +1,102 @@
+"""What findings say of effects: words that tell a person what happens, and to what."""
+
+import pytest
+
+from osprey_executor.analysis import analyze
+from osprey_executor.models import Effect, Severity, Verdict
+
+_START = """
+import os, sys, shutil, socket, subprocess, tarfile, marshal, docker, requests, urllib.request
+from http.server import HTTPServer
+from pathlib import Path
+"""
+
+
+def said(code: str) -> list[str]:
+    return [one.message for one in analyze(_START + code).findings]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("subprocess.run([sys.executable, '-m', 'pip', 'install', 'x'])", "installs packages with the command pip"),
+        ("os.system('sudo apt-get -y install x')", "installs packages with the command apt-get"),
+        ("os.system('conda install x')", "installs packages with the command conda"),
+        ("os.setuid(0)", "changes rights"),
+        ("os.setegid(0)", "changes rights"),
+        ("open(os.path.expanduser('~/.bashrc'), 'a')", "~/.bashrc, a start-up file"),
+        ("(Path.home() / '.profile').write_text('x')", ".profile, a start-up file"),
+        ("Path('/etc/systemd/system/x.service').touch()", "/etc/systemd/system/x.service, a start-up file"),
+        ("shutil.copy('a', Path.home() / '.config/autostart/x.desktop')", "x.desktop, a start-up file"),
+        ("os.system('echo x >> ~/.zshrc')", "~/.zshrc, a start-up file"),
+        ("os.system('crontab new')", "changes a start-up file with the command crontab"),
+        ("open('/opt/x', 'w')", "writes /opt/x, outside the working folder"),
+        ("shutil.move('x', '../x')", "shutil.move: ../x, outside the working folder"),
+        ("os.replace('x', '/opt/x')", "os.replace: /opt/x, outside the working folder"),
+        ("os.symlink('x', '/opt/y')", "os.symlink: /opt/y, outside the working folder"),
+        ("Path('x').rename('/opt/x')", "Path.rename: /opt/x, outside the working folder"),
+        ("tarfile.open('x.tar').extractall('/opt')", "extractall: /opt, outside the working folder"),
+        ("os.remove('/opt/x')", "os.remove: /opt/x, outside the working folder"),
+        ("os.system('cp x /opt/x')", "command cp: /opt/x, outside the working folder"),
+        ("HTTPServer(('0.0.0.0', 80), x).serve_forever()", "listens on the network"),
+        ("socket.socket().bind(('0.0.0.0', 80))", "listens on the network"),
+        ("import socketserver\nsocketserver.TCPServer(('', 80), x)", "listens on the network"),
+        ("os.system('docker run --privileged x')", "a container that may change the whole computer"),
+        ("os.system('docker run -v /:/host x ls')", "a container that may change the whole computer"),
+        ("docker.from_env().containers.run('x', privileged=True)", "a container that may change the whole computer"),
+        ("docker.from_env().containers.run('x', volumes=['/:/h'])", "a container that may change the whole computer"),
+        ("os.execv(sys.executable, [sys.executable, *sys.argv])", "replaces itself by a new start of itself"),
+        ("os.execvp('ls', ['ls'])", "replaces itself by the program ls"),
+        ("marshal.load(open('x', 'rb'))", "loads marshalled data"),
+    ],
+)
+def test_what_happens_is_told(code: str, words: str):
+    assert [one for one in said(code) if words in one], said(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("os.system('pip list')", "installs"),
+        ("os.system('conda install x')", "the command install"),
+        ("open('x/profile.txt', 'w')", "a start-up file"),
+        ("open('/tmp/x', 'w')", "outside"),
+        ("shutil.copy('/opt/x', 'x')", "outside"),
+        ("os.system('docker run -v /data:/host x ls')", "whole computer"),
+        ("docker.from_env().containers.run('x', volumes={'/data': {}})", "whole computer"),
+        ("os.execv(sys.executable, [sys.executable, *sys.argv])", "more and more"),
+        ("marshal.load(open('x', 'rb'))", "unpickles"),
+        ("urllib.request.urlopen('https://x.org').read()", "requests"),
+        ("os.popen('date').read()", "subprocess"),
+        ("os.system('docker run -v /:/host x ls')", "command host"),
+    ],
+)
+def test_what_does_not_happen_is_not_told(code: str, words: str):
+    assert not [one for one in said(code) if words in one]
+
+
+def test_a_start_up_file_is_a_warning():
+    findings = analyze("open('/etc/profile.d/x.sh', 'w')\nimport shutil\nshutil.copy('x', '/etc/init.d/x')").findings
+    assert [one.severity for one in findings] == [Severity.WARNING] * 2
+
+
+def test_a_folder_is_changed_and_a_table_of_times_is_read_without_an_effect():
+    assert not analyze("import os\nos.chdir('x')").effects
+    assert analyze("import os\nos.system('crontab -l')").effects == {Effect.PROCESS}
+
+
+def test_the_same_is_said_once_of_a_line():
+    report = analyze("import requests\nx = requests.get('a'), requests.get('b')\ny = requests.get('c')")
+    assert [one.line for one in report.findings] == [2, 3]
+
+
+def test_a_read_function_that_was_replaced_by_a_write_function_writes():
+    report = analyze("import epics\nepics.caget = epics.caput\nepics.caget('A:SP', 1)")
+    assert report.verdict is Verdict.ASK
+    assert ("A:SP", "1", 3) in {(target.channel, target.value, target.line) for target in report.writes}
+    assert not analyze("import epics\nepics.caget('A:SP', 1)").writes
+
+
+def test_a_raw_socket_as_a_file_asks():
+    code = "import socket\ns = socket.socket()\ns.connect(('h', 1))\ns.makefile('wb').write(b'x')"
+    assert analyze(code).verdict is Verdict.ASK

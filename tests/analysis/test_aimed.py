@@ -119,3 +119,23 @@ def test_a_pipe_between_processes_of_the_program_does_not_ask():
 def test_what_is_set_by_snmp_asks_and_what_is_read_does_not(name: str):
     assert analyze(f"from pysnmp.hlapi import *\nx = {name}(SnmpEngine())").verdict is Verdict.ASK
     assert analyze("from pysnmp.hlapi import *\nx = getCmd(SnmpEngine())").verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("code", "channel"),
+    [
+        ("SimDetector('S:').cam.acquire_time.put(1)", "S:cam1:AcquireTime"),
+        (
+            "from ophyd.areadetector import PilatusDetector\nPilatusDetector('S:').cam.num_images.set(1)",
+            "S:cam1:NumImages",
+        ),
+        ("class D(SimDetector):\n    pass\nD('S:').cam.acquire.put(1)", "S:cam1:Acquire"),
+        ("class D(SimDetector):\n    hdf = Cpt(HDF5Plugin, 'HDF1:')\nD('S:').hdf.file_path.put(1)", "S:HDF1:FilePath"),
+        ("class D(Device):\n    cam = Cpt(SimDetectorCam, 'cam2:')\nD('S:').cam.gain.put(1)", "S:cam2:Gain"),
+        ("class D(Device):\n    gain = Cpt(EpicsSignal, 'G')\nD('S:').gain.put(1)", "S:G"),
+    ],
+)
+def test_a_field_of_an_area_detector_has_its_whole_name(code: str, channel: str):
+    start = "from ophyd import Component as Cpt, Device, EpicsSignal, SimDetector\n"
+    start += "from ophyd.areadetector.plugins import HDF5Plugin\nfrom ophyd.areadetector.cam import SimDetectorCam\n"
+    assert writes(start + code) == {(channel, "1")}

@@ -337,7 +337,7 @@ def attribute(m: Machine, node: ast.AST, owner: Obj | Class, name: str, *, metho
                 continue
             elif isinstance(base, Ref):
                 path = f"{base.path}.{name}"
-                values.append((Ref(m.catalogue.aliases.get(path, path), False, kind.channels),))
+                values.append((m.member(m.catalogue.aliases.get(path, path), kind.channels),))
             else:
                 values.append(UNKNOWN)
     if not values and not methods_only and isinstance(owner, Class) and owner.meta:

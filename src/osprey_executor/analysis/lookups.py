@@ -117,12 +117,9 @@ def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
         path = f"{path.partition('.')[0]}.?.{attr}"
     if path == "sys.modules":
         return (Namespace(""),)
-    if ref.channels and path in m.catalogue.components:
-        kind, suffix = m.catalogue.components[path]
-        return (Ref(kind, True, texts.concat(ref.channels, (Const(suffix),))),)
     if path in KNOWN:
         return (KNOWN[path],)
-    return (Ref(path, False, ref.channels),)
+    return (m.member(path, ref.channels),)
 
 
 def check_exported(m: Machine, node: ast.AST, module: str, name: str) -> None:

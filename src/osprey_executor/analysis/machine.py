@@ -14,6 +14,7 @@ from osprey_executor.analysis.catalogue import Catalogue, Rule
 from osprey_executor.analysis.places import is_remote, may_name_secrets, severity_of, told_of
 from osprey_executor.analysis.record import Record
 from osprey_executor.analysis.scopes import Place, Scope
+from osprey_executor.analysis.texts import concat
 from osprey_executor.analysis.values import (
     NOTHING,
     UNKNOWN,
@@ -264,6 +265,14 @@ class Machine(Record):
     def call(self, node: ast.AST, callee: Value, given: Arguments) -> Value:
         """Return what calling `callee` gives, and note what it does."""
         return self.semantics.caller(self, node, callee, given)
+
+    def member(self, path: str, channels: Value) -> Ref:
+        """Return what an attribute of an object of a library is, where the catalogue tells what channel it has."""
+        if channels:
+            known = self.catalogue.component(path)
+            if known is not None:
+                return Ref(known[0], True, concat(channels, (Const(known[1]),)))
+        return Ref(path, False, channels)
 
     def bind(self, name: str, value: Value, node: ast.AST | None = None, source: ast.expr | None = None) -> None:
         """Bind a name where the running body would; `node` and `source` tell where and by what."""

@@ -169,6 +169,11 @@ class Catalogue:
         """Return the name of the model that tells what calling `path` does; empty: none."""
         return self.models.get(path) or self.models.get(f"{path.rpartition('.')[0]}.**", "")
 
+    def component(self, path: str) -> tuple[str, str] | None:
+        """Return what an attribute of an object is, and what stands after the object's channel in its own."""
+        root, _, rest = path.partition(".")
+        return self.components.get(path) or self.components.get(f"{root}.**.{rest.rpartition('.')[2]}")
+
     def knows(self, module: str) -> bool:
         """Return whether it is known what a module can do, be it nothing."""
         root = module.partition(".")[0]

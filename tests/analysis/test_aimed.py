@@ -25,6 +25,7 @@ def writes(code: str) -> set[tuple[str | None, str | None]]:
         ("amps = 0.35\ncaput('A', amps)", {("A", "0.35")}),
         ("def to(v):\n    caput('A', v)\nto(1)\nto(2)", {("A", "1"), ("A", "2")}),
         ("names, values = ['A', 'B'], [1, 2]\nepics.caput_many(names, values)", {("A", "1"), ("B", "2")}),
+        ("names = ['A', 'B']\nepics.caput_many(names, [1, 2.5])", {("A", "1"), ("B", "2.5")}),
         ("exec('caput(\"A\", 5)')", {("A", "5")}),
         ("import functools\nfunctools.partial(caput, 'A', 3)()", {("A", "3")}),
         ("import asyncio\nasyncio.get_running_loop().call_later(1, caput, 'A', 4)", {("A", "4")}),

@@ -40,7 +40,8 @@ def aimed(m: Machine, rule: Rule, ref: Ref, given: Arguments | None) -> list[Aim
     held = (given.get(*_tuple(rule.value)) if rule.value is not None else None) or NOTHING
     each = _each(names, held, channels)
     found: list[Aim] = []
-    for place, (channel, node) in enumerate(zip(channels, _sources(written, value, channels), strict=True)):
+    sources = _sources(written, value, channels, several=each is not None)
+    for place, (channel, node) in enumerate(zip(channels, sources, strict=True)):
         constants = _constants(held if each is None else each[place])
         if constants and not _says(m, node) and (len(constants) == 1 or len(channels) == 1 or each is not None):
             found.extend(Aim(channel, one, True) for one in constants)
@@ -49,17 +50,16 @@ def aimed(m: Machine, rule: Rule, ref: Ref, given: Arguments | None) -> list[Aim
     return found
 
 
-def _sources(written: ast.expr | None, value: ast.expr | None, channels: list[str | None]) -> list[ast.expr | None]:
-    """Return where the value of each channel stands in the source."""
+def _sources(
+    written: ast.expr | None, value: ast.expr | None, channels: list[str | None], *, several: bool
+) -> list[ast.expr | None]:
+    """Return where the value of each channel stands in the source; `several`: each has a value of its own."""
     if isinstance(written, ast.Dict):
         pairs = zip(written.keys, written.values, strict=True)
         shown = {key.value: one for key, one in pairs if isinstance(key, ast.Constant)}
         return [shown.get(name) for name in channels]
-    if (
-        isinstance(written, ast.List | ast.Tuple)
-        and isinstance(value, ast.List | ast.Tuple)
-        and len(written.elts) == len(value.elts) == len(channels)
-    ):
+    listed = several or (isinstance(written, ast.List | ast.Tuple) and len(written.elts) == len(channels))
+    if listed and isinstance(value, ast.List | ast.Tuple) and len(value.elts) == len(channels):
         return list(value.elts)
     return [value] * len(channels)
 

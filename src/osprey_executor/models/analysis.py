@@ -110,7 +110,7 @@ class WriteTarget(BaseModel):
     channel: str | None
     """Name, or a pattern with `*` for what is computed; None where nothing is known."""
     value: str | None = None
-    """The value as source text, None where it is not in the call."""
+    """The value as source text, or the constant that a name holds; None where nothing tells it."""
     line: int
 
     @property

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,93 @@ async def test_a_budget_goes_on_after_the_wait_for_a_person(open_service: OpenSe
     assert waiting.status is RunStatus.AWAITING_APPROVAL
     assert result.error is not None
     assert "120 of 100 tokens, by 2 requests to own/model" in result.error.message
+
+
+class Unshowable(Exception):
+    def __str__(self) -> str:
+        raise ValueError("no words")
+
+
+async def end_itself() -> str:
+    raise SystemExit(3)
+
+
+async def cancel_itself() -> str:
+    raise asyncio.CancelledError
+
+
+async def raise_the_unshowable() -> str:
+    raise Unshowable
+
+
+async def count_nonsense() -> str:
+    meter().add("x")  # type: ignore[arg-type]
+    return WRITE
+
+
+async def give_half_a_character() -> str:
+    return "results = {'a': '\ud800'}"
+
+
+class Misbehaving:
+    """A plug-in that does what its author did not mean, and then its work."""
+
+    def __init__(self, does: Callable[[], Awaitable[str]]) -> None:
+        self._does: Callable[[], Awaitable[str]] | None = does
+        self.told: list[str] = []
+
+    async def generate_code(self, request: PythonExecutionRequest, error_chain: list[str]) -> str:
+        self.told = error_chain
+        does, self._does = self._does, None
+        return await does() if does else "results = {'ok': 1}"
+
+
+@pytest.mark.parametrize(
+    ("does", "words"),
+    [
+        (end_itself, "ended itself with SystemExit"),
+        (cancel_itself, "ended itself with CancelledError"),
+        (raise_the_unshowable, "raised Unshowable, which cannot be shown"),
+        (count_nonsense, "the generator counted 'x'"),
+        (give_half_a_character, r"half of a character, '\ud800'"),
+    ],
+)
+async def test_a_plug_in_that_misbehaves_is_asked_again(
+    open_service: OpenService, does: Callable[[], Awaitable[str]], words: str
+) -> None:
+    generator = Misbehaving(does)
+    async with open_service(generator) as service:
+        result = await service.run(TASK)
+    assert (result.status, result.results) == (RunStatus.SUCCEEDED, {"ok": 1})
+    error = result.attempts[0].error
+    assert error is not None
+    assert error.type == "CodeGenerationError"
+    assert words in error.message
+    assert words in generator.told[0]
+
+
+async def test_a_plug_in_that_is_deaf_to_its_time_has_not_succeeded(open_service: OpenService) -> None:
+    async def deaf() -> str:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return "results = {'late': 1}"
+
+    async with open_service(Misbehaving(deaf), execution__generation_budget={"seconds": 0.5}) as service:
+        result = await service.run(TASK)
+    stopped(result, "of 0.5 seconds")
+
+
+async def test_what_a_plug_in_says_is_masked_and_cut(home: Path) -> None:
+    async def boast() -> str:
+        raise RuntimeError(f"my key is {KEY} \ud800 " + "x" * 50_000)
+
+    config = {"models": {"mine": {"provider": "anthropic", "model_id": "m", "api_key": KEY}}}
+    async with PythonExecutorService.from_config(config, generator=Misbehaving(boast), home=home) as service:
+        result = await service.run(TASK)
+    assert result.error is not None
+    assert "my key is ******** \\ud800 xxx" in result.error.message
+    assert len(result.error.message) < 2100
+    assert not [file for file in home.rglob("*") if file.is_file() and KEY.encode() in file.read_bytes()]
 
 
 def stopped(result: RunResult, words: str) -> None:

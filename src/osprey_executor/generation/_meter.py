@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 
 from osprey_executor.config import BudgetConfig
-from osprey_executor.errors import BudgetExceededError
+from osprey_executor.errors import BudgetExceededError, CodeGenerationError
 from osprey_executor.models import Generation, ModelCall
 from osprey_executor.text import one_line
 
@@ -74,7 +74,13 @@ class Meter:
             raise _unknowable(model, "what it costs", "cost", "tokens or seconds")
 
     def add(self, call: ModelCall, prompt: str = "", answer: str = "") -> None:
-        """Call this after a request to a model, answered or not; prompt and answer are kept where the user wants it."""
+        """Call this after a request to a model, answered or not; prompt and answer are kept where the user wants it.
+
+        Raises:
+            CodeGenerationError: it is no `ModelCall`.
+        """
+        if not isinstance(call, ModelCall):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise CodeGenerationError(f"the generator counted {call!r:.100}; Meter.add takes a ModelCall")
         self._calls.append(call)
         if self._keep:
             self.exchanges.append((prompt, answer))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from osprey_executor.models.request import PythonExecutionRequest
 
@@ -52,11 +52,11 @@ class ModelCall(BaseModel):
     model: str
     """Provider and model: `anthropic/claude-sonnet-5`."""
     seconds: float = 0.0
-    input_tokens: int | None = None
+    input_tokens: int | None = Field(default=None, ge=0)
     """All that were sent, the cached ones too; None: unknown."""
-    cached_tokens: int = 0
-    output_tokens: int | None = None
-    cost: float | None = None
+    cached_tokens: int = Field(default=0, ge=0)
+    output_tokens: int | None = Field(default=None, ge=0)
+    cost: float | None = Field(default=None, ge=0, allow_inf_nan=False)
     """In US dollars, by list price; None: unknown."""
     error: str = ""
     """What kind of failure it was; empty: it was answered."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Awaitable, Callable
 
 from langgraph.runtime import Runtime
 
@@ -18,6 +19,8 @@ from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.timing import timed
+
+_LONGEST_MESSAGE = 2000
 
 
 async def generate(state: State, runtime: Runtime[Rooms]) -> State:
@@ -42,9 +45,9 @@ async def generate(state: State, runtime: Runtime[Rooms]) -> State:
             try:
                 code = await _asked(state, rooms, meter, recalled)
             except PythonExecutorException as error:
-                code = _report(error, error.category)
+                code = _report(error, error.category, rooms)
             except Exception as error:  # a plug-in may raise anything; its bug must not take the service down
-                code = _report(error, ErrorCategory.WORKFLOW)
+                code = _report(error, ErrorCategory.WORKFLOW, rooms)
             if meter.exchanges:
                 clean = rooms.config.without_secrets
                 kept = [(clean(prompt), clean(answer)) for prompt, answer in meter.exchanges]
@@ -79,21 +82,59 @@ async def _asked(state: State, rooms: Rooms, meter: Meter, recalled: Recalled) -
         failures=len(reports),
     )
     chain = error_chain(reports, rooms.config.execution.repairs_before_fresh)
-    left = meter.seconds_left
-    time = asyncio.timeout(None if math.isinf(left) else left)
-    try:
-        async with time:
-            with metered(meter):
-                code = await rooms.generator().generate_code(asked, chain)
-    except TimeoutError:
-        if time.expired():
-            raise meter.out_of_time() from None
-        raise
+    code = await _in_time(rooms, meter, lambda: rooms.generator().generate_code(asked, chain))
     if not isinstance(code, str) or not code.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
         raise CodeGenerationError(f"{rooms.generator_label} gave no code but {code!r:.100}")
+    try:
+        code.encode()
+    except UnicodeEncodeError as error:
+        raise CodeGenerationError(
+            f"{rooms.generator_label} gave code that is no text: it holds half of a character, {code[error.start]!a}; "
+            "write such a character as an escape"
+        ) from None
     return code
 
 
-def _report(error: Exception, category: ErrorCategory) -> ErrorReport:
-    message = str(error) or "no message"
+async def _in_time(rooms: Rooms, meter: Meter, write: Callable[[], Awaitable[str]]) -> str:
+    """Return what the generator gives within the time of the request; a plug-in may do anything meanwhile.
+
+    Raises:
+        BudgetExceededError: the time is over, even if the generator did not heed it.
+        CodeGenerationError: the generator ended itself, or raised what cannot be shown.
+    """
+    left, task = meter.seconds_left, asyncio.current_task()
+    cancels = task.cancelling() if task else 0
+    time = asyncio.timeout(None if math.isinf(left) else left)
+    try:
+        async with time:
+            try:
+                with metered(meter):
+                    code = await write()
+            except (asyncio.CancelledError, SystemExit) as error:
+                if isinstance(error, asyncio.CancelledError) and task and task.cancelling() > cancels:
+                    raise
+                raise CodeGenerationError(f"{rooms.generator_label} ended itself with {type(error).__name__}") from None
+    except Exception as error:
+        if time.expired():
+            raise meter.out_of_time() from None
+        try:
+            str(error)
+        except Exception:
+            kind = type(error).__name__
+            raise CodeGenerationError(f"{rooms.generator_label} raised {kind}, which cannot be shown") from None
+        raise
+    if time.expired():
+        raise meter.out_of_time()
+    if task and task.cancelling() > cancels:
+        # The generator swallowed the cancel of the run.
+        raise asyncio.CancelledError
+    return code
+
+
+def _report(error: Exception, category: ErrorCategory, rooms: Rooms) -> ErrorReport:
+    """Return the report of a failure. A plug-in's own words may hold its key, and be of any length."""
+    message = rooms.config.without_secrets(str(error)) or "no message"
+    if len(message) > _LONGEST_MESSAGE:
+        message = message[: _LONGEST_MESSAGE - 1] + "…"
+    message = message.encode(errors="backslashreplace").decode()
     return ErrorReport(stage=Stage.GENERATION, type=type(error).__name__, message=message, category=category)

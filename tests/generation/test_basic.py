@@ -83,6 +83,7 @@ async def test_error_chain_goes_in_whole(make: Make, server: ScriptedProvider) -
         (Step(status=403), "ask for access"),
         (Step(status=404), "does not know the model"),
         (Step(status=400, message="temperature is not supported"), "temperature is not supported"),
+        (Step(status=413), "too long for the model"),
         (Step(status=429, headers={"retry-after": "3600"}), "try again in 3600 s"),
         (Step(status=500), "failed on its side"),
         (Step(status=529), "is overloaded"),
@@ -106,6 +107,7 @@ async def test_fault_is_one_clear_sentence(
     assert generator.model.provider in told
     assert KEY not in told
     assert "\n" not in told
+    assert not (streaming and "streaming: true" in told)
 
 
 async def test_provider_that_repeats_the_key_is_masked(make: Make, server: ScriptedProvider) -> None:
@@ -155,6 +157,18 @@ async def test_wrong_address_is_told_from_a_wrong_model(make: Make, server: Scri
         await make(base_url=f"{server.url}/elsewhere/v1").generate_code(REQUEST, [])
     assert f"{server.url}/elsewhere/v1" in str(caught.value)
     assert server.requests == []
+
+
+@pytest.mark.parametrize("status", [302, 307])
+async def test_a_redirect_is_not_followed(make: Make, server: ScriptedProvider, status: int) -> None:
+    with ScriptedProvider() as other:
+        server.script(Step(status=status, headers={"location": f"{other.url}/elsewhere?key={KEY}"}))
+        with pytest.raises(GeneratorUnavailableError, match=f"a redirect to {other.url}/elsewhere; mend base_url"):
+            await make().generate_code(REQUEST, [])
+        with pytest.raises(GeneratorUnavailableError, match="answers with a redirect"):
+            await make().check_online()
+        assert (other.requests, other.strays) == ([], [])
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("streaming", [False, True])

@@ -18,6 +18,7 @@ class Fault(StrEnum):
     FORBIDDEN = "forbidden"
     WRONG_MODEL = "wrong_model"
     WRONG_ADDRESS = "wrong_address"
+    REDIRECT = "redirect"
     BAD_REQUEST = "bad_request"
     TOO_LONG = "too_long"
     RATE_LIMIT = "rate_limit"
@@ -56,19 +57,22 @@ def told(fault: ProviderFault, model: ModelConfig) -> GeneratorUnavailableError:
     known = provider(model.provider).key_variable
     key = f"api_key of the model ({known})" if known else "api_key of the model"
     seconds = f"{fault.retry_after:g} s" if fault.retry_after else "a while"
-    detail = _detail(fault.detail, model)
+    redirect = fault.fault is Fault.REDIRECT
+    detail = "" if redirect else _detail(fault.detail, model)
+    again = "try again" if model.streaming else "try again, or set streaming: true for the model"
     messages = {
         Fault.WRONG_KEY: f"refused the key; put a valid one into {key}",
         Fault.FORBIDDEN: f"does not let this key use the model; choose another model_id or ask for access for {key}",
         Fault.WRONG_MODEL: f"does not know the model; mend model_id, or base_url if {where} is not its address",
         Fault.WRONG_ADDRESS: f"answers at {where}, but serves no models there; mend base_url",
+        Fault.REDIRECT: f"answers with a redirect to {shown_url(fault.detail) if redirect else ''}; mend base_url",
         Fault.BAD_REQUEST: "did not accept the request; mend the settings of the model",
         Fault.TOO_LONG: "says that the request is too long for the model; send less context or choose a larger model",
         Fault.RATE_LIMIT: f"limits the rate of requests; try again in {seconds}, or use another model",
         Fault.OVERLOADED: "is overloaded; try again later, or use another model",
         Fault.SERVER: "failed on its side; try again later, or use another model",
         Fault.NO_ROUTE: f"cannot be reached at {where}; check base_url, the network, and HTTPS_PROXY or NO_PROXY",
-        Fault.CUT: f"broke off its answer ({where}); try again, or set streaming: true for the model",
+        Fault.CUT: f"broke off its answer ({where}); {again}",
         Fault.HANG: f"gave no answer within {model.timeout:g} s ({where}); try again, or raise timeout of the model",
         Fault.GARBAGE: f"gave an answer that is not of its protocol; check that {where} is the right base_url",
     }
@@ -96,9 +100,13 @@ def shown_url(url: str | None) -> str:
     """Return scheme, host and path of a URL: nothing that could be a secret."""
     if not url:
         return "its address"
-    parts = urlsplit(url)
-    port = f":{parts.port}" if parts.port else ""
-    return one_line(f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}", 120)
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "what is no address"
+    host = f"{parts.scheme}://{parts.hostname or ''}" if parts.hostname else ""
+    return one_line(f"{host}{port}{parts.path}", 120)
 
 
 def _detail(text: str, model: ModelConfig) -> str:

@@ -99,7 +99,7 @@ def open_chat_model(model: ModelConfig) -> ChatModel:
 
 def _anthropic(model: ModelConfig) -> BaseChatModel:
     kind = _import("langchain_anthropic", "anthropic", model).ChatAnthropic
-    return kind(
+    chat = kind(
         model=model.model_id,
         base_url=(model.base_url or "").removesuffix("/v1"),
         api_key=_key(model),
@@ -107,6 +107,9 @@ def _anthropic(model: ModelConfig) -> BaseChatModel:
         default_headers=_HEADERS,
         **_common(model),
     )
+    # It takes no client of ours, and the one that it makes is shared with whoever else uses the package.
+    chat.__dict__["_async_client"] = chat._async_client.copy(http_client=_http("anthropic", model))
+    return chat
 
 
 def _openai(model: ModelConfig) -> BaseChatModel:
@@ -124,8 +127,19 @@ def _openai(model: ModelConfig) -> BaseChatModel:
         if model.max_tokens:
             more["extra_body"] = {"max_tokens": model.max_tokens}
     return kind(
-        model=model.model_id, base_url=url, api_key=_key(model), default_headers=_HEADERS, **_common(model), **more
+        model=model.model_id,
+        base_url=url,
+        api_key=_key(model),
+        default_headers=_HEADERS,
+        http_async_client=_http("openai", model),
+        **_common(model),
+        **more,
     )
+
+
+def _http(sdk: str, model: ModelConfig) -> Any:
+    """Return a client that follows no redirect: task and key go to the host of `base_url` and to no other."""
+    return importlib.import_module(sdk).DefaultAsyncHttpxClient(timeout=model.timeout, follow_redirects=False)
 
 
 def _common(model: ModelConfig) -> dict[str, Any]:
@@ -175,6 +189,8 @@ def _fault(error: Exception) -> ProviderFault:
     status = getattr(error, "status_code", None)
     names = {kind.__name__ for each in _chain(error) for kind in type(each).__mro__}
     detail = _words(error)
+    if status == 413:
+        return ProviderFault(Fault.TOO_LONG, detail)
     kinds: tuple[tuple[type[Exception], Fault], ...] = (
         (known.ContextOverflowError, Fault.TOO_LONG),
         (known.ModelAuthenticationError, Fault.WRONG_KEY),
@@ -190,6 +206,9 @@ def _fault(error: Exception) -> ProviderFault:
             return ProviderFault(fault, detail, _retry_after(error))
     if status in (503, 529) or "OverloadedError" in names:
         return ProviderFault(Fault.OVERLOADED, detail, _retry_after(error))
+    if isinstance(status, int) and 300 <= status < 400:
+        headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
+        return ProviderFault(Fault.REDIRECT, str(headers.get("location") or "nowhere"))
     if isinstance(status, int) and status >= 400:
         return ProviderFault(Fault.SERVER if status >= 500 else Fault.BAD_REQUEST, detail, _retry_after(error))
     if detail:  # told within a stream, after its status had promised an answer
@@ -198,7 +217,7 @@ def _fault(error: Exception) -> ProviderFault:
         return ProviderFault(Fault.NO_ROUTE)
     if names & _CUT or isinstance(error, known.ModelConnectionError):
         return ProviderFault(Fault.CUT)
-    return ProviderFault(Fault.GARBAGE, type(error).__name__)
+    return ProviderFault(Fault.GARBAGE)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

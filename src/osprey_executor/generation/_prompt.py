@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from osprey_executor.generation._describe import describe
 from osprey_executor.models import Assignment, Example, PythonExecutionRequest
-from osprey_executor.text import one_line, visible
+from osprey_executor.text import fenced, one_line, visible
 
 CONVENTIONS = """\
 You write Python programs for scientists and operators of large machines. Your program is checked, possibly read by a
@@ -129,10 +128,8 @@ def _examples(examples: Sequence[Example]) -> str:
 
 
 def _example(example: Example) -> str:
-    longest = max((len(run) for run in re.findall("`+", example.code)), default=0)
-    fence = "`" * max(3, longest + 1)
     task = json.dumps(visible(example.task), ensure_ascii=False)
-    return f"Task: {task}\n{fence}python\n{visible(example.code).rstrip()}\n{fence}"
+    return f"Task: {task}\n{fenced(example.code, 'python')}"
 
 
 def _errors(error_chain: list[str]) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.config.conftest import Load
 
-from osprey_executor.config import Config, check, load_config
+from osprey_executor.config import Config, check, is_secret_name, load_config
 from osprey_executor.config._environment import BadReference, expand_text
 from osprey_executor.errors import ConfigurationError
 
@@ -118,6 +118,48 @@ def test_secrets_are_in_no_print_and_no_record(load: Load, tmp_path: Path) -> No
 def test_secrets_are_in_no_error(load: Load) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load(f"models: {{m: {{provider: openai, model_id: x, api_key: [{SECRET}], api_kye: {SECRET}}}}}")
+    assert SECRET not in str(caught.value)
+
+
+SECRETS = [
+    "key",
+    "api_key",
+    "apiKey",
+    "APIKey",
+    "APIKEY",
+    "api-key",
+    "x-api-key",
+    "accessToken",
+    "access_tokens",
+    "db.password",
+    "PWD",
+    "passphrase",
+    "client_secret",
+    "clientSecret",
+    "Authorization",
+]
+OTHERS = ["max_tokens", "maxOutputTokens", "token_count", "monkey", "keyboard", "secretary", "host"]
+
+
+def test_a_secret_is_known_by_its_name() -> None:
+    assert [name for name in (*SECRETS, *OTHERS) if is_secret_name(name)] == SECRETS
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ("base_url: 'http://127.0.0.1:99999'", "base_url.* port from 1 to 65535"),
+        ("base_url: 'http://127.0.0.1:abc'", "base_url.* port from 1 to 65535"),
+        ("base_url: 'http://[::1'", "base_url.* a host"),
+        ("base_url: 'http://exa mple'", "base_url.* no blanks"),
+        ('base_url: "http://h\\0st"', "base_url.* no control characters"),
+        (f'api_key: "{SECRET}\\nX: y"', "api_key.* a key is one line"),
+        ('api_key: "${MY_KEY}"', "api_key.* a key is one line"),
+    ],
+)
+def test_what_no_request_can_be_made_with_is_told_at_load(load: Load, fields: str, words: str) -> None:
+    with pytest.raises(ConfigurationError, match=rf"models\.m\.{words}") as caught:
+        load(f"models: {{m: {{provider: openai, model_id: x, {fields}}}}}", MY_KEY=f"{SECRET}\n")
     assert SECRET not in str(caught.value)
 
 

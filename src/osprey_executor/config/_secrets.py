@@ -9,14 +9,18 @@ from typing import Any, cast
 from pydantic import SecretStr
 
 MASK = "********"
-_SECRET_NAME = re.compile(
-    r"(^|_)(key|token|secret|password|passwd|credential|credentials|authorization)$", re.IGNORECASE
-)
+_SECRET_WORDS = re.compile(r"(api)?key|tokens?|secrets?|passwords?|passwd|pwd|passphrases?|credentials?|authorization")
+_COUNTED = {"max", "min", "input", "output", "total", "cached", "prompt", "completion", "used", "num", "n"}
+"""In front of `tokens`, these say that it is a number of them."""
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\WA-Z_]+")
 
 
 def is_secret_name(name: str) -> bool:
-    """Tell whether a key of this name holds a secret: `api_key`, `token`, `db_password`."""
-    return bool(_SECRET_NAME.search(name))
+    """Tell whether a key of this name holds a secret: `api_key`, `accessToken`; not `max_tokens`."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    if not words or not _SECRET_WORDS.fullmatch(words[-1]):
+        return False
+    return not (words[-1] == "tokens" and len(words) > 1 and words[-2] in _COUNTED)
 
 
 def sealed(value: Any) -> Any:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -78,12 +79,27 @@ def _url(value: Any) -> Any:
         raise ValueError("a URL starts with http:// or https:// and a host")
     if _WITH_USER.match(url):
         raise ValueError("a URL must not carry a user or password; put the key in api_key")
+    if re.search(r"[\s\x00-\x1f\x7f]", url):
+        raise ValueError("a URL holds no blanks and no control characters")
+    try:
+        there = urlsplit(url).port != 0
+    except ValueError:
+        there = False
+    if not there:
+        raise ValueError("a URL has a host and a port from 1 to 65535, as http://host:8000 or http://[::1]:8000")
     return url
+
+
+def _key(value: SecretStr) -> SecretStr:
+    if re.search(r"[\x00-\x1f\x7f]", value.get_secret_value()):
+        raise ValueError("a key is one line, without control characters; look for a newline at its end")
+    return value
 
 
 Switch = Annotated[bool, BeforeValidator(_switch)]
 """A real boolean, or the word `true` or `false` from `${NAME}`: a protection is not switched off by a guess."""
 Url = Annotated[str, BeforeValidator(_url)]
+Key = Annotated[SecretStr, AfterValidator(_key)]
 ModuleName = Annotated[str, Field(pattern=r"^[A-Za-z_]\w*(\.[A-Za-z_]\w*)*$")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Retries = Annotated[int, Field(ge=0, le=20)]
@@ -240,7 +256,7 @@ class ModelConfig(Section):
     """`anthropic`, `openai`, `ollama`, `cborg`, or any name of an OpenAI-compatible server with a `base_url`."""
     model_id: str
     base_url: Url | None = None
-    api_key: SecretStr | None = None
+    api_key: Key | None = None
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
     max_tokens: Count | None = None
     timeout: Seconds = 180.0

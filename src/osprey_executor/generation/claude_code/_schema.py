@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field
 
-from osprey_executor.config import Section, Switch, Url
+from osprey_executor.config import Key, Section, Switch, Url
 from osprey_executor.models.limits import Count, Seconds
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
@@ -53,7 +53,7 @@ class ApiConfig(Section):
 
     provider: str = "anthropic"
     base_url: Url | None = None
-    api_key: SecretStr | None = None
+    api_key: Key | None = None
     anthropic_model: str | None = None
     """The model where a profile names none."""
     anthropic_small_fast_model: str | None = None

@@ -23,7 +23,13 @@ from tests.generation.claude_cli import (
     without_rules,
 )
 
-from osprey_executor.errors import CodeGenerationError, GeneratorUnavailableError, MissingExtraError
+from osprey_executor.config import BudgetConfig
+from osprey_executor.errors import (
+    BudgetExceededError,
+    CodeGenerationError,
+    GeneratorUnavailableError,
+    MissingExtraError,
+)
 from osprey_executor.generation import ChecksOnline, ClaudeCodeGenerator, Meter, metered
 from osprey_executor.generation._faults import ProviderFault, told
 from osprey_executor.generation.claude_code import _conversation
@@ -252,6 +258,49 @@ async def test_one_tiny_request_checks_it(make: Make, server: ScriptedProvider) 
     (asked,) = server.requests
     assert not asked.body.get("tools")
     assert "plotting" not in asked.system
+
+
+@pytest.mark.parametrize(
+    ("budget", "words"),
+    [({"tokens": 10_000}, "50,0.. of 10,000 tokens"), ({"cost": 0.01}, r"0\.\d+ of 0\.01 US dollars")],
+)
+async def test_a_budget_is_kept_within_a_phase(
+    make: Make, server: ScriptedProvider, budget: dict[str, float], words: str
+) -> None:
+    server.script(Step(tools=(LOOK,), input_tokens=50_000), Step(tools=(LOOK,)), Step(ANSWER))
+    limits = BudgetConfig.model_validate({"seconds": None, **budget})
+    with metered(Meter(limits)) as meter, pytest.raises(BudgetExceededError, match=words):
+        await make().generate_code(REQUEST, [])
+    assert len(server.requests) == 1
+    (call,) = meter.generation.calls
+    assert call.tokens is not None
+    assert call.tokens > 50_000
+
+
+async def test_a_budget_of_money_needs_a_price(make: Make, server: ScriptedProvider) -> None:
+    with (
+        metered(Meter(BudgetConfig(seconds=None, cost=1))),
+        pytest.raises(BudgetExceededError, match="model-of-tomorrow: nobody knows what it costs"),
+    ):
+        await make(model="model-of-tomorrow").generate_code(REQUEST, [])
+    assert server.requests == []
+
+
+async def test_what_was_paid_before_a_hang_is_counted(make: Make, server: ScriptedProvider) -> None:
+    server.script(Step(tools=(LOOK,), input_tokens=50_000), Step(fault="hang"))
+    with metered(Meter()) as meter:
+        writing = asyncio.create_task(make().generate_code(REQUEST, []))
+        async with asyncio.timeout(80):
+            while len(server.requests) < 2:
+                await asyncio.sleep(0.05)
+        writing.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+    (call,) = meter.generation.calls
+    assert call.error
+    assert call.input_tokens == 50_000
+    assert call.cost is not None
+    assert call.cost > 0.1
 
 
 async def test_hang_ends_with_the_time(make: Make, server: ScriptedProvider, scratch: Path) -> None:

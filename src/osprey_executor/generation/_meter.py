@@ -40,13 +40,19 @@ class Meter:
         limit = self._budget.seconds
         return math.inf if limit is None else limit - self._before.seconds - (time.monotonic() - self._begun)
 
-    def check(self) -> None:
-        """Call this before a request to a model.
+    @property
+    def cost_left(self) -> float:
+        """US dollars that are left to this request; `inf` without a limit."""
+        spent = Generation.total([self._before, self.generation])
+        return math.inf if self._budget.cost is None else self._budget.cost - _paid(spent)
+
+    def check(self, *underway: ModelCall) -> None:
+        """Call this before a request to a model; `underway` is what is spent already and not yet added.
 
         Raises:
             BudgetExceededError: nothing is left to pay it with, or what was spent cannot be known.
         """
-        spent, budget = Generation.total([self._before, self.generation]), self._budget
+        spent, budget = Generation.total([self._before, self.generation, Generation(calls=underway)]), self._budget
         by = f", by {spent}" if spent.calls else ""
         if self.seconds_left <= 0:
             raise self.out_of_time()
@@ -60,7 +66,7 @@ class Meter:
         if budget.cost is not None:
             if unknown := [call.model for call in answered if call.cost is None]:
                 raise _unknowable(unknown[0], "what it costs", "cost", "tokens or seconds")
-            paid = sum(call.cost or 0.0 for call in spent.calls)
+            paid = _paid(spent)
             if paid >= budget.cost:
                 raise _spent(f"{paid:.2g} of {budget.cost:g} US dollars", "cost", by)
 
@@ -108,6 +114,10 @@ def metered(current: Meter) -> Generator[Meter]:
         yield current
     finally:
         _CURRENT.reset(token)
+
+
+def _paid(spent: Generation) -> float:
+    return sum(call.cost or 0.0 for call in spent.calls)
 
 
 def _spent(what: str, key: str, by: str) -> BudgetExceededError:

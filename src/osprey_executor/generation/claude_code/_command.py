@@ -67,7 +67,7 @@ def _flags(settings: Settings, place: Scratch) -> tuple[str, ...]:
         *("--tools", ",".join(tools)),
         *(("--allowedTools", ",".join(f"{tool}(./**)" for tool in tools)) if tools else ()),
         *("--permission-mode", "dontAsk", "--strict-mcp-config", "--setting-sources="),
-        *("--max-turns", str(settings.max_turns), "--max-budget-usd", str(settings.max_budget_usd)),
+        *("--max-turns", str(settings.max_turns), "--max-budget-usd", f"{max(settings.max_budget_usd, 1e-6):.6f}"),
     )
 
 

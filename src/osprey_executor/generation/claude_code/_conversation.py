@@ -17,11 +17,13 @@ from claude_agent_sdk import (
     HookMatcher,
     ResultMessage,
     SystemMessage,
+    ToolUseBlock,
 )
 
-from osprey_executor.errors import CodeGenerationError, GeneratorUnavailableError
+from osprey_executor.errors import BudgetExceededError, CodeGenerationError, GeneratorUnavailableError
 from osprey_executor.generation._faults import Fault, ProviderFault
 from osprey_executor.generation._meter import Meter
+from osprey_executor.generation._prices import cost_of
 from osprey_executor.generation.claude_code._command import Command
 from osprey_executor.generation.claude_code._confine import REFUSED
 from osprey_executor.generation.claude_code._failures import Heard, fault_of
@@ -84,24 +86,32 @@ class Conversation:
         begun = time.monotonic()
         self._phase, self._answers_before = phase, len(self._transport.answers)
         self._heard = Heard()
-        call, answer = ModelCall(model=self._label, error=Fault.HANG.value), ""
+        call: ModelCall | None = None
+        answer, error = "", Fault.HANG.value
         try:
             await client.query(prompt)
             result = await self._result(client)
             call, answer = self._call(result), result.result or ""
-            self._check(result, name)
+            self._check(result, call, name)
             return answer
         except ProviderFault as fault:
-            call = call.model_copy(update={"error": fault.fault.value})
+            error = fault.fault.value
+            call = call and call.model_copy(update={"error": error})
+            raise
+        except BudgetExceededError:
+            error = "budget"
             raise
         finally:
-            seconds = time.monotonic() - begun
-            self._meter.add(call.model_copy(update={"seconds": seconds}), told, answer or f"({call.error})")
+            call = (call or self._so_far(error)).model_copy(update={"seconds": time.monotonic() - begun})
+            self._meter.add(call, told, answer or f"({call.error})")
 
     async def _result(self, client: ClaudeSDKClient) -> ResultMessage:
         async for message in client.receive_response():
             if isinstance(message, AssistantMessage):
                 self._heard.error = message.error or ""
+                # What is paid already is not thrown away: only another request, which follows a tool, is not made.
+                if any(isinstance(block, ToolUseBlock) for block in message.content):
+                    self._meter.check(self._so_far())
             elif isinstance(message, ResultMessage):
                 return message
             elif isinstance(message, SystemMessage):
@@ -119,7 +129,7 @@ class Conversation:
     def _label(self) -> str:
         return f"{self._settings.model.provider}/{self._settings.model.model_id}"
 
-    def _check(self, result: ResultMessage, name: str) -> None:
+    def _check(self, result: ResultMessage, call: ModelCall, name: str) -> None:
         profile, who = self._settings.profile, f"{self._settings.model.provider}, model {self._settings.model.model_id}"
         where = f"in the phase {name} of the profile {profile}"
         if result.subtype == "error_max_turns":
@@ -128,6 +138,7 @@ class Conversation:
                 "the profile, or narrow the task"
             )
         if result.subtype == "error_max_budget_usd":
+            self._meter.check(call)  # what was left to the request may have been the lower limit
             raise CodeGenerationError(
                 f"{who}: the conversation was ended {where}: it cost {result.total_cost_usd or 0:.2g} of "
                 f"{self._settings.max_budget_usd:g} US dollars; raise max_budget_usd of the profile, or narrow the task"
@@ -156,8 +167,33 @@ class Conversation:
             cost=self._cost - before if priced else None,
         )
 
+    def _so_far(self, error: str = "underway") -> ModelCall:
+        """Return what the answers of this phase have used, where no result tells it: the least that was paid."""
+        used = list(self._transport.answers.values())[self._answers_before :]
+        if not used:
+            return ModelCall(model=self._label, error=error)
+
+        def total(*keys: str) -> int:
+            return sum(int(usage.get(key) or 0) for usage in used for key in keys)
+
+        cached, output = total("cache_read_input_tokens"), total("output_tokens")
+        sent = total("input_tokens", "cache_creation_input_tokens") + cached
+        model = self._settings.model
+        return ModelCall(
+            model=self._label,
+            input_tokens=sent,
+            cached_tokens=cached,
+            output_tokens=output,
+            cost=cost_of(model.provider, model.model_id, sent, cached, output),
+            error=error,
+        )
+
     async def _before_tool(self, asked: HookInput, _id: str | None, _context: HookContext) -> HookJSONOutput:
         """Keep each phase to its own tools and turns; the CLI knows one list for the whole conversation."""
+        try:
+            self._meter.check(self._so_far())
+        except BudgetExceededError as error:
+            return {"continue_": False, "stopReason": str(error)}
         tool, answers = str(asked.get("tool_name", "")), len(self._transport.answers)
         if tool not in self._phase.tools:
             why = f"{tool} is not available in this step; do what was asked without it"

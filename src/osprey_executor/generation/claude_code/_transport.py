@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,8 @@ class CliTransport(Transport):
         self._control = -1
         """Held open as long as the process may live; the kernel closes it where the service dies."""
         self._process: asyncio.subprocess.Process | None = None
-        self.answers: set[str] = set()
-        """Ids of the model's answers so far, noted before anything is done that they ask for."""
+        self.answers: dict[str, Mapping[str, Any]] = {}
+        """What each of the model's answers has used, by its id; noted before anything is done that they ask for."""
         self._complaint = b""
         self._listening: asyncio.Task[None] | None = None
 
@@ -83,7 +83,8 @@ class CliTransport(Transport):
                 if line.startswith(b"{"):
                     message = json.loads(line)
                     if message.get("type") == "assistant":
-                        self.answers.add(str(message.get("message", {}).get("id")))
+                        answer = message.get("message", {})
+                        self.answers[str(answer.get("id"))] = answer.get("usage") or {}
                     yield message
         except ValueError:
             raise CLIConnectionError("the CLI said something that is no message") from None

@@ -20,6 +20,7 @@ from osprey_executor.errors import (
 from osprey_executor.generation._answer import program_in
 from osprey_executor.generation._faults import ProviderFault, no_key, told
 from osprey_executor.generation._meter import meter
+from osprey_executor.generation._prices import knows_price
 from osprey_executor.generation._prompt import build_prompt
 from osprey_executor.generation.claude_code._command import command_of
 from osprey_executor.generation.claude_code._confine import landlock_version
@@ -93,7 +94,11 @@ async def _conversed(settings: Settings, system: str, task: str) -> str:
     if provider(settings.model.provider).needs_key and settings.model.api_key is None:
         raise no_key(settings.model)
     counting = meter()
+    model = settings.model
+    known = await asyncio.to_thread(knows_price, model.provider, model.model_id)
+    counting.check_price(f"{model.provider}/{model.model_id}", known=known)
     counting.check()
+    settings = replace(settings, max_budget_usd=min(settings.max_budget_usd, counting.cost_left))
     async with scratch(keep=settings.block.keep_scratch) as place:
         await asyncio.to_thread(copy_libraries, settings.libraries, place.work)
         command = command_of(settings, cli, place, system, landlock=landlock)

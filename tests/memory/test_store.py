@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import resource
 import sqlite3
 import stat
@@ -110,3 +111,34 @@ async def test_a_disk_that_takes_no_more(memory: Memory, home: Path) -> None:
     kept = await memory.notes("alice")
     assert kept[0].text == "the first"
     assert (await memory.add("after", owner="alice")).text == "after"
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for no other process."""
+    monkeypatch.setattr("osprey_executor.memory._store._PATIENCE", 0)
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_lock_that_somebody_keeps_is_waited_for_with_an_end(memory: Memory, home: Path) -> None:
+    other = Memory(home)
+    await other.add("our BPMs are in mm", owner="alice")
+    await other.close()
+    with (home / "memory.lock").open("r+b") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        for asked in (memory.recall("alice", "plot the orbit"), memory.add("another", owner="alice")):
+            with pytest.raises(StorageError, match=r"another process has held memory\.lock .* or end it \(`fuser /"):
+                await asked
+    assert len((await memory.recall("alice", "plot the orbit")).notes) == 1
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_a_database_that_somebody_locks_is_not_to_be_moved_away(memory: Memory, home: Path) -> None:
+    await memory.add("our BPMs are in mm", owner="alice")
+    db = sqlite3.connect(home / "memory.sqlite", isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    with pytest.raises(StorageError, match=r"another process has held memory\.sqlite") as told:
+        await memory.add("another", owner="alice")
+    assert "move" not in str(told.value)
+    db.close()
+    assert (await memory.add("another", owner="alice")).text == "another"

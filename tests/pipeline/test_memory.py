@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 from pathlib import Path
 
@@ -122,6 +123,20 @@ async def test_a_memory_that_cannot_be_read_is_told_and_stops_nothing(
         assert note.startswith("the generator was given no notes and no examples: the memory ")
         assert "file is not a database" in note
         assert (await service.result(result.run_id)).notes == result.notes
+
+
+async def test_a_memory_that_another_process_keeps_is_told_and_stops_nothing(
+    open_service: OpenService, generator: MockCodeGenerator, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("osprey_executor.memory._store._PATIENCE", 0)
+    home.mkdir()
+    (home / "memory.sqlite").touch()
+    with (home / "memory.lock").open("wb") as kept:
+        fcntl.flock(kept, fcntl.LOCK_EX)
+        async with open_service(generator) as service:
+            result = await service.run(asked())
+    assert result.status is RunStatus.SUCCEEDED
+    assert "another process has held memory.lock" in result.notes[0]
 
 
 async def test_a_program_of_ones_own_needs_no_memory(service: PythonExecutorService, home: Path) -> None:

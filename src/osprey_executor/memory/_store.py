@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import shlex
 import sqlite3
+import time
 from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-_PATIENCE = 30
-"""Seconds to wait for another process."""
+_PATIENCE = 5
+"""Seconds to wait for another process; runs wait for it too, and go on without the memory."""
 
 
 class Store:
@@ -64,6 +66,8 @@ class Store:
         except (sqlite3.Error, OSError) as error:
             # The library ends its transaction whatever happened, so the cause may be the error before the last.
             cause = error.__context__ if isinstance(error.__context__, sqlite3.Error) else error
+            if getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise self._held(self._path) from error
             raise StorageError(
                 f"the memory {self._path} cannot be used: {cause}; make room or make it writable, or move the file "
                 "away, which begins a new one"
@@ -73,12 +77,14 @@ class Store:
         if self._opened is None:
             if not self._path.exists():
                 return nothing
+            _library()
             with self._alone():
                 self._opened = self._open()
         return work(self._opened)
 
     def _change(self, work: Callable[[SqliteStore], _T]) -> _T:
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _library()
         with self._alone():
             if self._opened is None:
                 self._opened = self._open()
@@ -89,20 +95,34 @@ class Store:
         # The library looks and writes in transactions of their own, and makes its tables without any.
         descriptor = os.open(self._lock, _CREATE, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            self._take(descriptor)
             yield
         finally:
             os.close(descriptor)
 
-    def _open(self) -> SqliteStore:
-        # Here, as it takes a second to import, and only who uses the memory has to wait for it.
-        from langgraph.store.sqlite import SqliteStore
+    def _take(self, descriptor: int) -> None:
+        # Not by a call that waits: whoever keeps the lock would keep every run, and Ctrl-C ends no thread.
+        end = time.monotonic() + _PATIENCE
+        while True:
+            try:
+                return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise self._held(self._lock) from None
+                time.sleep(0.02)
 
+    def _held(self, path: Path) -> StorageError:
+        return StorageError(
+            f"the memory {self._path} cannot be used: another process has held {path.name} for more than {_PATIENCE} "
+            f"s; try again when it is done, or end it (`fuser {shlex.quote(str(path))}` tells its id)"
+        )
+
+    def _open(self) -> SqliteStore:
         os.close(os.open(self._path, _CREATE, 0o600))  # SQLite gives its other files the same rights
         db = sqlite3.connect(self._path, isolation_level=None, timeout=_PATIENCE, check_same_thread=False)
         try:
             db.execute("PRAGMA journal_mode = WAL")
-            store = SqliteStore(db)
+            store = _library()(db)
             store.setup()
             db.executescript(TABLES)
         except BaseException:
@@ -114,3 +134,10 @@ class Store:
         if self._opened is not None:
             self._opened.conn.close()
             self._opened = None
+
+
+def _library() -> type[SqliteStore]:
+    # It takes a second or more to import: nobody waits for it who uses no memory, or while this has the lock.
+    from langgraph.store.sqlite import SqliteStore
+
+    return SqliteStore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -142,3 +143,16 @@ def test_a_memory_that_is_broken(cli: Cli, home: Path) -> None:
     said = cli("memory", "list")
     assert said.code == 2
     assert "memory.sqlite cannot be used: file is not a database" in said.err
+
+
+def test_a_damaged_note_is_named_and_deleted(cli: Cli, home: Path) -> None:
+    id = cli("memory", "add", "our BPMs are in mm").out.split()[2].rstrip(":")
+    db = sqlite3.connect(home / "memory.sqlite")
+    db.execute("UPDATE store SET value = '{'")
+    db.commit()
+    db.close()
+    said = cli("memory", "list")
+    assert (said.code, f"damaged: note {id} of {system_user()}" in said.err) == (0, True)
+    assert cli("memory", "list", "--json").document["damaged"] == [f"note {id} of {system_user()}"]
+    assert cli("memory", "delete", id).out == "Deleted: it was damaged\n"
+    assert "damaged" not in cli("memory", "list").err

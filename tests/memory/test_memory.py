@@ -7,9 +7,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from osprey_executor.errors import InvalidRequestError
 from osprey_executor.memory import Memory
+from osprey_executor.models import ProvenScript
 
 from .conftest import Script
 
@@ -146,6 +148,8 @@ async def test_there_is_a_most_of_all(memory: Memory, script: Script) -> None:
         await memory.propose(f"proposal {number}", author="basic", owner="alice")
     with pytest.raises(InvalidRequestError, match="alice has 50 proposals, the most there may be"):
         await memory.propose("one more", author="basic", owner="alice")
+    with pytest.raises(InvalidRequestError, match=r"memory pending`, `osprey-executor memory reject ID`"):
+        await memory.propose("one more", author="basic", owner="alice")
     await memory.propose("another's", author="basic", owner="bob")
     with pytest.raises(InvalidRequestError, match="65536 are kept at most"):
         await memory.keep(script("long", "#" * 65537))
@@ -159,3 +163,41 @@ async def test_the_record_of_what_was_given_has_digests(memory: Memory, script: 
         ("note", note.id, "alice", hashlib.sha256(note.text.encode()).hexdigest()),
         ("script", kept.id, "alice", hashlib.sha256(kept.code.encode()).hexdigest()),
     ]
+
+
+async def test_a_time_without_a_zone_is_local(memory: Memory) -> None:
+    written = datetime(2026, 1, 1, 12)
+    await memory.add("with a zone", owner="alice")
+    note = await memory.add("without", owner="bob", shared=True, created_at=written)
+    assert note.created_at == written.astimezone()
+    assert [one.text for one in (await memory.recall("alice", "x")).notes] == ["without", "with a zone"]
+    with pytest.raises(ValidationError, match="timezone"):
+        ProvenScript(id="r", task="t", code="", owner="alice", kept_at=written)
+
+
+async def test_own_programs_are_given_before_those_of_others(memory: Memory, script: Script) -> None:
+    mine = await memory.keep(script("plot the orbit", "mine = 1"))
+    for number in range(12):
+        await memory.keep(script("plot the orbit of today", "same = 1", owner="bob", shared=True))
+        await memory.keep(script("plot the orbit of today", f"x = {number % 4}", owner="carol", shared=True))
+    given = await memory.recall("alice", "plot the orbit of today")
+    assert given.scripts[0] == mine
+    assert len({one.code for one in given.scripts}) == 3
+    assert given.scripts_left_out == 3  # of 1 + 1 + 4 different ones
+
+
+async def test_what_is_no_text_is_refused(memory: Memory, script: Script) -> None:
+    bad = "\udcff"
+    for wrong in (
+        lambda: memory.add("x", owner=bad),
+        lambda: memory.propose("x", author="basic", owner=bad),
+        lambda: memory.keep(script(bad)),
+        lambda: memory.keep(script("t", f"x = '{bad}'")),
+        lambda: memory.recall(bad, "task"),
+    ):
+        with pytest.raises(InvalidRequestError, match="is not text in UTF-8"):
+            await wrong()
+    await memory.add("x", owner="alice")
+    with pytest.raises(InvalidRequestError, match="has no note"):
+        await memory.delete(bad, owner="alice")
+    assert len((await memory.recall("alice", f"{bad} task")).notes) == 1

@@ -107,3 +107,20 @@ async def test_a_folder_without_memories(memory: Memory, folder: Path, made: boo
         folder.mkdir()
     with pytest.raises(InvalidRequestError, match=r"holds no \.json file" if made else "No such file"):
         await memory.import_osprey(folder)
+
+
+async def test_a_user_who_is_no_text_keeps_nobody_else_out(memory: Memory, folder: Path) -> None:
+    write(folder, "\ud800", entry("half a character"), name="bad.json")
+    write(folder, "bob", entry("bob's"))
+    done = await memory.import_osprey(folder)
+    assert [note.text for note in done.notes] == ["bob's"]
+    [problem] = done.problems
+    assert problem.startswith("bad.json: its user_id is not text in UTF-8")
+
+
+async def test_a_full_memory_is_told_once(memory: Memory, folder: Path) -> None:
+    write(folder, "alice", *(entry(f"note {number}") for number in range(203)))
+    done = await memory.import_osprey(folder)
+    assert len(done.notes) == 200
+    [problem] = done.problems
+    assert problem.startswith("3 notes: alice has 200 notes, the most there may be")

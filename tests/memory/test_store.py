@@ -76,15 +76,48 @@ async def test_a_file_that_is_no_database(home: Path, found: bytes) -> None:
     await memory.close()
 
 
-async def test_a_damaged_row_is_told(memory: Memory, home: Path, script: Script) -> None:
-    await memory.add("our BPMs are in mm", owner="alice")
-    await memory.keep(script("plot the orbit"))
+@pytest.mark.parametrize(
+    "found", ['{"id": 1}', "no JSON", b"\xff\xfe", '{"shared": true, "text": "\\ud800"}', "[]", ""]
+)
+async def test_a_damaged_row_is_told_and_left_out_and_can_be_deleted(
+    memory: Memory, home: Path, script: Script, found: str | bytes
+) -> None:
+    good = await memory.add("our BPMs are in mm", owner="alice")
+    bad = await memory.add("damaged", owner="alice")
+    kept, other = await memory.keep(script("plot the orbit")), await memory.keep(script("plot an orbit", "x = 1"))
+    proposal = await memory.propose("damaged", author="basic", owner="alice")
     db = sqlite3.connect(home / "memory.sqlite")
-    db.execute("UPDATE store SET value = '{\"id\": 1}' WHERE prefix GLOB 'note.*'")
+    for id in (bad.id, other.id, proposal.id):
+        db.execute("UPDATE store SET value = ? WHERE key = ?", (found, id))
     db.commit()
     db.close()
-    with pytest.raises(StorageError, match=r"something in memory\.sqlite is no Note"):
-        await memory.recall("alice", "plot the orbit")
+    given = await memory.recall("alice", "plot the orbit")
+    assert (given.notes, given.scripts) == ((good,), (kept,))
+    assert given.damaged == (f"note {bad.id} of alice", f"kept program {other.id} of alice")
+    assert await memory.damaged("alice") == [*given.damaged, f"proposal {proposal.id} of alice"]
+    assert await memory.notes("alice") == [good]
+    with pytest.raises(StorageError, match=f"is damaged .* memory delete {bad.id}"):
+        await memory.edit(bad.id, "another", owner="alice")
+    with pytest.raises(StorageError, match=f"is damaged .* memory reject {proposal.id}"):
+        await memory.accept(proposal.id, owner="alice")
+    assert (await memory.recall("bob", "plot the orbit")).notes == ()
+    assert [await memory.delete(id, owner="alice") for id in (bad.id, other.id)] == [None, None]
+    assert await memory.reject(proposal.id, owner="alice") is None
+    assert await memory.damaged("alice") == []
+
+
+async def test_what_others_share_and_is_damaged_breaks_nobody(memory: Memory, home: Path) -> None:
+    shared = await memory.add("shared", owner="bob", shared=True)
+    mine = await memory.add("our BPMs are in mm", owner="alice")
+    db = sqlite3.connect(home / "memory.sqlite")
+    naive = (
+        "UPDATE store SET value = json_set(CAST(value AS TEXT), '$.created_at', '2020-01-01T00:00:00') WHERE key = ?"
+    )
+    db.execute(naive, (shared.id,))
+    db.commit()
+    db.close()
+    given = await memory.recall("alice", "plot the orbit")
+    assert (given.notes, given.damaged) == ((mine,), (f"note {shared.id} of bob",))
 
 
 @contextmanager

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import sqlite3
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,11 +13,12 @@ import pytest
 from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService, RunStatus
 from osprey_executor.errors import InvalidRequestError
 from osprey_executor.generation import BasicLLMCodeGenerator, MockCodeGenerator
-from osprey_executor.models import Assignment, Recalled, system_user
+from osprey_executor.models import Assignment, ProvenScript, Recalled, system_user
 from osprey_executor.testing.scripted_provider import ScriptedProvider, Step
 
 from .conftest import WRITE, OpenService, own
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TASK = "plot the orbit"
 GOOD = "results = {'answer': 42}"
 
@@ -137,6 +140,44 @@ async def test_a_memory_that_another_process_keeps_is_told_and_stops_nothing(
             result = await service.run(asked())
     assert result.status is RunStatus.SUCCEEDED
     assert "another process has held memory.lock" in result.notes[0]
+
+
+async def test_what_was_left_out_or_is_damaged_is_told(
+    open_service: OpenService, generator: MockCodeGenerator, home: Path
+) -> None:
+    async with open_service(generator) as service:
+        for number in range(5):
+            script = ProvenScript(
+                id=f"r{number}", task=TASK, code=f"x = {number}", owner="bob", shared=True, kept_at=NOW
+            )
+            await service.memory.keep(script)
+        note = await service.memory.add("damaged")
+        db = sqlite3.connect(home / "memory.sqlite")
+        db.execute("UPDATE store SET value = '' WHERE key = ?", (note.id,))
+        db.commit()
+        db.close()
+        result = await service.run(asked())
+    assert result.status is RunStatus.SUCCEEDED
+    assert len(given(generator).examples) == 3
+    assert [told.split(":")[0] for told in result.notes] == [
+        "2 similar programs were left out",
+        "the generator was not given what is damaged in the memory",
+    ]
+    assert note.id in result.notes[1]
+
+
+async def test_a_memory_that_raises_anything_stops_nothing(
+    open_service: OpenService, generator: MockCodeGenerator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_service(generator) as service:
+
+        async def broken(requester: str, task: str) -> None:
+            raise TypeError("can't compare offset-naive and offset-aware datetimes")
+
+        monkeypatch.setattr(service.memory, "recall", broken)
+        result = await service.run(asked())
+    assert result.status is RunStatus.SUCCEEDED
+    assert "no notes and no examples: can't compare" in result.notes[0]
 
 
 async def test_a_program_of_ones_own_needs_no_memory(service: PythonExecutorService, home: Path) -> None:

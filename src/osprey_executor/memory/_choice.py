@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Iterable, Sequence
 
 from osprey_executor.models import Note, ProvenScript, Remembered
 
@@ -12,19 +13,21 @@ _CODE = 24_000
 _SCRIPTS = 3
 
 
-def recalled(requester: str, notes: Sequence[Note], scripts: Sequence[ProvenScript]) -> Remembered:
+def recalled(requester: str, notes: Sequence[Note], scripts: Iterable[ProvenScript]) -> Remembered:
     """Return what a task of `requester` is given.
 
     Args:
         requester: whose own notes come first where not all fit, then the newest.
         notes: the oldest first.
-        scripts: the most similar first; of equal ones one is given.
+        scripts: the most similar first; of equal ones one is given. As many as there are: they are not held.
     """
     given = _within(sorted(notes, key=lambda note: (note.owner == requester, note.created_at), reverse=True))
+    examples, more = _different(scripts)
     return Remembered(
         notes=tuple(note for note in notes if note in given),
-        scripts=_different(scripts),
+        scripts=examples,
         left_out=len(notes) - len(given),
+        scripts_left_out=more,
     )
 
 
@@ -39,11 +42,14 @@ def _within(notes: Sequence[Note]) -> list[Note]:
     return given
 
 
-def _different(scripts: Sequence[ProvenScript]) -> tuple[ProvenScript, ...]:
-    given: dict[str, ProvenScript] = {}
+def _different(scripts: Iterable[ProvenScript]) -> tuple[tuple[ProvenScript, ...], int]:
+    given: list[ProvenScript] = []
+    seen: set[bytes] = set()
     room = _CODE
     for script in scripts:
-        if script.code not in given and len(script.code) <= room and len(given) < _SCRIPTS:
-            given[script.code] = script
+        digest = hashlib.sha256(script.code.encode()).digest()
+        if digest not in seen and len(script.code) <= room and len(given) < _SCRIPTS:
+            given.append(script)
             room -= len(script.code)
-    return tuple(given.values())
+        seen.add(digest)
+    return tuple(given), len(seen) - len(given)

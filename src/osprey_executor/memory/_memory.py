@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from osprey_executor.errors import InvalidRequestError
 from osprey_executor.memory._choice import recalled
 from osprey_executor.memory._items import (
     MOST_CODE,
+    FullError,
     checked,
     get,
     has_note,
@@ -20,8 +22,8 @@ from osprey_executor.memory._items import (
     own,
     place,
     put,
+    readable,
     remove,
-    valid,
     visible_to,
 )
 from osprey_executor.memory._osprey import read_osprey
@@ -54,7 +56,8 @@ class Memory:
         Raises:
             StorageError: the memory cannot be read.
         """
-        return await self._store.look(lambda store: visible_to(store, "note", Note, named(owner)), [])
+        name = named(owner)
+        return await self._store.look(lambda store: visible_to(store, "note", Note, name, []), [])
 
     async def scripts(self, owner: str | None = None) -> list[ProvenScript]:
         """Return the programs that tasks of `owner` may be given, their own and shared ones, the oldest first.
@@ -62,7 +65,8 @@ class Memory:
         Raises:
             StorageError: the memory cannot be read.
         """
-        return await self._store.look(lambda store: visible_to(store, "script", ProvenScript, named(owner)), [])
+        name = named(owner)
+        return await self._store.look(lambda store: visible_to(store, "script", ProvenScript, name, []), [])
 
     async def proposed(self, owner: str | None = None) -> list[Note]:
         """Return the notes that models have proposed to `owner`; no generator is given them.
@@ -70,7 +74,25 @@ class Memory:
         Raises:
             StorageError: the memory cannot be read.
         """
-        return await self._store.look(lambda store: own(store, "proposed", Note, named(owner)), [])
+        name = named(owner)
+        return await self._store.look(lambda store: own(store, "proposed", Note, name, []), [])
+
+    async def damaged(self, owner: str | None = None) -> list[str]:
+        """Return what of all that cannot be read, with its id; the lists leave it out, and its owner can delete it.
+
+        Raises:
+            StorageError: the memory cannot be read.
+        """
+        name = named(owner)
+
+        def work(store: SqliteStore) -> list[str]:
+            found: list[str] = []
+            visible_to(store, "note", Note, name, found)
+            visible_to(store, "script", ProvenScript, name, found)
+            own(store, "proposed", Note, name, found)
+            return found
+
+        return await self._store.look(work, [])
 
     async def add(
         self, text: str, *, owner: str | None = None, shared: bool = False, created_at: datetime | None = None
@@ -81,7 +103,7 @@ class Memory:
             text: up to 2000 characters.
             owner: whose tasks are given it.
             shared: whether everybody's tasks are.
-            created_at: when it was written; default: now.
+            created_at: when it was written, local time where it names no zone; default: now.
 
         Raises:
             InvalidRequestError: the text is empty or too long, or there are too many notes.
@@ -116,8 +138,8 @@ class Memory:
 
         return await self._store.change(work)
 
-    async def reject(self, id: str, *, owner: str | None = None) -> Note:
-        """Delete a proposal.
+    async def reject(self, id: str, *, owner: str | None = None) -> Note | None:
+        """Delete a proposal, and return it; None: it was damaged.
 
         Raises:
             InvalidRequestError: no such proposal waits.
@@ -139,15 +161,15 @@ class Memory:
 
         return await self._store.change(work)
 
-    async def delete(self, id: str, *, owner: str | None = None) -> Note | ProvenScript:
-        """Delete a note, or a kept program; its run stays as it is.
+    async def delete(self, id: str, *, owner: str | None = None) -> Note | ProvenScript | None:
+        """Delete a note, or a kept program, and return it; None: it was damaged. Its run stays as it is.
 
         Raises:
             InvalidRequestError: `owner` has neither of that id.
             StorageError: the memory cannot be written.
         """
 
-        def work(store: SqliteStore) -> Note | ProvenScript:
+        def work(store: SqliteStore) -> Note | ProvenScript | None:
             name = named(owner)
             if has_note(store, name, id):
                 return remove(store, "note", Note, name, id)
@@ -192,11 +214,14 @@ class Memory:
         Raises:
             StorageError: the memory cannot be read.
         """
+        name = named(requester)
 
         def work(store: SqliteStore) -> Remembered:
-            notes = visible_to(store, "note", Note, requester)
-            found = similar(store.conn, task, ".".join(place("script", requester)))
-            return recalled(requester, notes, [valid(ProvenScript, text) for text in found])
+            damaged: list[str] = []
+            notes = visible_to(store, "note", Note, name, damaged)
+            found = similar(store.conn, task, ".".join(place("script", name)))
+            given = recalled(name, notes, readable(ProvenScript, found, damaged))
+            return given.model_copy(update={"damaged": tuple(damaged)})
 
         return await self._store.look(work, Remembered())
 
@@ -215,20 +240,25 @@ class Memory:
         entries, problems = await asyncio.to_thread(read_osprey, folder, user)
         added: list[Note] = []
         known = 0
+        full: Counter[str] = Counter()
+        mine = named(owner)
 
         def work(store: SqliteStore) -> None:
             nonlocal known
             for entry in entries:
-                name = named(owner) if user is not None else entry.user
+                name = mine if user is not None else entry.user
                 try:
                     note = new_note(entry.text, name, author=name, created_at=entry.at)
-                    if note.text in {one.text for one in own(store, "note", Note, name)}:
+                    if note.text in {one.text for one in own(store, "note", Note, name, [])}:
                         known += 1
                         continue
                     added.append(put(store, kind="note", item=note))
+                except FullError as error:
+                    full[str(error)] += 1
                 except InvalidRequestError as error:
                     problems.append(f"{entry.where}: {error}")
 
         if entries:
             await self._store.change(work)
+        problems += [f"{count} notes: {why}" for why, count in full.items()]
         return Imported(notes=tuple(added), known=known, problems=tuple(problems))

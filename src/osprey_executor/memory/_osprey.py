@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from osprey_executor.errors import InvalidRequestError
+from osprey_executor.memory._items import is_text
 from osprey_executor.text import one_line
 
 _MOST_BYTES = 16 * 2**20
@@ -66,6 +67,8 @@ def _entries(path: Path, problems: list[str]) -> list[Entry]:
     user, listed = data.get("user_id"), data.get("entries")
     if not isinstance(user, str) or not user.strip():
         raise ValueError("it names no user_id, so nobody knows whose it is")
+    if not is_text(user):
+        raise ValueError(f"its user_id is not text in UTF-8: {one_line(user, 60)}")
     if not isinstance(listed, list):
         raise ValueError("its entries are no list")
     entries: list[Entry] = []

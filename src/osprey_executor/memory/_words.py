@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Iterator
 
 TABLES = """
 CREATE VIRTUAL TABLE IF NOT EXISTS script_words USING fts5
@@ -24,10 +25,11 @@ BEGIN
 END;
 """
 _SIMILAR = """
-SELECT CAST(store.value AS TEXT) FROM script_words
+SELECT store.prefix, store.key, CAST(store.value AS BLOB) FROM script_words
 JOIN store ON store.prefix = script_words.prefix AND store.key = script_words.key
-WHERE script_words MATCH ? AND (store.prefix = ? OR json_extract(CAST(store.value AS TEXT), '$.shared') = 1)
-ORDER BY bm25(script_words, 4.0, 1.0), store.key DESC LIMIT 10
+WHERE script_words MATCH :task AND (store.prefix = :prefix OR CASE WHEN json_valid(CAST(store.value AS TEXT))
+    THEN json_extract(CAST(store.value AS TEXT), '$.shared') = 1 END)
+ORDER BY store.prefix <> :prefix, bm25(script_words, 4.0, 1.0), store.key DESC
 """
 _MOST_WORDS = 100
 # Words that say nothing of what a task is about; in small memories their rarity does not tell so.
@@ -41,10 +43,11 @@ _EMPTY = frozenset(
 )
 
 
-def similar(db: sqlite3.Connection, task: str, prefix: str) -> list[str]:
-    """Return the most similar kept programs as JSON, the best first: of `prefix`, and shared ones."""
+def similar(db: sqlite3.Connection, task: str, prefix: str) -> Iterator[tuple[str, str, bytes]]:
+    """Yield place, key and JSON of similar kept programs: those of `prefix`, then shared ones, each the best first."""
     wanted = _query(task)
-    return [row[0] for row in db.execute(_SIMILAR, (wanted, prefix))] if wanted else []
+    if wanted:
+        yield from db.execute(_SIMILAR, {"task": wanted, "prefix": prefix})
 
 
 def _query(task: str) -> str:

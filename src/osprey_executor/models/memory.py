@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 
 class Note(BaseModel):
@@ -21,7 +20,7 @@ class Note(BaseModel):
     author: str
     """Who wrote it: a person, or the model that proposed it."""
     shared: bool = False
-    created_at: datetime
+    created_at: AwareDatetime
 
 
 class ProvenScript(BaseModel):
@@ -35,7 +34,7 @@ class ProvenScript(BaseModel):
     code: str
     owner: str
     shared: bool = False
-    kept_at: datetime
+    kept_at: AwareDatetime
 
 
 class Used(BaseModel):
@@ -61,6 +60,10 @@ class Remembered(BaseModel):
     """The most similar task first."""
     left_out: int = 0
     """How many notes there are beyond what a prompt takes."""
+    scripts_left_out: int = 0
+    """How many more programs, no two alike, have something in common with the task."""
+    damaged: tuple[str, ...] = ()
+    """What could not be read: `note n-3fa94c1e of alice`."""
 
     @property
     def used(self) -> tuple[Used, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from osprey_executor.errors import InvalidRequestError, StorageError
+from osprey_executor.errors import InvalidRequestError
 from osprey_executor.models import Example, ProvenScript, Recalled, Remembered, RunResult, RunStatus
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
@@ -19,17 +19,33 @@ async def recall(state: State, rooms: Rooms) -> tuple[Recalled, State]:
     """
     try:
         found = await rooms.memory.recall(rooms.request.requester, rooms.request.user_query)
-    except StorageError as error:
-        found, told = Remembered(), [f"the generator was given no notes and no examples: {error}"]
+    except Exception as error:  # whatever another's row or a plug-in's text makes of it, the run goes on
+        found, told = Remembered(), [f"the generator was given no notes and no examples: {one_line(str(error), 1000)}"]
     else:
-        left_out = found.left_out
-        told = [f"{left_out} notes were left out: a prompt takes only so many, own and new ones first"] * bool(left_out)
+        told = _missing(found)
     used = [each.model_dump_json() for each in found.used]
     examples = [Example(run_id=one.id, task=one.task, code=one.code) for one in found.scripts]
     return Recalled(notes=tuple(note.text for note in found.notes), examples=tuple(examples)), {
         "memory": list(dict.fromkeys([*state.get("memory", []), *used])),
         "notes": list(dict.fromkeys([*state.get("notes", []), *told])),
     }
+
+
+def _missing(found: Remembered) -> list[str]:
+    told: list[str] = []
+    if found.left_out:
+        told.append(f"{found.left_out} notes were left out: a prompt takes only so many, own and new ones first")
+    if found.scripts_left_out:
+        told.append(
+            f"{found.scripts_left_out} similar programs were left out: a prompt takes only so many, own ones first"
+        )
+    if found.damaged:
+        more = f" and {len(found.damaged) - 5} more" if len(found.damaged) > 5 else ""
+        told.append(
+            f"the generator was not given what is damaged in the memory: {', '.join(found.damaged[:5])}{more}; its "
+            "owner can delete it (`osprey-executor memory delete ID`)"
+        )
+    return told
 
 
 def proven(result: RunResult, by: str, *, shared: bool) -> ProvenScript:

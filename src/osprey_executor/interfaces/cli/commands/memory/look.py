@@ -23,17 +23,23 @@ def listed(as_json: Json = False) -> int:
     async def body(work: Work) -> int:
         memory = work.service.memory
         notes, scripts, proposed = await memory.notes(), await memory.scripts(), await memory.proposed()
+        damaged = await memory.damaged()
         if as_json:
             write_json(
                 {
                     "notes": [note.model_dump(mode="json") for note in notes],
                     "scripts": [script.model_dump(mode="json") for script in scripts],
+                    "damaged": damaged,
                 }
             )
         elif notes or scripts:
             screen.show(memory_table([*notes, *scripts]))
         else:
             screen.tell("Nothing is remembered. Try: osprey-executor memory add 'our BPMs are in mm'")
+        for each in damaged:
+            screen.tell(
+                f"damaged: {each}; its owner can delete it (`memory delete ID`, `memory reject ID`)", style="yellow"
+            )
         if proposed:
             screen.tell(f"{len(proposed)} proposed by models: osprey-executor memory pending")
         return 0

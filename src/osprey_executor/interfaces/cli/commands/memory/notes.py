@@ -43,7 +43,7 @@ def share(
     return told(done, lambda work: work.service.memory.share(id, shared=not stop), as_json=as_json)
 
 
-def told(done: str, change: Callable[[Work], Awaitable[Note | ProvenScript]], *, as_json: bool) -> int:
+def told(done: str, change: Callable[[Work], Awaitable[Note | ProvenScript | None]], *, as_json: bool) -> int:
     """Change the memory, and tell what is so now."""
     from osprey_executor.interfaces.cli.remembered import in_a_line
     from osprey_executor.interfaces.cli.screen import Screen
@@ -54,7 +54,10 @@ def told(done: str, change: Callable[[Work], Awaitable[Note | ProvenScript]], *,
 
     async def body(work: Work) -> int:
         item = await change(work)
-        write_json(item.model_dump(mode="json")) if as_json else screen.show(in_a_line(done, item), wrap=False)
+        if as_json:
+            write_json(item and item.model_dump(mode="json"))
+        else:
+            screen.show(in_a_line(done, item) if item else f"{done}: it was damaged", wrap=False)
         return 0
 
     return with_service(body, screen)

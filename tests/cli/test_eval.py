@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from osprey_executor.interfaces.cli.app import main
+from osprey_executor.testing.scripted_provider import ScriptedProvider, Step
 
 from .conftest import Cli, Said
 
@@ -69,9 +70,30 @@ def test_one_document(cli: Cli) -> None:
 
 
 def test_a_generator_that_cannot_be_asked(cli: Cli) -> None:
-    said = cli("eval", "--suite", "suite.yml", "--generator", "nobody")
+    Path("config.yml").write_text("execution: {generators: {basic: {script: none.py}}}\n")
+    said = cli("eval", "--suite", "suite.yml", "--generator", "basic")
     assert said.code == 6
-    assert "nobody: ended early: " in said.out
+    assert "basic: ended early: " in said.out
+
+
+def test_a_provider_that_refuses_the_key(cli: Cli) -> None:
+    with ScriptedProvider() as provider:
+        provider.script(Step(status=401))
+        Path("config.yml").write_text(
+            "models: {python_code_generator: {provider: ours, model_id: small, api_key: wrong, "
+            f"base_url: '{provider.url}/v1'}}}}\n"
+        )
+        said = cli("eval", "--suite", "suite.yml", "--generator", "basic", "--json")
+    assert said.code == 6
+    [told] = said.document["generators"]
+    assert [(task["passed"], task["answered"]) for task in told["tasks"]] == [(False, False)]
+
+
+def test_a_generator_that_nobody_knows_is_told_before_anything_is_run(cli: Cli) -> None:
+    said = cli("eval", "--suite", "suite.yml", "--generator", "mock", "--generator", "nobody")
+    assert said.code == 2
+    assert "there is no generator nobody; available are " in said.err
+    assert "answer passed" not in said.err
 
 
 def test_the_suite_itself(cli: Cli) -> None:
@@ -79,7 +101,7 @@ def test_the_suite_itself(cli: Cli) -> None:
     Path("suite.yml").write_text(SUITE.replace("41", "42"))
     said = cli("eval", "--suite", "suite.yml", "--self-test")
     assert said.code == 1
-    assert said.out == "answer: its mistake passes\nThe suite is wrong in 1 places.\n"
+    assert said.out == "answer: its mistake passes\nThe suite is wrong in 1 place.\n"
 
 
 def test_a_suite_that_is_none(cli: Cli) -> None:

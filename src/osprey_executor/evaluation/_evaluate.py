@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from osprey_executor.config import Config, ControlSystemConfig
-from osprey_executor.errors import ConfigurationError, GeneratorUnavailableError, MissingExtraError
+from osprey_executor.errors import ConfigurationError, ErrorCategory, GeneratorUnavailableError, MissingExtraError
 from osprey_executor.evaluation._report import GeneratorReport, Report, TaskReport
 from osprey_executor.evaluation._suite import Suite, Task
+from osprey_executor.generation import available_generators
 from osprey_executor.models import ApprovalCard, Reject, RunResult, RunStatus
 from osprey_executor.service import PythonExecutorService
 from osprey_executor.text import one_line
@@ -47,8 +48,15 @@ async def evaluate(
         told: hears the name of the generator and each task that has ended.
 
     Raises:
+        ConfigurationError: there is no generator of such a name.
         PythonExecutorException: programs cannot be run here at all.
     """
+    for name in generators:
+        if ":" not in name and name not in available_generators():
+            raise ConfigurationError(
+                f"there is no generator {one_line(name)}; available are {', '.join(map(one_line, available_generators()))}, or a "
+                "class of your own as module:Class"
+            )
     reports: list[GeneratorReport] = []
     for name in generators:
         execution = config.execution.model_copy(update={"code_generator": name})
@@ -134,6 +142,7 @@ def _judged(task: Task, repeat: int, result: RunResult, card: ApprovalCard | Non
         id=task.id,
         repeat=repeat,
         passed=not problems,
+        answered=not _unanswered(result),
         attempts=max(1, len(result.attempts)),
         problems=tuple(problems),
         seconds=result.timings.total - result.timings.waiting,
@@ -151,6 +160,13 @@ def _otherwise(task: Task, result: RunResult) -> str:
     return f"it {result.status.replace('_', ' ')}" + (" and wrote nothing" if task.writes else "")
 
 
+def _unanswered(result: RunResult) -> bool:
+    error = result.error
+    if error is None or error.category is not ErrorCategory.INFRASTRUCTURE:
+        return False  # a program may raise an error of any name, which is of another category
+    return error.type == GeneratorUnavailableError.__name__
+
+
 def _give_up(result: RunResult, unanswered: int) -> tuple[str, int]:
     """Return why no more is asked of a generator, empty: go on; and how often in a row it has not answered."""
     error = result.error
@@ -159,5 +175,5 @@ def _give_up(result: RunResult, unanswered: int) -> tuple[str, int]:
     names = (ConfigurationError.__name__, MissingExtraError.__name__)
     if error.type in names:
         return error.message, 0
-    unanswered = unanswered + 1 if error.type == GeneratorUnavailableError.__name__ else 0
+    unanswered = unanswered + 1 if _unanswered(result) else 0
     return (error.message if unanswered >= _PATIENCE else ""), unanswered

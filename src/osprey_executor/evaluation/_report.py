@@ -14,6 +14,8 @@ class TaskReport(BaseModel):
     repeat: int
     """Counted from 1."""
     passed: bool
+    answered: bool = True
+    """False: the provider of the generator gave no answer, so nothing is said of what it can do."""
     attempts: int
     """Programs that were generated; with one alone there was no repair."""
     problems: tuple[str, ...] = ()
@@ -43,6 +45,11 @@ class GeneratorReport(BaseModel):
     tasks: tuple[TaskReport, ...]
     stopped: str = ""
     """Why not all of it was run; empty: it was."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it was run, and each time with an answer of the generator."""
+        return not self.stopped and all(task.answered for task in self.tasks)
 
     @property
     def first_try(self) -> int:

@@ -79,7 +79,7 @@ async def _evaluated(
     else:
         screen.show(report_table(report))
         screen.show(failures(report), wrap=False)
-    return Exit.UNAVAILABLE if any(each.stopped for each in report.generators) else Exit.SUCCEEDED
+    return Exit.SUCCEEDED if all(each.complete for each in report.generators) else Exit.UNAVAILABLE
 
 
 async def _tested(screen: Screen, suite: Suite, config: Config) -> int:
@@ -94,7 +94,10 @@ async def _tested(screen: Screen, suite: Suite, config: Config) -> int:
         for problem in problems:
             screen.show(problem, wrap=False)
         right = f"All solutions of {len(suite.tasks)} tasks pass, and no mistake does."
-        screen.show(right if not problems else f"The suite is wrong in {len(problems)} places.", wrap=False)
+        screen.show(
+            right if not problems else f"The suite is wrong in {len(problems)} place{'s' * (len(problems) > 1)}.",
+            wrap=False,
+        )
     return Exit.FAILED if problems else Exit.SUCCEEDED
 
 

@@ -90,7 +90,8 @@ HOSTILE = {
     "transparent": picture(8, 8, colours=2, more=(chunk(b"tRNS", struct.pack(">HHH", 255, 191, 0)),)),
     "interlaced": picture(8, 8, interlaced=1),
     "bits": picture(8, 8, colours=0, depth=4),
-    "wide": picture(2**16 + 1, 1),
+    "wide": picture(2**13 + 1, 1),
+    "high": picture(1, 2**13 + 1),
     "cut": picture(8, 8)[:-30],
     "empty": b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 8, 6, 0, 0, 0)) + chunk(b"IEND", b""),
     "no header": b"\x89PNG\r\n\x1a\n" + chunk(b"IEND", b""),
@@ -123,3 +124,47 @@ def test_output_and_saved_pictures_say_so_and_other_files_stay(tmp_path: Path) -
         "[rehearsal: nothing was written]\none\n",
         "",
     )
+
+
+def test_a_high_picture_has_a_band_that_is_seen_where_it_is_shown_small() -> None:
+    before = picture(60, 2000)
+    after = decoded(watermarked(before))
+    assert (after[-2000:] == decoded(before)).all()
+    assert after.shape[0] - 2000 > 2000 // 30
+
+
+def saved(folder: Path, names: list[str], data: bytes) -> tuple[Path, ...]:
+    for name in names:
+        (folder / name).write_bytes(data)
+    return tuple(folder / name for name in names)
+
+
+def test_marks_have_an_end_in_number_and_in_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = struct.pack(">IIBBBBB", 2**13, 1, 16, 6, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", empty) + chunk(b"IDAT", b"x\x9c" + bytes(10)) + chunk(b"IEND", b"")
+    paths = saved(tmp_path, [f"{number}.png" for number in range(9)], bomb)
+    monkeypatch.setattr("osprey_executor.results.rehearsed.MOST_MARKED", 2)
+    marked = marked_rehearsal(Outcome(status=RunStatus.SUCCEEDED, artifacts=paths))
+    assert marked.artifacts == paths[:2]
+    assert len(marked.notes) == 1 + 5 + 1
+    assert "2.png is left out, as it cannot be marked: it comes after 2 pictures" in marked.notes[1]
+    assert marked.notes[-1] == "2 more files are left out, not being marked"
+    monkeypatch.setattr("osprey_executor.results.rehearsed.MOST_GROWN", 100)
+    marked = marked_rehearsal(Outcome(status=RunStatus.SUCCEEDED, artifacts=paths[2:3]))
+    assert marked.artifacts == ()
+    assert paths[2].read_bytes() == bomb
+
+
+def test_once_it_was_ended_nothing_more_is_marked(tmp_path: Path) -> None:
+    paths = saved(tmp_path, ["a.png", "b.png"], picture(8, 8))
+    asked = iter([False, True])
+    marked = marked_rehearsal(Outcome(status=RunStatus.SUCCEEDED, figures=paths), lambda: next(asked))
+    assert marked.figures == paths[:1]
+    assert paths[1].read_bytes() == picture(8, 8)
+
+
+def test_pictures_that_are_no_png_are_named_as_not_marked(tmp_path: Path) -> None:
+    paths = saved(tmp_path, ["orbit.svg", "orbit.pdf", "fake.png", "table.csv"], b"no PNG")
+    marked = marked_rehearsal(Outcome(status=RunStatus.SUCCEEDED, artifacts=paths))
+    assert marked.artifacts == paths
+    assert marked.notes[-1] == "not marked, as they are no PNG pictures: orbit.svg, orbit.pdf, fake.png"

@@ -11,11 +11,11 @@ from osprey_executor.config import Config
 from osprey_executor.errors import CodeSyntaxError, EngineUnavailableError, InvalidRequestError, PolicyDeniedError
 from osprey_executor.models import Program, PythonExecutionRequest, Rehearsal, Verdict
 from osprey_executor.pipeline.equipment import Equipment
-from osprey_executor.pipeline.nodes.rehearse import plan_of
+from osprey_executor.pipeline.nodes.rehearse import marked, plan_of
 from osprey_executor.pipeline.record import with_notes
 from osprey_executor.pipeline.threads import InThread
 from osprey_executor.pipeline.time_limit import TimeLimit
-from osprey_executor.results import marked_rehearsal, rehearsal_folder
+from osprey_executor.results import rehearsal_folder
 from osprey_executor.text import one_line, source_lines
 
 
@@ -56,7 +56,7 @@ async def rehearse_alone(
     if outcome is not None:
         told = with_notes(outcome, session)
         if plan.writes:
-            told = await in_thread(marked_rehearsal, told)
+            told = await marked(told, in_thread)
         outcome = await in_thread(
             lambda: folder.save_outcome(told, root=program.folder, reads=session.reads, refusals=session.refusals)
         )

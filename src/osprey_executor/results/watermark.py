@@ -16,7 +16,10 @@ MARK = "REHEARSAL: NOTHING WAS WRITTEN"
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 """Of the colour types that hold colours; what a palette makes of an index is the code's to say."""
-_WIDEST = 2**16
+_WIDEST = _HIGHEST = 2**13
+"""Of a picture that is marked, in pixels: the code made it, and the band is as wide."""
+_SHARE = 25
+"""The band is this part of the picture's height at least, so that it is seen where the picture is shown small."""
 _MARGIN, _HEIGHT, _ADVANCE, _BETWEEN = 2, 7, 6, 4
 _WIDTH_OF_SCALE = 320
 _LARGEST_SCALE = 12
@@ -67,9 +70,9 @@ def watermarked(png: bytes | bytearray) -> bytes:
         raise ValueError("it is interlaced")
     if colours not in _CHANNELS or depth not in (8, 16):
         raise ValueError("its colours are in a palette, or of less than 8 bits")
-    if not 0 < width <= _WIDEST or not 0 < height < 2**30:
-        raise ValueError(f"it is {width} by {height} pixels")
-    band, rows, sums = _band(width, colours, depth // 8)
+    if not 0 < width <= _WIDEST or not 0 < height <= _HIGHEST:
+        raise ValueError(f"it is {width} by {height} pixels, and {_WIDEST} by {_HIGHEST} are the most")
+    band, rows, sums = _band(width, height, colours, depth // 8)
     stream = b"".join(body)
     if len(stream) < 6:
         raise ValueError("it has no picture in it")
@@ -103,13 +106,13 @@ def _row_bytes(width: int, colours: int, sample: int) -> int:
     return width * _CHANNELS[colours] * sample
 
 
-def _band(width: int, colours: int, sample: int) -> tuple[bytes, int, int]:
+def _band(width: int, height: int, colours: int, sample: int) -> tuple[bytes, int, int]:
     """Return the band as raw deflate that goes on, its number of rows, and the Adler-32 of its bytes."""
     scale = min(max(width // _WIDTH_OF_SCALE, 1), _LARGEST_SCALE)
     paper, ink = (_pixel(colour, colours, sample) for colour in (_AMBER, _BLACK))
     # The text is in the band over and over: a cut at one side leaves it readable.
     text = MARK + " " * _BETWEEN
-    packed = zlib.compressobj(wbits=-15)
+    packed = zlib.compressobj(1, wbits=-15)
     out: list[bytes] = []
     rows, sums = 0, 1
 
@@ -122,13 +125,16 @@ def _band(width: int, colours: int, sample: int) -> tuple[bytes, int, int]:
         rows += times
 
     plain = paper * width
-    put(plain, _MARGIN * scale)
+    lines: list[bytes] = []
     for line in range(_HEIGHT):
         bits = "".join(_GLYPHS[letter].split()[line].ljust(_ADVANCE, "0") for letter in text)
-        once = b"".join((ink if bit == "1" else paper) * scale for bit in "0" * _MARGIN + bits)
-        repeated = once * (width * len(paper) // len(once) + 1)
-        put(repeated[: len(plain)], scale)
+        lines.append(b"".join((ink if bit == "1" else paper) * scale for bit in "0" * _MARGIN + bits))
     put(plain, _MARGIN * scale)
+    for _ in range(max(1, height // (_SHARE * (_HEIGHT + _MARGIN) * scale))):
+        for once in lines:
+            repeated = once * (width * len(paper) // len(once) + 1)
+            put(repeated[: len(plain)], scale)
+        put(plain, _MARGIN * scale)
     put(bytes(len(plain)), 1)
     out.append(packed.flush(zlib.Z_FULL_FLUSH))
     return b"".join(out), rows, sums

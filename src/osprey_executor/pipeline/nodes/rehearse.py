@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from langgraph.runtime import Runtime
 
 from osprey_executor.control import RehearsalSession
@@ -22,6 +24,7 @@ from osprey_executor.pipeline.retry import after_failure
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.running import in_turn, program_of, run_program
 from osprey_executor.pipeline.state import State
+from osprey_executor.pipeline.threads import InThread
 from osprey_executor.pipeline.time_limit import TimeLimit
 from osprey_executor.pipeline.timing import timed
 from osprey_executor.results import marked_rehearsal
@@ -64,7 +67,7 @@ async def _rehearse(state: State, rooms: Rooms) -> State:
             outcome = outcome.model_copy(update={"notes": (*outcome.notes, told)})
         folder = rooms.folder.attempt(attempt)
         if outcome is not None and plan.writes:
-            outcome = await rooms.in_thread(marked_rehearsal, outcome)
+            outcome = await marked(outcome, rooms.in_thread)
         if outcome is not None:
             await rooms.in_thread(
                 (folder if finished else folder.rehearsal).save_outcome,
@@ -96,6 +99,15 @@ async def plan_of(session: RehearsalSession, outcome: Outcome | None, limit: Tim
         return session.plan(RunStatus.TIMED_OUT, why)
     error = outcome.error
     return session.plan(outcome.status, f"{error.type}: {error.message}" if error else "")
+
+
+async def marked(outcome: Outcome, in_thread: InThread) -> Outcome:
+    """Return the outcome with its marks; see `marked_rehearsal`. Whoever cancels it waits for one picture at most."""
+    ended = threading.Event()
+    try:
+        return await in_thread(marked_rehearsal, outcome, ended.is_set)
+    finally:
+        ended.set()
 
 
 def _finished(outcome: Outcome, plan: Plan, rooms: Rooms) -> bool:

@@ -104,8 +104,42 @@ async def test_the_past_does_not_depend_on_what_was_written(opened: Open) -> Non
         now = datetime.now(UTC)
         await session.history(["A"], now - timedelta(hours=2), now - timedelta(hours=1))
         assert not session.plan(RunStatus.SUCCEEDED).feedback_dependent
-        await session.history(["A"], now - timedelta(hours=2), now + timedelta(hours=1))
+
+
+async def test_history_up_to_now_depends_on_what_was_written(opened: Open) -> None:
+    async with opened() as session:
+        await session.history(["A"], datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC))
+        await session.write({"A": 3.0})
+        assert not session.plan(RunStatus.SUCCEEDED).feedback_dependent
+        await session.history(["A"], datetime.now(UTC) - timedelta(hours=1), datetime.now(UTC))
         assert session.plan(RunStatus.SUCCEEDED).feedback_dependent
+
+
+async def test_a_query_after_a_write_depends_on_the_machine_even_on_a_written_channel(opened: Open) -> None:
+    async with opened("A: {}\nNAME: {call: query}\n") as session:
+        with pytest.raises(ControlSystemError):  # the mock has no commands
+            await session.call("NAME", {})
+        await session.write({"NAME": "y"}, line=2)
+        assert not session.plan(RunStatus.SUCCEEDED).feedback_dependent
+        with pytest.raises(ControlSystemError):
+            await session.call("NAME", {}, line=3)
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert (plan.feedback_dependent, plan.feedback_dependent_from) == (True, 3)
+
+
+async def test_attempts_that_cannot_be_checked_are_told_and_leave_room_for_writes(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("osprey_executor.control.broker._rehearsal._MOST_UNCHECKED", 2)
+    async with opened() as session:
+        for number in range(3):
+            with pytest.raises(WriteRefused, match="cannot be checked"):
+                await session.attempted("A.VAL", {"datagram": number})
+        await session.write({"A": 3.0}, line=4)
+        plan = session.plan(RunStatus.SUCCEEDED)
+    assert [(one.channel, one.line) for one in plan.attempted] == [("A", None), ("A", None), ("A", 4)]
+    assert "datagram" in str(plan.attempted[0].value)
+    assert len(plan.refused) == 3
 
 
 async def test_the_read_back_of_the_limits_database_shows_it(opened: Open) -> None:

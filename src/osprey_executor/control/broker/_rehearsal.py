@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from osprey_executor.control.broker._calls import answer_of, query_of
+from osprey_executor.control.broker._calls import answer_of, query_of, unchecked_attempt
 from osprey_executor.control.broker._check import Planned
 from osprey_executor.control.broker._command import Command
 from osprey_executor.control.broker._declared import declared_ranges
@@ -40,6 +40,10 @@ from osprey_executor.models.plan import PlainValue
 from osprey_executor.text import one_line
 
 MOST_PLANNED = 10_000
+_MOST_UNCHECKED = 1000
+"""Of the attempts that are told: whoever floods these leaves room for writes."""
+_CLEARLY = timedelta(seconds=1)
+"""Before the first write: an archive takes the time from a clock of its own."""
 
 
 def _nothing() -> None:
@@ -90,9 +94,12 @@ class RehearsalSession(Session):
         self._simulated = simulated
         self._planned: list[PlannedWrite] = []
         self._attempted: list[AttemptedWrite] = []
+        self._unchecked = 0
         self._start: dict[str, ChannelStart] = {}
         self._declared: dict[str, tuple[float, float]] = {}
         self._depends: tuple[int | None] | None = None
+        self._first: datetime | None = None
+        """When the first write was kept from the machine."""
         self._watched = Watched(overlay)
         self._too_many = False
         self._begun = time.monotonic()
@@ -125,8 +132,8 @@ class RehearsalSession(Session):
     async def history(
         self, channels: Sequence[str], start: datetime, end: datetime, bin: float | None = None
     ) -> Mapping[str, History]:
-        """Return archived values of each channel; the past is not moved by a rehearsal."""
-        if self._overlay.moved and end > datetime.now(UTC):
+        """Return archived values of each channel; what was before the first write is not moved by a rehearsal."""
+        if self._first is not None and end > self._first - _CLEARLY:
             self._depend(None)
         return await super().history(channels, start, end, bin)
 
@@ -154,9 +161,18 @@ class RehearsalSession(Session):
             self._attempted.append(AttemptedWrite(channel=_name(channel), value=_asked(arguments), line=line))
         return await super().call(channel, arguments, line)
 
+    async def attempted(self, channel: str, told: Mapping[str, Any]) -> NoReturn:
+        """Take note of it, and refuse it as for any run; see `Session.attempted`."""
+        if self._unchecked < _MOST_UNCHECKED and len(self._attempted) < MOST_PLANNED:
+            attempt = unchecked_attempt(channel, told, 0)
+            self._attempted.append(AttemptedWrite(channel=attempt.channel, value=attempt.value))
+        self._unchecked += 1
+        await super().attempted(channel, told)
+
     async def _ask(self, name: str, arguments: Mapping[str, Any], line: int | None) -> Any:
-        self._look([name], line)
-        # Past the overlay, which has no commands: what a query asks is as the machine is.
+        # Past the overlay, which has no commands: what a query asks is as the machine is, whatever channel has it.
+        if self._overlay.moved:
+            self._depend(line)
         return await answer_of(self._machine, self._to_be_read(name), arguments)
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
@@ -217,6 +233,7 @@ class RehearsalSession(Session):
             sample = (await self._overlay.of_machine([attempt.channel]))[attempt.channel]
             self._start[attempt.channel] = start_of(sample, write.limits)
         before = (await self._overlay.read([attempt.channel]))[attempt.channel]
+        self._first = self._first or datetime.now(UTC)
         confirmation = await self._overlay.write(attempt.channel, write.value)
         if not self._planned:
             self._on_write()

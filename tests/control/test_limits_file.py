@@ -104,6 +104,16 @@ def test_every_key_of_ours_in_both_forms(form: str) -> None:
     assert database.skip
 
 
+@pytest.mark.parametrize(
+    "target",
+    ["", "Y: {min_value: 0, max_value: 3}", "Y: {states: [2, Halt]}", "Y: {states: [Halt]}", "Y: {max_step: 1}"],
+)
+def test_a_stop_action_writes_what_its_channel_may_have(target: str) -> None:
+    stop = entry(read(f"X.VAL: {{stop_action: {{channel: Y, value: 2}}}}\n{target}"), "X").stop_action
+    assert stop is not None
+    assert (stop.channel, stop.value) == ("Y", 2.0)
+
+
 def test_an_exact_entry_wins_over_patterns_and_fields_need_one() -> None:
     database = read(EVERY_KEY)
     assert entry(database, "M1:SP.VAL").max_value == 10.0
@@ -158,6 +168,13 @@ def test_unlisted_channels_have_the_defaults_and_never_a_field() -> None:
         ),
         ("X: {stop_action: {channel: Y}}", r"X\.stop_action\.value is missing"),
         ("X: {max_value: 1, stop_action: {value: 2}}", "stop_action writes 2, which is outside"),
+        (
+            "X: {stop_action: {channel: Y, value: 2}}\nY: {max_value: 1}",
+            r"line 1: X\.stop_action writes 2 to Y, which is outside its min_value",
+        ),
+        ("X: {stop_action: {channel: Y, value: 2}}\nY: {writable: false}", "to Y, which is not writable"),
+        ("X: {stop_action: {channel: Y, value: 2}}\npatterns: {'Y*': {min_value: 3}}", "to Y, which is outside"),
+        ("X: {stop_action: {channel: Y, value: Run}}\nY: {states: [Halt]}", "Run to Y, which is none of its states"),
         ("X: {readable: false, writable: true}", r"X\.writable needs a channel that may be read"),
         ("X: {call: maybe}", r"X\.call must be 'write' or 'query'"),
         ("X: {}\nX: {}", "line 2: X stands twice"),

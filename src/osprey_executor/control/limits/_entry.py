@@ -129,6 +129,20 @@ class ChannelLimits(_Part):
             raise ValueError(f"stop_action writes {stop.value:g}, which is outside min_value and max_value")
         return self
 
+    def bars(self, value: float | str) -> str | None:
+        """Return why it is certain, without a look at the channel, that `value` may not be written; None: it is not.
+
+        A label and the number of a state may be the same, which only the channel knows.
+        """
+        if not self.writable:
+            return "which is not writable"
+        if isinstance(value, float) and self.outside(value):
+            return "which is outside its min_value and max_value"
+        states = self.states
+        if states is not None and value not in states and all(isinstance(one, type(value)) for one in states):
+            return "which is none of its states"
+        return None
+
     def outside(self, value: float) -> bool:
         """Return whether a number is beyond `min_value` or `max_value`."""
         below = self.min_value is not None and value < self.min_value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from osprey_executor.control.broker._names import channel_name
-from osprey_executor.control.limits._database import LimitsDatabase
+from osprey_executor.control.limits._database import Breach, LimitsDatabase
 from osprey_executor.control.limits._entry import ChannelLimits, StopAction, Verification
 from osprey_executor.control.limits._text import KeyPath, Source, parse
 from osprey_executor.errors import ConfigurationError
@@ -87,10 +87,32 @@ def database_of(
             problems.append(str(error))
         if len(problems) > _MOST_TOLD:
             break
+    database = LimitsDatabase(exact, patterns, defaults, allow, skip)
+    problems = problems or [source.told(bad.path, str(bad)) for bad in _barred_stops(data, database)]
     if problems:
         more = "; and more" if len(problems) > _MOST_TOLD else ""
         raise ConfigurationError("; ".join(problems[:_MOST_TOLD]) + more)
-    return LimitsDatabase(exact, patterns, defaults, allow, skip)
+    return database
+
+
+def _barred_stops(data: Mapping[str, Any], database: LimitsDatabase) -> Iterator[_Bad]:
+    """Yield each stop action that writes to another channel what that channel's own entry bars.
+
+    One without an entry is bounded by nothing, and that the action names it is the site's word.
+    """
+    for written in data:
+        name = channel_name(written).canonical
+        stop = database.exact[name].stop_action
+        if stop is None or (channel := stop.channel or name) == name:
+            continue
+        found = database.of(channel_name(channel))
+        if isinstance(found, Breach):
+            why = found.reason if found.rule != "unlisted" else None
+        else:
+            why = found.bars(stop.value)
+        if why:
+            value = f"{stop.value:g}" if isinstance(stop.value, float) else one_line(stop.value, 60)
+            yield _Bad((written, "stop_action"), f"writes {value} to {one_line(channel)}, {why}")
 
 
 def _switch(value: Any) -> bool:

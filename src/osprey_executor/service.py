@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         available_generators,
         check_generator,
         claude_generator_config,
+        generator_faults,
     )
     from osprey_executor.memory import Memory
     from osprey_executor.pipeline import Decide, Executor
@@ -74,6 +75,7 @@ __all__ = [
     "claude_generator_config",
     "control_problem",
     "engine_problem",
+    "generator_faults",
     "limits_problem",
     "result_to_json",
     "site_of",
@@ -96,6 +98,7 @@ _DOORS = {
     "claude_generator_config": "generation",
     "control_problem": "control",
     "engine_problem": "execution",
+    "generator_faults": "generation",
     "limits_problem": "control",
     "result_to_json": "results",
     "unproven_problem": "control",

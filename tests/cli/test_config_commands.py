@@ -111,6 +111,39 @@ def test_what_cannot_be_is_found_before_a_run_is(cli: Cli, folder: Path, text: s
     assert "starting" not in cli("run", "ok").err
 
 
+CLAUDE = "execution: {code_generator: claude_code}"
+HYBRID = "execution: {code_generator: hybrid, generators: {hybrid: {first: mock, then: %s}}}"
+
+
+@pytest.mark.parametrize(
+    ("text", "file", "told"),
+    [
+        (CLAUDE, "phases: [", "claude_generator_config.yml"),
+        (CLAUDE, "profils: {}", "did you mean profiles?"),
+        (CLAUDE, "codebase_guidance: {a: {directories: [nowhere]}}", "codebase_guidance.a.directories:"),
+        (HYBRID % "zzz", "", "there is no generator zzz; available are basic, claude_code, hybrid, mock"),
+        (HYBRID % "claude_code", "profils: {}", "did you mean profiles?"),
+        (HYBRID % "mock, failures: 0", "", "failures must be a whole number from 1"),
+    ],
+)
+def test_check_looks_into_what_a_generator_is_made_of(cli: Cli, folder: Path, text: str, file: str, told: str) -> None:
+    (folder / "config.yml").write_text(text)
+    (folder / "claude_generator_config.yml").write_text(file)
+    said = cli("config", "check")
+    assert said.code == 2
+    assert said.out.count(told) == 1
+
+
+def test_check_tells_that_claude_code_lacks_its_key(cli: Cli, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    (folder / "config.yml").write_text(CLAUDE)
+    said = cli("config", "check")
+    assert said.code == 0
+    assert "there is no key; set ANTHROPIC_API_KEY" in said.out
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "s3cr3t")
+    assert cli("config", "check").out.endswith("The configuration can be used.\n")
+
+
 def test_a_class_of_ones_own_may_be_a_generator(cli: Cli, folder: Path) -> None:
     (folder / "config.yml").write_text("execution: {code_generator: 'my.module:Writer'}")
     assert cli("config", "check").code == 0

@@ -31,7 +31,7 @@ from osprey_executor.errors import (
     MissingExtraError,
 )
 from osprey_executor.generation import ChecksOnline, ClaudeCodeGenerator, Meter, metered
-from osprey_executor.generation._faults import ProviderFault, told
+from osprey_executor.generation._faults import CLAUDE_CODE, ProviderFault, told
 from osprey_executor.generation.claude_code import _conversation
 from osprey_executor.generation.claude_code import generator as module
 from osprey_executor.models import PythonExecutionRequest
@@ -216,7 +216,7 @@ async def test_each_failure_is_told_in_one_sentence(
         try:
             return await ask(self, client, name, phase, prompt, kept)
         except ProviderFault as fault:
-            heard[name] = str(told(fault, self._settings.model))
+            heard[name] = str(told(fault, self._settings.model, CLAUDE_CODE))
         except CodeGenerationError as error:
             heard[name] = str(error)
         return ANSWER
@@ -242,12 +242,24 @@ async def test_each_failure_is_told_in_one_sentence(
         assert words in heard[name]
         assert KEY not in heard[name]
         assert "\n" not in heard[name]
+        assert "of the model" not in heard[name]  # a setting that claude_code does not have
+        assert "streaming" not in heard[name]
     calls = dict(zip(FAILURES, meter.generation.calls, strict=True))
     assert [calls[name].error for name in ("wrong-key", "overloaded", "cut", "turns")] == [
         *("wrong_key", "overloaded", "cut", ""),
     ]
     assert calls["turns"].tokens == 240
     assert calls["turns"].cost is None  # nobody knows what that model costs
+
+
+async def test_its_key_is_not_kept_with_the_prompts(make: Make, server: ScriptedProvider) -> None:
+    server.script(Step(f"The key is {KEY}."))
+    request = PythonExecutionRequest(user_query=f"my key is {KEY}")
+    with metered(Meter(keep_prompts=True)) as meter, pytest.raises(CodeGenerationError) as caught:
+        await make().generate_code(request, [])
+    assert KEY not in str(caught.value)
+    assert "my key is ********" in meter.exchanges[0][0]
+    assert meter.exchanges[0][1] == "The key is ********."
 
 
 async def test_one_tiny_request_checks_it(make: Make, server: ScriptedProvider) -> None:

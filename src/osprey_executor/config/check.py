@@ -38,6 +38,8 @@ class Available:
     """Why the control system of a section cannot be used."""
     unproven_problem: Callable[[Config], str | None]
     """Why the engine may not run programs next to the control system."""
+    generator_faults: Callable[[Config], tuple[list[str], list[str]]]
+    """What keeps the generator of code from being made, and what it lacks once it is used."""
 
 
 class CheckReport(BaseModel):
@@ -88,15 +90,16 @@ def check(
         config = load_config(path, environ=variables)
     except ConfigurationError as error:
         return CheckReport(searched=searched, problems=error.problems)
+    faults, lacks = available.generator_faults(config) if available else (_generator_problems(config), [])
     lacking = [f"{key} uses ${{{name}}}, which is not set" for key, name in config.unset().items()]
     return CheckReport(
         source=config.source,
         searched=searched,
         sections=_sections(config),
         warnings=config.warnings,
-        lacking=tuple(lacking),
+        lacking=(*lacking, *lacks),
         shut=_shut(config, available) if available else (),
-        problems=(*(_unavailable(config, available) if available else ()), *_generator_problems(config)),
+        problems=(*(_unavailable(config, available) if available else ()), *faults),
     )
 
 

@@ -50,31 +50,54 @@ class ProviderFault(Exception):
         return self.fault not in (Fault.CUT, Fault.HANG, Fault.GARBAGE, Fault.SERVER)
 
 
-def told(fault: ProviderFault, model: ModelConfig) -> GeneratorUnavailableError:
+@dataclass(frozen=True)
+class Names:
+    """What a generator calls its settings, for the remedies."""
+
+    key: str = "api_key of the model"
+    model: str = "model_id"
+    url: str = "base_url"
+    timeout: str = "timeout of the model"
+    settings: str = "the settings of the model"
+
+
+MODEL = Names()
+CLAUDE_CODE = Names(
+    "api_config.api_key of claude_code",
+    "model of claude_code",
+    "api_config.base_url of claude_code",
+    "timeout of claude_code",
+    "the settings of claude_code",
+)
+
+
+def told(fault: ProviderFault, model: ModelConfig, names: Names = MODEL) -> GeneratorUnavailableError:
     """Return the error that a person reads. No key and no userinfo ever stands in it."""
     who = f"{model.provider}, model {model.model_id}"
     where = shown_url(model.base_url)
     known = provider(model.provider).key_variable
-    key = f"api_key of the model ({known})" if known else "api_key of the model"
+    key = f"{names.key} ({known})" if known else names.key
     seconds = f"{fault.retry_after:g} s" if fault.retry_after else "a while"
     redirect = fault.fault is Fault.REDIRECT
     detail = "" if redirect else _detail(fault.detail, model)
-    again = "try again" if model.streaming else "try again, or set streaming: true for the model"
+    again = (
+        "try again" if model.streaming or names is CLAUDE_CODE else "try again, or set streaming: true for the model"
+    )
     messages = {
         Fault.WRONG_KEY: f"refused the key; put a valid one into {key}",
-        Fault.FORBIDDEN: f"does not let this key use the model; choose another model_id or ask for access for {key}",
-        Fault.WRONG_MODEL: f"does not know the model; mend model_id, or base_url if {where} is not its address",
-        Fault.WRONG_ADDRESS: f"answers at {where}, but serves no models there; mend base_url",
-        Fault.REDIRECT: f"answers with a redirect to {shown_url(fault.detail) if redirect else ''}; mend base_url",
-        Fault.BAD_REQUEST: "did not accept the request; mend the settings of the model",
+        Fault.FORBIDDEN: f"does not let this key use it; choose another {names.model} or ask for access for {key}",
+        Fault.WRONG_MODEL: f"does not know the model; mend {names.model}, or {names.url} if {where} is not its address",
+        Fault.WRONG_ADDRESS: f"answers at {where}, but serves no models there; mend {names.url}",
+        Fault.REDIRECT: f"answers with a redirect to {shown_url(fault.detail) if redirect else ''}; mend {names.url}",
+        Fault.BAD_REQUEST: f"did not accept the request; mend {names.settings}",
         Fault.TOO_LONG: "says that the request is too long for the model; send less context or choose a larger model",
         Fault.RATE_LIMIT: f"limits the rate of requests; try again in {seconds}, or use another model",
         Fault.OVERLOADED: "is overloaded; try again later, or use another model",
         Fault.SERVER: "failed on its side; try again later, or use another model",
-        Fault.NO_ROUTE: f"cannot be reached at {where}; check base_url, the network, and HTTPS_PROXY or NO_PROXY",
+        Fault.NO_ROUTE: f"cannot be reached at {where}; check {names.url}, the network, and HTTPS_PROXY or NO_PROXY",
         Fault.CUT: f"broke off its answer ({where}); {again}",
-        Fault.HANG: f"gave no answer within {model.timeout:g} s ({where}); try again, or raise timeout of the model",
-        Fault.GARBAGE: f"gave an answer that is not of its protocol; check that {where} is the right base_url",
+        Fault.HANG: f"gave no answer within {model.timeout:g} s ({where}); try again, or raise {names.timeout}",
+        Fault.GARBAGE: f"gave an answer that is not of its protocol; check that {where} is the right {names.url}",
     }
     return GeneratorUnavailableError(f"{who}: the provider {messages[fault.fault]}{detail}")
 
@@ -113,6 +136,10 @@ def _detail(text: str, model: ModelConfig) -> str:
     """Return the provider's own words, escaped, cut, and without the key should it repeat it."""
     if not text.strip():
         return ""
+    return f" (it says: {one_line(without_key(text, model).strip(), 200)})"
+
+
+def without_key(text: str, model: ModelConfig) -> str:
+    """Return a text with the key of the model masked, should it stand in it."""
     key = model.api_key.get_secret_value() if model.api_key else ""
-    clean = text.replace(key, "********") if key else text
-    return f" (it says: {one_line(clean.strip(), 200)})"
+    return text.replace(key, "********") if key else text

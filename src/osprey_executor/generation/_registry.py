@@ -15,7 +15,7 @@ from osprey_executor.errors import ConfigurationError, PythonExecutorException
 from osprey_executor.generation._protocol import CodeGenerator
 from osprey_executor.generation.basic import BasicLLMCodeGenerator
 from osprey_executor.generation.claude_code import ClaudeCodeGenerator
-from osprey_executor.generation.hybrid import HybridCodeGenerator
+from osprey_executor.generation.hybrid import HybridCodeGenerator, check_failures
 from osprey_executor.generation.mock import MockCodeGenerator
 from osprey_executor.text import one_line
 
@@ -39,6 +39,32 @@ def create_code_generator(config: Config) -> CodeGenerator:
     return _create(config, generator_block(config, name))
 
 
+def generator_faults(config: Config) -> tuple[list[str], list[str]]:
+    """Return what keeps the configured generator from being made, and what it lacks once it is used.
+
+    Looks into the file of `claude_code` and the parts of `hybrid`. A plug-in is not loaded: that runs it.
+    """
+    problems: list[str] = []
+    lacking: list[str] = []
+    name = config.execution.code_generator
+    waiting = [generator_block(config, name)] if name else []
+    while waiting:
+        block = waiting.pop(0)
+        try:
+            if block.name == "hybrid":
+                waiting += _parts(config, block)
+            elif block.name not in _BUILT_IN:
+                if block.name != name:  # the name itself is looked at by the configuration
+                    _check_name(block.name)
+            elif block.name in _LATER or not config.unset("execution", "generators", *block.path):
+                made = _create(config, block)
+                lacks = made.check_offline() if isinstance(made, ClaudeCodeGenerator) else None
+                lacking += [lacks] if lacks else []
+        except PythonExecutorException as error:
+            problems.append(str(error))
+    return problems, lacking
+
+
 def _create(config: Config, block: GeneratorBlock) -> CodeGenerator:
     missing = config.unset("execution", "generators", *block.path)
     for key, variable in missing.items():
@@ -58,11 +84,16 @@ def _claude_code(config: Config, block: GeneratorBlock) -> CodeGenerator:
 
 
 def _hybrid(config: Config, block: GeneratorBlock) -> CodeGenerator:
+    first, then = (_create(config, part) for part in _parts(config, block))
+    return HybridCodeGenerator(first, then, block.settings.get("failures", 1))
+
+
+def _parts(config: Config, block: GeneratorBlock) -> tuple[GeneratorBlock, GeneratorBlock]:
     for key in block.settings:
         if key not in ("first", "then", "failures"):
             raise ConfigurationError(f"{block.told}.{one_line(key)} is unknown; known are first, then and failures")
-    first, then = (_create(config, part) for part in hybrid_parts(config, block))
-    return HybridCodeGenerator(first, then, block.settings.get("failures", 1))
+    check_failures(block.settings.get("failures", 1))
+    return hybrid_parts(config, block)
 
 
 def _mock(config: Config, block: GeneratorBlock) -> CodeGenerator:
@@ -120,7 +151,16 @@ def _load(name: str) -> Callable[..., Any]:
     if _BY_PATH.fullmatch(name):
         module, _, attribute = name.partition(":")
         return _imported(name, lambda: getattr(importlib.import_module(module), attribute))
-    raise ConfigurationError(
+    raise _unknown(name)
+
+
+def _check_name(name: str) -> None:
+    if not _BY_PATH.fullmatch(name) and name not in available_generators():
+        raise _unknown(name)
+
+
+def _unknown(name: str) -> ConfigurationError:
+    return ConfigurationError(
         f"there is no generator {one_line(name)}; available are {_listed()}, or a class of your own as module:Class"
     )
 

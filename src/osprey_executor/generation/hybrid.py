@@ -17,8 +17,7 @@ class HybridCodeGenerator:
     """
 
     def __init__(self, first: CodeGenerator, then: CodeGenerator, failures: int = 1) -> None:
-        if type(failures) is not int or failures < 1:
-            raise ConfigurationError("execution.generators.hybrid.failures must be a whole number from 1")
+        check_failures(failures)
         self.parts = (first, then)
         self._failures = failures
 
@@ -27,3 +26,9 @@ class HybridCodeGenerator:
         # The chain is cut where a fresh program is asked for; the service counts on.
         failed = request.failures if isinstance(request, Assignment) else len(error_chain)
         return await self.parts[failed >= self._failures].generate_code(request, error_chain)
+
+
+def check_failures(failures: object) -> None:
+    """Raise `ConfigurationError` for what is no number of failures."""
+    if type(failures) is not int or failures < 1:
+        raise ConfigurationError("execution.generators.hybrid.failures must be a whole number from 1")

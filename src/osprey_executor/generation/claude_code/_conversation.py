@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import Any
 
 from claude_agent_sdk import (
@@ -21,7 +22,7 @@ from claude_agent_sdk import (
 )
 
 from osprey_executor.errors import BudgetExceededError, CodeGenerationError, GeneratorUnavailableError
-from osprey_executor.generation._faults import Fault, ProviderFault
+from osprey_executor.generation._faults import Fault, ProviderFault, without_key
 from osprey_executor.generation._meter import Meter
 from osprey_executor.generation._prices import cost_of
 from osprey_executor.generation.claude_code._command import Command
@@ -103,7 +104,8 @@ class Conversation:
             raise
         finally:
             call = (call or self._so_far(error)).model_copy(update={"seconds": time.monotonic() - begun})
-            self._meter.add(call, told, answer or f"({call.error})")
+            clean = partial(without_key, model=self._settings.model)
+            self._meter.add(call, clean(told), clean(answer) or f"({call.error})")
 
     async def _result(self, client: ClaudeSDKClient) -> ResultMessage:
         async for message in client.receive_response():
@@ -144,7 +146,8 @@ class Conversation:
                 f"{self._settings.max_budget_usd:g} US dollars; raise max_budget_usd of the profile, or narrow the task"
             )
         if self._heard.refused:
-            raise CodeGenerationError(f"{who}: the model refused the task: {one_line(result.result or '', 300)}")
+            why = one_line(without_key(result.result or "", self._settings.model), 300)
+            raise CodeGenerationError(f"{who}: the model refused the task: {why}")
         if self._heard.error == "max_output_tokens":
             raise CodeGenerationError(
                 f"{who}: the answer was cut off at its longest; raise api_config.max_output_tokens or narrow the task"

@@ -32,18 +32,33 @@ def copy_libraries(libraries: Mapping[str, LibraryConfig], target: Path) -> int:
     copy = _Copy()
     for name, library in libraries.items():
         for folder in library.directories:
-            try:
-                source = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            except OSError as error:
-                raise ConfigurationError(
-                    f"codebase_guidance.{name}.directories: {one_line(str(folder), 300)} cannot be read: "
-                    f"{error.strerror}; mend the path or remove it"
-                ) from None
+            source = _opened(name, folder)
             try:
                 copy.folder(source, _free(target / name / folder.resolve().name), name)
             finally:
                 os.close(source)
     return copy.files
+
+
+def check_libraries(libraries: Mapping[str, LibraryConfig]) -> None:
+    """Look whether each directory is there.
+
+    Raises:
+        ConfigurationError: one is not, or cannot be read.
+    """
+    for name, library in libraries.items():
+        for folder in library.directories:
+            os.close(_opened(name, folder))
+
+
+def _opened(name: str, folder: Path) -> int:
+    try:
+        return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigurationError(
+            f"codebase_guidance.{name}.directories: {one_line(str(folder), 300)} cannot be read: "
+            f"{error.strerror}; mend the path or remove it"
+        ) from None
 
 
 def _free(target: Path) -> Path:

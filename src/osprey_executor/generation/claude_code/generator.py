@@ -18,13 +18,13 @@ from osprey_executor.errors import (
     MissingExtraError,
 )
 from osprey_executor.generation._answer import program_in
-from osprey_executor.generation._faults import ProviderFault, no_key, told
+from osprey_executor.generation._faults import CLAUDE_CODE, ProviderFault, no_key, told, without_key
 from osprey_executor.generation._meter import meter
 from osprey_executor.generation._prices import knows_price
 from osprey_executor.generation._prompt import build_prompt
 from osprey_executor.generation.claude_code._command import command_of
 from osprey_executor.generation.claude_code._confine import landlock_version
-from osprey_executor.generation.claude_code._examples import copy_libraries
+from osprey_executor.generation.claude_code._examples import check_libraries, copy_libraries
 from osprey_executor.generation.claude_code._schema import PhaseConfig
 from osprey_executor.generation.claude_code._scratch import scratch
 from osprey_executor.generation.claude_code._settings import Settings, settings_of
@@ -56,6 +56,16 @@ class ClaudeCodeGenerator:
         """Provider and model, for the record."""
         return f"{self._settings.model.provider}/{self._settings.model.model_id}"
 
+    def check_offline(self) -> str | None:
+        """Look whether it could be used, and return what it lacks: a key. Starts nothing.
+
+        Raises:
+            ConfigurationError: a library is not there.
+        """
+        check_libraries(self._settings.libraries)
+        lacks = _lacks_key(self._settings)
+        return str(no_key(self._settings.model)) if lacks else None
+
     async def generate_code(self, request: PythonExecutionRequest, error_chain: list[str]) -> str:
         """Return the program that the last phase answers with. Every attempt is a conversation of its own.
 
@@ -74,7 +84,7 @@ class ClaudeCodeGenerator:
         try:
             return program_in(answer)
         except CodeGenerationError as error:
-            raise CodeGenerationError(f"{who}: {error}") from None
+            raise CodeGenerationError(f"{who}: {without_key(str(error), self._settings.model)}") from None
 
     async def check_online(self) -> None:
         """Make one tiny request, by the CLI as it would be used.
@@ -91,7 +101,7 @@ async def _conversed(settings: Settings, system: str, task: str) -> str:
     landlock = _landlock(settings)
     conversation = await asyncio.to_thread(_import)
     cli = _cli(settings)
-    if provider(settings.model.provider).needs_key and settings.model.api_key is None:
+    if _lacks_key(settings):
         raise no_key(settings.model)
     counting = meter()
     model = settings.model
@@ -105,7 +115,11 @@ async def _conversed(settings: Settings, system: str, task: str) -> str:
         try:
             return await conversation(settings, command, place, counting).hold(system, task)
         except ProviderFault as fault:
-            raise told(fault, settings.model) from None
+            raise told(fault, settings.model, CLAUDE_CODE) from None
+
+
+def _lacks_key(settings: Settings) -> bool:
+    return provider(settings.model.provider).needs_key and settings.model.api_key is None
 
 
 def _import() -> type[_conversation.Conversation]:

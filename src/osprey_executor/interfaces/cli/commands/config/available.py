@@ -26,5 +26,6 @@ def examined(config: Path | None) -> CheckReport:
             service.limits_problem,
             service.control_problem,
             service.unproven_problem,
+            service.generator_faults,
         ),
     )

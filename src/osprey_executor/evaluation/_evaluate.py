@@ -53,9 +53,9 @@ async def evaluate(
     """
     for name in generators:
         if ":" not in name and name not in available_generators():
+            listed = ", ".join(map(one_line, available_generators()))
             raise ConfigurationError(
-                f"there is no generator {one_line(name)}; available are {', '.join(map(one_line, available_generators()))}, or a "
-                "class of your own as module:Class"
+                f"there is no generator {one_line(name)}; available are {listed}, or a class of your own as module:Class"
             )
     reports: list[GeneratorReport] = []
     for name in generators:

@@ -118,7 +118,7 @@ def put(store: SqliteStore, *, kind: Kind, item: Item) -> Item:
     """
     for name, value in item:
         if isinstance(value, str) and not is_text(value):
-            raise InvalidRequestError(f"the {name} of a {_WORDS[kind]} is not text in UTF-8: {one_line(value, 60)}")
+            raise InvalidRequestError(f"the {name} is not text in UTF-8: {one_line(value, 60)}")
     at = place(kind, item.owner)
     if _value(store, kind, item.owner, item.id) is None and len(_own_rows(store, kind, item.owner)) >= MOST[kind]:
         raise FullError(f"{one_line(item.owner)} has {MOST[kind]} {_MANY[kind]}, the most there may be: {_FULL[kind]}")

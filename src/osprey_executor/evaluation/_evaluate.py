@@ -55,7 +55,7 @@ async def evaluate(
         if ":" not in name and name not in available_generators():
             listed = ", ".join(map(one_line, available_generators()))
             raise ConfigurationError(
-                f"there is no generator {one_line(name)}; available are {listed}, or a class of your own as module:Class"
+                f"there is no generator {one_line(name)}; available are {listed}, or a class of yours as module:Class"
             )
     reports: list[GeneratorReport] = []
     for name in generators:

@@ -169,6 +169,15 @@ def visible_to(store: SqliteStore, kind: Kind, model: type[Item], owner: str, da
     return _sorted(readable(model, [*_own_rows(store, kind, owner), *shared], damaged))
 
 
+def all_damaged(store: SqliteStore, owner: str) -> list[str]:
+    """Return what cannot be read of what `owner` has and others share."""
+    found: list[str] = []
+    visible_to(store, "note", Note, owner, found)
+    visible_to(store, "script", ProvenScript, owner, found)
+    own(store, "proposed", Note, owner, found)
+    return found
+
+
 def readable(model: type[Item], rows: Iterable[Row], damaged: list[str]) -> Iterator[Item]:
     """Yield what rows hold, and add to `damaged` those that cannot be read: one alone keeps nobody from the others."""
     for at, id, value in rows:

@@ -14,6 +14,7 @@ from osprey_executor.memory._choice import recalled
 from osprey_executor.memory._items import (
     MOST_CODE,
     FullError,
+    all_damaged,
     checked,
     get,
     has_note,
@@ -84,15 +85,7 @@ class Memory:
             StorageError: the memory cannot be read.
         """
         name = named(owner)
-
-        def work(store: SqliteStore) -> list[str]:
-            found: list[str] = []
-            visible_to(store, "note", Note, name, found)
-            visible_to(store, "script", ProvenScript, name, found)
-            own(store, "proposed", Note, name, found)
-            return found
-
-        return await self._store.look(work, [])
+        return await self._store.look(lambda store: all_damaged(store, name), [])
 
     async def add(
         self, text: str, *, owner: str | None = None, shared: bool = False, created_at: datetime | None = None

@@ -6,6 +6,7 @@ as `record[process=true]`, have no way in.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -13,6 +14,7 @@ from importlib import import_module
 from typing import Any
 
 from osprey_executor.control.connectors._account import take_name
+from osprey_executor.control.connectors._pva_once import Once, Places
 from osprey_executor.control.connectors._pva_values import answered, described, fill, question
 from osprey_executor.control.connectors._worker import Answer, Bulk, Requests, bounded, run, told
 
@@ -28,6 +30,8 @@ class Worker:
         self._nturi: Any = import_module("p4p.nt").NTURI
         # Of the environment, which holds nothing but what the connector has set; no structure is unwrapped for us.
         self._context: Any = raw.Context("pva", useenv=True, nt=False)
+        self._make: Callable[[dict[str, str]], Any] = partial(raw.Context, "pva", useenv=False, nt=False)
+        self._places = Places(os.environ)
         self._remote: type[Exception] = raw.RemoteError
         self._disconnected: type[Exception] = raw.Disconnected
         self._requests = requests
@@ -105,6 +109,7 @@ class Worker:
         call = _Change(self._requests, message)
         try:
             asked = question(self._nturi, message["channel"], message["arguments"])
+            once = Once(self._make, self._places)
         except Exception as error:
             call.fail(told(error), certain=True)
             return
@@ -119,10 +124,18 @@ class Worker:
                 value = f"<{told(error)}>"
             call.confirm({"value": value})
 
+        def ended(result: Any) -> None:
+            done(result)
+            once.end()
+
+        def expire() -> None:
+            call.expire()
+            once.end()
+
         # p4p does not tell when it sends a command: one that nobody answered may have been run.
         call.begin()
-        call.keep(self._context.rpc(message["channel"], done, asked))
-        self._requests.later(message["timeout"], call.expire)
+        call.keep(once.context.rpc(message["channel"], ended, asked))
+        self._requests.later(message["timeout"], expire)
 
     def _monitor(self, message: Answer) -> None:
         def tell(index: int, found: Any) -> None:
@@ -164,11 +177,13 @@ class _Change:
         """Note that it is being sent.
 
         Raises:
-            ValueError: it was given up before.
+            ValueError: it was given up before, or was sent before: pvxs repeats what was under way at a disconnect.
         """
         with self._lock:
             if self._told:
                 raise ValueError("given up")
+            if self._sent:
+                raise ValueError("the connection was lost after it was sent")
             self._sent = True
 
     def confirm(self, more: Answer) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from osprey_executor.config import config_from
 from osprey_executor.control import Broker, PvaConnector, Session, control_report, effects_of, open_control
+from osprey_executor.control.broker._calls import answer_of
 from osprey_executor.errors import ConfigurationError, ControlSystemError, OutcomeUnknownError, WriteRefused
 from osprey_executor.models import AlarmSeverity, MachineEffects
 
@@ -110,6 +111,18 @@ async def test_commands_answer_values_and_tables(pva: Broker) -> None:
         await connector.call("P:COMMAND", {"x": object()})
     with pytest.raises(OutcomeUnknownError, match="P:NOBODY: no confirmation"):
         await connector.call("P:NOBODY", {})
+
+
+async def test_an_answer_that_is_not_taken_is_an_error_and_its_command_done(
+    pva: Broker, journal: Path, permit: Any, entries: Callable[[], list[dict[str, Any]]]
+) -> None:
+    session = pva.session(run_id="r1", permit=permit(frozenset({"P:COMMAND"})), journal=journal)
+    with pytest.raises(ControlSystemError, match="done and confirmed, only its answer is lost: its answer is an image"):
+        await session.call("P:COMMAND", {"action": "image"})
+    assert [entry["event"] for entry in entries()][-1] == "confirmed"
+    assert session.effects is effects_of(journal) is MachineEffects.WRITTEN
+    with pytest.raises(ControlSystemError, match="only its answer is lost: its answer is an image"):
+        await answer_of(pva.connector, "P:COMMAND", {"action": "image"})  # as a query's
 
 
 async def test_the_configuration_names_the_server(pva: Broker) -> None:

@@ -171,6 +171,14 @@ async def test_commands_end_at_the_source_with_their_arguments(client: Context, 
     assert source.calls == [(name, {"number": 4.0, "row": [1.0, 2.0], "text": "go"})]
 
 
+async def test_an_answer_that_is_no_structure_does_not_hide_that_the_command_was_done(
+    client: Context, source: FakeSource
+) -> None:
+    source.answers["G:NUMBER"] = {"deep": [{"x": 1.0}]}
+    with pytest.raises(RemoteError, match="the command was done and confirmed, only its answer is lost"):
+        await asyncio.wait_for(client.rpc("G:NUMBER", NTURI([]).wrap("G:NUMBER")), 20)
+
+
 async def test_a_command_without_a_uri_has_its_structure_as_arguments(client: Context, source: FakeSource) -> None:
     with pytest.raises(RemoteError):
         await asyncio.wait_for(client.rpc("G:NUMBER", NTScalar("d").wrap(4.0)), 20)

@@ -53,6 +53,8 @@ class Command(Plain):
         asked = operation.value()
         if asked.query.get("action") == "table":
             operation.done(NTTable([("at", "d"), ("name", "s")]).wrap([{"at": 1.0, "name": "a"}]))
+        elif asked.query.get("action") == "image":
+            operation.done(NTNDArray().wrap(np.zeros((4, 4))))
         elif asked.query.get("action") == "fail":
             operation.done(error="no such action")
         else:

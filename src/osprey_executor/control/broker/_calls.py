@@ -11,6 +11,7 @@ from osprey_executor.control.broker._metered import Metered
 from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
 from osprey_executor.control.broker._values import shown
+from osprey_executor.control.connectors._protocol import LostAnswer
 from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.errors import ControlSystemError, OutcomeUnknownError
 from osprey_executor.text import one_line
@@ -41,9 +42,22 @@ async def answer_of(machine: Metered, name: str, arguments: object) -> Any:
     except ValueError as error:
         raise ControlSystemError(f"{one_line(name)}: not sent: {error}") from None
     try:
-        return await machine.call(name, command.arguments)
+        answer = await machine.call(name, command.arguments)
     except OutcomeUnknownError as error:  # it changes nothing, so that nobody knows is no harm
         raise ControlSystemError(str(error)) from None
+    return passed_on(name, answer)
+
+
+def passed_on(name: object, answer: Any) -> Any:
+    """Return the answer of a command that was done.
+
+    Raises:
+        ControlSystemError: it could not be taken; nobody may run the command again for that.
+    """
+    if isinstance(answer, LostAnswer):
+        done = "the command was done and confirmed, only its answer is lost"
+        raise ControlSystemError(f"{one_line(str(name))}: {done}: {answer.reason}")
+    return answer
 
 
 def call_attempt(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from osprey_executor.control.broker._archive import history_of
-from osprey_executor.control.broker._calls import answer_of, call_attempt, query_of, unchecked_attempt
+from osprey_executor.control.broker._calls import answer_of, call_attempt, passed_on, query_of, unchecked_attempt
 from osprey_executor.control.broker._check import (
     Attempt,
     Planned,
@@ -268,7 +268,7 @@ class Session:
             limits = self._limits.of(attempt.channel) if self._limits is not None else None
             write = Planned(attempt, attempt.value, None, None, limits)
             self._follow_approval([write], [attempt])
-            return await self._send(write)
+            return passed_on(attempt.channel, await self._send(write))
 
     async def _ask(self, name: str, arguments: Mapping[str, Any], line: int | None) -> Any:
         return await answer_of(self._metered, self._to_be_read(name), arguments)

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from osprey_executor.control.connectors._child import Child
 from osprey_executor.control.connectors._link import Link, Message
-from osprey_executor.control.connectors._protocol import Confirmation, Sample, Timeouts
+from osprey_executor.control.connectors._protocol import Confirmation, LostAnswer, Sample, Timeouts
 from osprey_executor.control.connectors._samples import sample
 from osprey_executor.errors import (
     ChannelDisconnectedError,
@@ -165,7 +165,7 @@ class WorkerProcess:
             OutcomeUnknownError: no answer.
         """
         reply = await self._change({"op": "call", "channel": channel, "arguments": dict(arguments)}, "done")
-        return reply["value"]
+        return LostAnswer(one_line(reply["lost"])) if "lost" in reply else reply["value"]
 
     async def _change(self, message: Message, done: str) -> Message:
         name = one_line(message["channel"])

@@ -64,6 +64,13 @@ class Confirmation:
 
 
 @dataclass(frozen=True)
+class LostAnswer:
+    """In place of the answer of a command that was done and confirmed: it cannot be passed on."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Timeouts:
     """Seconds that a connector waits before it gives up."""
 
@@ -127,7 +134,7 @@ class Connector(Protocol):
         ...
 
     async def call(self, channel: str, arguments: Mapping[str, Any]) -> Any:
-        """Run a command and return its answer. The broker takes every call for a write.
+        """Run a command and return its answer, or a `LostAnswer`. The broker takes every call for a write.
 
         Raises:
             ControlSystemError: it certainly was not run, or the control system says that it failed.

@@ -84,8 +84,8 @@ class Once:
         loop = asyncio.get_running_loop()
         near, _ = await loop.create_datagram_endpoint(lambda: _Heard(self._ask), sock=self._near)
         far, _ = await loop.create_datagram_endpoint(lambda: _Heard(self._answer), sock=self._far)
-        self._to_near = cast(asyncio.DatagramTransport, near)
-        self._to_far = cast(asyncio.DatagramTransport, far)
+        self._to_near = near
+        self._to_far = far
         streams = [
             asyncio.create_task(self._converse(door, place))
             for door, place in zip(self._doors, self._places.by_stream, strict=True)

@@ -119,10 +119,9 @@ class Worker:
                 call.fail(told(result), certain=isinstance(result, self._remote))
                 return
             try:
-                value = answered(result)
-            except Exception as error:
-                value = f"<{told(error)}>"
-            call.confirm({"value": value})
+                call.confirm({"value": answered(result)})
+            except Exception as error:  # an answer that cannot be passed on is no value, and no failure of the command
+                call.confirm({"lost": told(error)})
 
         def ended(result: Any) -> None:
             done(result)

@@ -185,9 +185,13 @@ class _Serving:
 
     async def _answer(self, number: int, work: Callable[[], Awaitable[Message]]) -> None:
         try:
-            frame = pack({"id": number, **await work()})
+            message = await work()
         except Exception as error:
-            frame = pack({"id": number, **_error(error)})
+            message = _error(error)
+        try:
+            frame = pack({"id": number, **message})
+        except Exception as error:
+            frame = pack({"id": number, "error": f"it was done, only its answer is lost: {_words(error)}"})
         await self._send(frame)
 
     async def _send(self, frame: bytes) -> None:

@@ -202,7 +202,13 @@ class Channel:
             arguments = arguments_of(operation.value())
         except NoValue as error:
             raise ControlSystemError(await self._source.attempted(self.name, error.args[0])) from None
-        return answer_structure(await self._source.call(self.name, arguments))
+        answer = await self._source.call(self.name, arguments)
+        try:
+            return answer_structure(answer)
+        except Exception as error:  # p4p raises whatever its structures raise
+            raise ControlSystemError(
+                f"{self.name}: the command was done and confirmed, only its answer is lost: {error}"
+            ) from None
 
     async def _answered(self, operation: Any, work: Coroutine[Any, Any, Any]) -> None:
         try:

@@ -21,7 +21,7 @@ from osprey_executor.control import Broker, ChannelKind, MockConnector, Session
 from osprey_executor.control.connectors._frames import pack
 from osprey_executor.control.gateways._answers import Bounds, serve_link
 from osprey_executor.control.gateways._link import LinkSource
-from osprey_executor.errors import ControlSystemError
+from osprey_executor.errors import ChannelDisconnectedError, ControlSystemError
 from osprey_executor.models import ControlSystemReport, MachineEffects
 
 VALUES: dict[str, Any] = {"A": 1.5, "NAME": "é", "ROW": [1.0, 2.0]}
@@ -84,6 +84,37 @@ async def test_a_channel_that_is_none_is_an_error_with_words(link: Any) -> None:
             await linked.source.samples(['A.{"dbnd":{}}'])
         with pytest.raises(ControlSystemError, match="filters"):
             await anext(linked.source.monitor('A.{"dbnd":{}}'))
+
+
+async def test_a_name_too_long_is_not_there_and_ends_nothing(
+    link: Any, entries: Callable[[], list[dict[str, Any]]]
+) -> None:
+    long = "A" * 1001
+    async with link() as linked:
+        for sampled in (linked.source.describe, linked.source.samples):
+            with pytest.raises(ChannelDisconnectedError, match="1001 characters"):
+                await sampled(["A", long])
+        with pytest.raises(ChannelDisconnectedError, match="1001 characters"):
+            await anext(linked.source.monitor(long))
+        assert "longer than" in await linked.source.write(long, 1.0)
+        assert "refused" in await linked.source.attempted(long, {"datagram": "a write of 1"})
+        with pytest.raises(ControlSystemError, match="longer than"):
+            await linked.source.call(long, {})
+        assert (await linked.source.samples(["A"]))["A"].value == 1.5
+    assert [entry["event"] for entry in entries()].count("attempt") == 3
+
+
+async def test_an_answer_that_no_message_holds_is_lost_and_its_command_done(
+    link: Any, machine: MockConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with link() as linked:
+
+        async def call(*_: object) -> Any:
+            return object()
+
+        monkeypatch.setattr(linked.session, "call", call)
+        with pytest.raises(ControlSystemError, match="it was done, only its answer is lost"):
+            await linked.source.call("COMMAND", {})
 
 
 async def test_a_monitor_gives_what_is_there_and_what_comes(link: Any, machine: MockConnector) -> None:

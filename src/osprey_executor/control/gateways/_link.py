@@ -28,6 +28,8 @@ from osprey_executor.control.gateways._gathered import Gathered
 from osprey_executor.errors import ChannelDisconnectedError, ControlSystemError
 
 _PIECE = 2**16
+_LONGEST_NAME = 1000
+"""Characters; the far end takes a longer one for no message of ours. The session knows none as long as this."""
 _ENDED = "the broker of this run has ended"
 
 Message = dict[str, Any]
@@ -107,6 +109,7 @@ class LinkSource:
 
     async def monitor(self, channel: str) -> AsyncGenerator[Sample]:
         """See `Source.monitor`."""
+        _check([channel])
         number, newest = next(self._numbers), _Newest()
         self._monitors[number] = newest
         try:
@@ -122,17 +125,17 @@ class LinkSource:
 
     async def write(self, channel: str, value: Any) -> str | None:
         """See `Source.write`."""
-        return (await self._ask({"op": "write", "channel": channel, "value": value}))["refused"]
+        return (await self._ask({"op": "write", "channel": channel[:_LONGEST_NAME], "value": value}))["refused"]
 
     async def call(self, channel: str, arguments: Mapping[str, Any]) -> Any:
         """See `Source.call`."""
-        reply = await self._ask({"op": "call", "channel": channel, "arguments": dict(arguments)})
+        reply = await self._ask({"op": "call", "channel": channel[:_LONGEST_NAME], "arguments": dict(arguments)})
         _raise(reply)
         return reply["answer"]
 
     async def attempted(self, channel: str, told: Mapping[str, Any]) -> str:
         """See `Source.attempted`."""
-        reply = await self._ask({"op": "attempted", "channel": channel, "told": dict(told)})
+        reply = await self._ask({"op": "attempted", "channel": channel[:_LONGEST_NAME], "told": dict(told)})
         _raise(reply)
         return reply["refused"]
 
@@ -144,6 +147,7 @@ class LinkSource:
         self._writer.close()
 
     async def _sampled(self, operation: str, channels: Sequence[str]) -> Mapping[str, Sample]:
+        _check(channels)
         reply = await self._ask({"op": operation, "channels": list(channels)})
         _raise(reply)
         return {name: sample(name, told) for name, told in reply["samples"].items()}
@@ -209,6 +213,11 @@ class _Newest:
         self._there.clear()
         assert self._message is not None
         return self._message
+
+
+def _check(channels: Sequence[str]) -> None:
+    if (longest := max(map(len, channels), default=0)) > _LONGEST_NAME:
+        raise ChannelDisconnectedError(f"nobody answers for a name of {longest} characters")
 
 
 def _raise(reply: Message) -> None:

@@ -38,6 +38,7 @@ class Permit:
 
     start: Mapping[str, ChannelStart] | None = None
     left: str | None = None
+    unmade: str | None = None
 
     def allows(self, channel: str) -> None:
         self.check(channel, None)

@@ -85,9 +85,11 @@ def test_a_text_is_not_the_command_that_it_reads_like() -> None:
 
 def test_exactly_the_plan_in_its_order_passes() -> None:
     permit = permit_of(card_of(*PLAN))
+    assert permit.unmade == "4 of 4 approved writes were not made: A = 1.0, B = on, A = 2.0, ROW = (1.0, 2.0)"
     for channel, value in PLAN:
+        assert permit.unmade is not None
         write(permit, channel, value)
-    assert permit.left is None
+    assert (permit.left, permit.unmade) == (None, None)
     with pytest.raises(WriteRefused, match="4 writes were approved, and this would be one more"):
         permit.check("A", 2.0)
 

@@ -135,6 +135,22 @@ CATCHING = IMPORT + (
 )
 
 
+async def test_approved_writes_that_were_not_made_are_told(service: PythonExecutorService) -> None:
+    code = IMPORT + (
+        "before = read_channel('MAG:1:RB')\n"
+        "write_channel('MAG:1:SP', before + 1)\n"
+        "if read_channel('MAG:1:RB') == before: write_channel('MAG:1:SP', before + 2)\n"
+        "results = {}\n"
+    )
+    result = await service.run(own(code), decide=Asked())
+    assert (result.status, len(result.writes)) == (RunStatus.SUCCEEDED, 1)
+    [note] = [note for note in result.notes if "approved" in note]
+    assert note.startswith("1 of 2 approved writes were not made: MAG:1:SP = ")
+    assert note in (result.folder / "manifest.json").read_text()
+    whole = await service.run(own(WRITE), decide=Asked())
+    assert not [note for note in whole.notes if "approved" in note]
+
+
 async def test_who_catches_the_refusal_is_stopped_all_the_same(service: PythonExecutorService) -> None:
     result = await service.run(own(CATCHING), decide=Asked())
     assert (result.status, result.partial) == (RunStatus.REFUSED, True)

@@ -14,6 +14,8 @@ from osprey_executor.errors import WriteRefused
 from osprey_executor.models import ApprovalCard, ChannelStart, ControlSystemReport, Envelope, Grant, Plan
 from osprey_executor.text import one_line
 
+_MOST_TOLD = 5
+
 
 class _GrantPermit:
     """What both kinds of grant have: a signature and an end, checked at every write.
@@ -32,6 +34,11 @@ class _GrantPermit:
         self._plan = plan
         self.left: str | None = None
         """How this run has left what was approved; None: it has not."""
+
+    @property
+    def unmade(self) -> str | None:
+        """Return None: an envelope allows writes, and wants none."""
+        return None
 
     @property
     def start(self) -> Mapping[str, ChannelStart]:
@@ -94,6 +101,16 @@ class PlanPermit(_GrantPermit):
     def wrote(self, channel: str, value: Any) -> None:
         """Go on to the next write of the plan."""
         self._next += 1
+
+    @property
+    def unmade(self) -> str | None:
+        """Return which writes of the plan were not made, in words; None: all were."""
+        writes = self._plan.writes
+        if not (left := writes[self._next :]):
+            return None
+        told = ", ".join(f"{one_line(one.channel, 60)} = {one_line(one.shown, 40)}" for one in left[:_MOST_TOLD])
+        more = f" and {len(left) - _MOST_TOLD} more" if len(left) > _MOST_TOLD else ""
+        return f"{len(left)} of {len(writes)} approved writes were not made: {told}{more}"
 
     def names(self, channel: str) -> bool:
         """Return whether the plan names the channel; it knows no patterns."""

@@ -21,6 +21,11 @@ class WritePermit(Protocol):
         """Return how the run has left what was approved, None while it has not. Nothing is permitted after that."""
         ...
 
+    @property
+    def unmade(self) -> str | None:
+        """Return which approved writes were not made so far, in words; None: all were, or it does not say which."""
+        ...
+
     def allows(self, channel: str) -> None:
         """Pass if `channel`, a canonical name, may be written at all, at whatever time to whatever value.
 
@@ -56,6 +61,7 @@ class UnattendedPermit:
 
     start = None
     left = None
+    unmade = None
 
     def allows(self, channel: str) -> None:
         """Pass."""

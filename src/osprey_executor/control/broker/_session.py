@@ -137,10 +137,11 @@ class Session:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a person should know: readings that were too many for the record, attempts that were for the journal."""
+        """What a person should know: readings that were too many for the record, approved writes that were not made."""
         dropped = self._reads.dropped
         told = (f"{dropped} readings were too many for the record; a replay ends before them",) if dropped else ()
-        return (*told, *self._refusals.notes)
+        unmade = self._permit.unmade if self._permit is not None else None
+        return (*told, *self._refusals.notes, *([unmade] if unmade else []))
 
     async def read(self, channels: Sequence[str], line: int | None = None) -> Mapping[str, Reading]:
         """Return one reading a channel, by the names as asked for.

@@ -111,7 +111,7 @@ def _barred_stops(data: Mapping[str, Any], database: LimitsDatabase) -> Iterator
         else:
             why = found.bars(stop.value)
         if why:
-            value = f"{stop.value:g}" if isinstance(stop.value, float) else one_line(stop.value, 60)
+            value = f"{stop.value:g}" if isinstance(stop.value, float) else one_line(str(stop.value), 60)
             yield _Bad((written, "stop_action"), f"writes {value} to {one_line(channel)}, {why}")
 
 

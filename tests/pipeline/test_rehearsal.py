@@ -289,7 +289,7 @@ async def test_canary_with_the_overlay_off_the_rehearsal_writes(
     from osprey_executor.control.broker._overlay import Overlay
 
     async def through(self: Overlay, channel: str, value: Any) -> Any:
-        return await self._machine.write(channel, value)
+        return await self.machine.write(channel, value)
 
     monkeypatch.setattr(Overlay, "write", through)
     await service.run(own(IMPORT + "write_channel('MAG:1:SP', 9.5)\nresults = {}"))

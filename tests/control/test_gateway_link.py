@@ -20,6 +20,7 @@ import pytest
 from osprey_executor.control import Broker, ChannelKind, MockConnector, Session
 from osprey_executor.control.connectors._frames import pack
 from osprey_executor.control.gateways._answers import Bounds, serve_link
+from osprey_executor.control.gateways._ca_found import Found
 from osprey_executor.control.gateways._link import LinkSource
 from osprey_executor.errors import ChannelDisconnectedError, ControlSystemError
 from osprey_executor.models import ControlSystemReport, MachineEffects
@@ -102,6 +103,33 @@ async def test_a_name_too_long_is_not_there_and_ends_nothing(
             await linked.source.call(long, {})
         assert (await linked.source.samples(["A"]))["A"].value == 1.5
     assert [entry["event"] for entry in entries()].count("attempt") == 3
+
+
+async def test_names_that_nobody_answers_for_hold_up_none_that_is_there(
+    link: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are all asked for at once, and the link takes more all the same."""
+    async with link() as linked:
+        samples, waiting = linked.session.samples, asyncio.Event()
+        alone: set[str] = set()
+
+        async def slow(channels: Any, **more: Any) -> Any:
+            if channels[0].startswith("NONE"):
+                alone.update(channels if len(channels) == 1 else ())
+                await waiting.wait()
+            return await samples(channels, **more)
+
+        monkeypatch.setattr(linked.session, "samples", slow)
+        found = Found(linked.source)
+        strangers = [asyncio.ensure_future(found.is_there(f"NONE{number}")) for number in range(900)]
+        async with asyncio.timeout(60):
+            while len(alone) < len(strangers):
+                await asyncio.sleep(0.01)
+            assert await found.is_there("A")
+            assert (await linked.source.samples(["A"]))["A"].value == 1.5
+            assert not any(one.done() for one in strangers)
+            waiting.set()
+            await asyncio.gather(*strangers)
 
 
 async def test_an_answer_that_no_message_holds_is_lost_and_its_command_done(

@@ -66,6 +66,8 @@ class Bounds:
     """Of one request for samples."""
     requests: int = 256
     """Being answered at the same time; those after them wait in the socket."""
+    looks: int = 1024
+    """The same, of requests to describe one channel: they are small, and one that nobody answers for takes seconds."""
     monitors: int = 10_000
 
 
@@ -109,6 +111,7 @@ class _Serving:
         self._session, self._bounds = session, bounds
         self._monitors: dict[int, asyncio.Task[None]] = {}
         self._requests: set[asyncio.Task[None]] = set()
+        self._looks: set[asyncio.Task[None]] = set()
         self._changes: set[asyncio.Task[None]] = set()
         """Those of the requests that may change the machine."""
 
@@ -118,8 +121,8 @@ class _Serving:
         try:
             while piece := await reader.read(_PIECE):
                 for message in unpacker.feed(piece):
-                    while len(self._requests) >= self._bounds.requests:
-                        await asyncio.wait(self._requests, return_when=asyncio.FIRST_COMPLETED)
+                    while len(self._requests) >= self._bounds.requests or len(self._looks) >= self._bounds.looks:
+                        await asyncio.wait(self._requests | self._looks, return_when=asyncio.FIRST_COMPLETED)
                     self._begin(message)
         except ConnectionError:
             pass
@@ -135,7 +138,7 @@ class _Serving:
         self.out.write(pack({"finish": True}))
 
     async def close(self) -> None:
-        tasks = {*self._monitors.values(), *self._requests}
+        tasks = {*self._monitors.values(), *self._requests, *self._looks}
         for task in tasks:
             task.cancel()
         if tasks:
@@ -155,7 +158,10 @@ class _Serving:
                 self._request(number, lambda: self._samples(names))
             case "describe":
                 names = _names(message.get("channels"), self._bounds.channels)
-                self._request(number, lambda: self._describe(names))
+                task = self._request(number, lambda: self._describe(names))
+                if len(names) == 1:
+                    self._requests.discard(task)
+                    self._looks.add(task)
             case "write":
                 name, value = _name(message.get("channel")), message.get("value")
                 self._changes.add(self._request(number, lambda: self._write(name, value)))
@@ -181,6 +187,7 @@ class _Serving:
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._requests.discard(task)
+        self._looks.discard(task)
         self._changes.discard(task)
 
     async def _answer(self, number: int, work: Callable[[], Awaitable[Message]]) -> None:

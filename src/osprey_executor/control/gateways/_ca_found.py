@@ -8,8 +8,9 @@ from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.gateways._link import Source
 from osprey_executor.errors import ChannelDisconnectedError, ControlSystemError
 
-_SEARCHES = 128
-"""At the same time: a name that nobody knows is waited for, for as long as the broker waits."""
+_SEARCHES = 1000
+"""At the same time: a name that nobody knows is waited for, for as long as the broker waits, and those that are there
+must not wait behind it. Of `_answers.Bounds.looks`, which is somewhat more."""
 _MOST_TOGETHER = 500
 _PATIENCE = 0.1
 """Seconds for one answer to all that came together; then each is asked for by itself, as one may be unknown."""

@@ -74,6 +74,7 @@ def test_only_errors_of_the_code_are_left_to_code_one() -> None:
         "CodeRuntimeError",
         "ResultsError",
         "MaxAttemptsExceededError",
+        "BudgetExceededError",  # as many attempts as the budget pays for
     }
 
 

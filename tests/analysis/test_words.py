@@ -48,6 +48,12 @@ def said(code: str) -> list[str]:
         ("os.execv(sys.executable, [sys.executable, *sys.argv])", "replaces itself by a new start of itself"),
         ("os.execvp('ls', ['ls'])", "replaces itself by the program ls"),
         ("marshal.load(open('x', 'rb'))", "loads marshalled data"),
+        ("open('/usr/lib/python3/site-packages/x.pth', 'w')", "x.pth, a start-up file"),
+        ("open(os.path.expanduser('~/.ssh/authorized_keys'), 'a')", "authorized_keys, which lets someone log in"),
+        ("from crontab import CronTab\nCronTab(user=True).new(command='ls')", "that the clock starts"),
+        ("import pip\npip.main(['install', 'x'])", "installs packages with the command pip"),
+        ("from pip._internal import main\nmain(['install', 'x'])", "installs packages with the command pip"),
+        ("import ctypes\nctypes.CDLL('libm.so.6')", "loads the native library libm.so.6"),
     ],
 )
 def test_what_happens_is_told(code: str, words: str):
@@ -100,3 +106,36 @@ def test_a_read_function_that_was_replaced_by_a_write_function_writes():
 def test_a_raw_socket_as_a_file_asks():
     code = "import socket\ns = socket.socket()\ns.connect(('h', 1))\ns.makefile('wb').write(b'x')"
     assert analyze(code).verdict is Verdict.ASK
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from fabric import Connection\nConnection('h').local('caput X:SP 1')",
+        "from invoke import Context\nContext().run('caput X:SP 1')",
+        "from invoke import task\n@task\ndef move(c):\n    c.run('caput X:SP 1')",
+        "from invoke import task\n@task(help={})\ndef move(c):\n    c.run('caput X:SP 1')",
+        "from plumbum import local\nlocal['caput']('X:SP', 1)",
+        "from plumbum import local, FG\nlocal['caput']['X:SP', 1] & FG",
+        "from plumbum.cmd import caput\ncaput['X:SP', 1]()",
+        "import docker\ndocker.from_env().containers.run('image', command=['caput', 'X:SP', '1'])",
+        "from crontab import CronTab\nwith CronTab(user='root') as cron:\n    cron.new(command='caput X:SP 1')",
+    ],
+)
+def test_a_command_that_a_library_starts_writes_its_channel(code: str):
+    report = analyze(code)
+    assert report.verdict is Verdict.ASK
+    assert "X:SP" in {target.channel for target in report.writes}
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("for n in ('a', 'b'):\n    shutil.rmtree(f'/var/{n}')", "/var/a and /var/b, outside the working folder"),
+        ("for n in ('/etc/x', 'b'):\n    os.remove(n)", "b and /etc/x, outside the working folder"),
+        ("for n in ('a', 'b', 'c', 'd', '/e'):\n    os.remove(n)", "a, b, 2 others and /e, outside the working folder"),
+        ("for n in ('a', '/home/x/.bashrc'):\n    open(n, 'w')", "a and /home/x/.bashrc, a start-up file"),
+    ],
+)
+def test_each_file_of_a_loop_is_told_and_the_worst_is_judged(code: str, words: str):
+    assert [one for one in said(code) if words in one], said(code)

@@ -18,7 +18,19 @@ from osprey_executor.analysis.places import told as told_place
 from osprey_executor.analysis.record import channel_names
 from osprey_executor.analysis.spending import wait
 from osprey_executor.analysis.told import deletes_data
-from osprey_executor.analysis.values import HOLE, NOTHING, UNKNOWN, Box, Const, Pattern, Ref, Value, is_text, spelling
+from osprey_executor.analysis.values import (
+    HOLE,
+    NOTHING,
+    UNKNOWN,
+    Box,
+    Const,
+    Func,
+    Pattern,
+    Ref,
+    Value,
+    is_text,
+    spelling,
+)
 from osprey_executor.models import Effect, Severity
 
 _WRAPPERS = frozenset(
@@ -148,6 +160,7 @@ _ENDLESS = re.compile(r"\b(while\s+(true|:|1|\[\s*1\s*\])\s*;|for\s*\(\(\s*;\s*;
 _VALUED = frozenset(("-w", "-p", "-r", "-F", "-M", "--timeout", "--priority", "--provider", "--request"))
 """Options of the tools that write channels after which a word is theirs, and no channel."""
 _INTO_FILE = re.compile(r"(?<![0-9&>])>{1,2}\s*([^\s&>|;]+)")
+_MOST_COMMANDS = 16
 _SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
 
 
@@ -342,6 +355,8 @@ def _container(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     if privileged or any(one == "/" or one.startswith("/:") for one in mounted):
         told = "starts a container that may change the whole computer"
         m.find(node, "process/container", Effect.PROCESS, told, Severity.WARNING)
+    if started := given.get(1, "command"):
+        run_command(m, node, started)
     return None
 
 
@@ -427,6 +442,55 @@ def _subprocess(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
             if is_text(atom):
                 shell(m, node, spelling(atom))
     return (Ref("subprocess.Popen", True),)
+
+
+def _job(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`cron.new(command="...")`: what the clock starts does what it would do now."""
+    told = "changes a start-up file: a command that the clock starts again and again"
+    m.find(node, "file/scheduled", Effect.FILE_WRITE, told, Severity.WARNING)
+    run_command(m, node, given.get(0, "command") or UNKNOWN)
+    return (Ref("crontab.CronItem", True),)
+
+
+def _task(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`@task def build(c): c.run("...")`: a function that gets what runs commands."""
+    context = Arguments(((Ref("invoke.Context", True),),), complete=False)
+    for atom in given.args[0] if given.args else NOTHING:
+        if isinstance(atom, Func):
+            m.call(node, (atom,), context)
+            return (atom,)
+    return (Ref("invoke.task"),)
+
+
+def _bound(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`local["caput"]["X", 1]`: a program, and then its words, which something runs later."""
+    owner, key = given.args
+    before = [_plumbum(atom) for atom in owner if isinstance(atom, Ref)]
+    made = [[*first, *words] for first in before for words in _words(key) or [[one] for one in _spellings(key)]]
+    for words in made if any(before) else ():
+        command(m, node, words)
+    texts = [shlex.join(words) for words in made[:_MOST_COMMANDS]]
+    return (Ref("plumbum.Command", True, tuple(Pattern(one) if HOLE in one else Const(one) for one in texts)),)
+
+
+def _plumbum(ref: Ref) -> list[str]:
+    """Return the words that a command of plumbum has so far; none of `local`."""
+    if ref.path.startswith("plumbum.cmd."):
+        return [ref.path.rpartition(".")[2]]
+    return shlex.split(spelling(ref.channels[0])) if ref.path == "plumbum.Command" and ref.channels else []
+
+
+def _run_bound(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    for atom in given.made_with or UNKNOWN:
+        words = shlex.split(spelling(atom)) if is_text(atom) else [HOLE]
+        command(m, node, [*words, *(_spellings(value)[0] for value in given.args)])
+    return UNKNOWN
+
+
+def _pip(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    for words in _words(given.get(0, "args") or UNKNOWN) or [[HOLE]]:
+        command(m, node, ["pip", *words])
+    return UNKNOWN
 
 
 def _spread(start: int) -> Model:
@@ -520,6 +584,11 @@ def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 MODELS: dict[str, Model] = {
     "command": _subprocess,
+    "command-of-job": _job,
+    "task": _task,
+    "command-bound": _bound,
+    **dict.fromkeys((f"plumbum.Command{name}" for name in ("", ".run", ".popen", ".run_fg", ".run_bg")), _run_bound),
+    **dict.fromkeys(("pip.main", "pip._internal.main", "pip._internal.cli.main.main", "pip._internal.main.main"), _pip),
     "command-words": _spread(0),
     "command-words-after-mode": _spread(1),
     "command-list": _listed(0),

@@ -35,10 +35,10 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     if written and mode is not None and any("+" in spelling(atom) for atom in mode):
         _reads(m, node, path)
     if written:
-        name = spelling(path[0]).replace(HOLE, "*") if path and is_text(path[0]) else "a file"
         file_write(m, node, f"writes {told_of(path) or 'a file'}")
-        _device(m, node, name)
         for atom in path:
+            if is_text(atom):
+                _device(m, node, spelling(atom).replace(HOLE, "*"))
             if isinstance(atom, Const):
                 m.files.setdefault(str(atom.value), NOTHING)
     else:

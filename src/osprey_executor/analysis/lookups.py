@@ -36,6 +36,8 @@ from osprey_executor.text import one_line
 
 _LONG_PATH = 7
 _MOST_NAMES = 500
+_COMMANDS = ("plumbum.local", "plumbum.cmd.", "plumbum.Command")
+"""What makes commands of the shell of its items."""
 _SECRET_WORDS = re.compile(r"(?i)key|token|secret|passw|credential|auth|cookie|session")
 
 
@@ -152,6 +154,9 @@ def item_of(m: Machine, node: ast.AST, owner: Value, key: Value) -> Value:
             found.append((Pattern(HOLE),))
         elif isinstance(atom, Ref) and atom.path == "sys.argv" and not (exact and exact.value == 0):
             found.append((Pattern(HOLE),))
+        elif isinstance(atom, Ref) and atom.path.startswith(_COMMANDS):
+            bound = m.semantics.models["command-bound"](m, node, Arguments(((atom,), key)))
+            found.append(bound or UNKNOWN)
         elif isinstance(atom, Ref) and atom.made:
             texts_of = tuple(one for one in key if is_text(one)) or atom.channels
             found.append((Ref(atom.path, True, texts_of),))

@@ -35,10 +35,14 @@ _STARTS_UP = re.compile(
     r"(^|[/~\udfff*])\.(bashrc|bash_profile|bash_login|bash_logout|profile|zshrc|zshenv|zprofile|cshrc|tcshrc|login|xinitrc"
     r"|xsession|xprofile)$|/etc/(cron|crontab|init\.d|profile|rc\.local|systemd/|ld\.so\.preload|bash\.bashrc)|spool/cron"
     r"|systemd/(user|system)/|\bautostart/|Launch(Agents|Daemons)/|config/fish/|(site|user)customize\.py$"
+    r"|(site|dist)-packages/[^/]*\.pth$|(^|/)\.ssh/(rc|environment)$"
 )
 """What stands in the names of files that a computer runs by itself: at a login, at its start, or by the clock."""
 _A_START_UP_FILE = "a start-up file"
+_LETS_IN = "which lets someone log in"
 _REMOTE = re.compile(r"(?i)(https?|ftps?|sftp|s3|gs|gcs|az|abfss?|wss?|rtsp|hdfs|webhdfs|smb|opendap|tcp)://")
+_MOST_NAMES = 3
+"""Of the files that one call changes: as many are told by name."""
 _SINKS = tuple(f"/dev/{name}" for name in ("null", "shm", "std", "fd", "full", "zero"))
 
 
@@ -75,7 +79,7 @@ def starts_up(name: str) -> bool:
 
 def severity_of(message: str) -> Severity:
     """Return how much a message about a changed file matters: what is run later does what the program did not show."""
-    return Severity.WARNING if message.endswith(_A_START_UP_FILE) else Severity.INFO
+    return Severity.WARNING if message.endswith((_A_START_UP_FILE, _LETS_IN)) else Severity.INFO
 
 
 def told(name: str) -> str:
@@ -83,6 +87,8 @@ def told(name: str) -> str:
     shown = one_line(name.replace(HOLE, "*"), 80)
     if starts_up(name):
         return f"{shown}, {_A_START_UP_FILE}"
+    if name.endswith("authorized_keys"):
+        return f"{shown}, {_LETS_IN}"
     return f"{shown}, outside the working folder" if is_outside(name) else shown
 
 
@@ -98,7 +104,17 @@ def path_of(value: Value) -> Value:
 
 
 def told_of(value: Value) -> str:
-    """Return what `told` says of the first file that a value may be; empty: nothing is known of it."""
-    path = path_of(value)
-    name = spelling(path[0]) if path and is_text(path[0]) else ""
-    return told(name) if name.replace(HOLE, "") else ""
+    """Return what `told` says of the files that a value may be, of the worst at last; empty: nothing is known."""
+    texts = (spelling(atom) if is_text(atom) else "" for atom in path_of(value))
+    names = sorted({name: None for name in texts if name.replace(HOLE, "")}, key=_harm)
+    if not names:
+        return ""
+    others = [one_line(name.replace(HOLE, "*"), 80) for name in names[:-1]]
+    if len(others) > _MOST_NAMES:
+        others[_MOST_NAMES - 1 :] = [f"{len(others) - _MOST_NAMES + 1} others"]
+    return f"{', '.join(others)} and {told(names[-1])}" if others else told(names[-1])
+
+
+def _harm(name: str) -> int:
+    """Return how much it matters that a file is changed."""
+    return 2 * (starts_up(name) or name.endswith("authorized_keys")) + is_outside(name)

@@ -89,6 +89,7 @@ def _library(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     known = only_const(given.args[0]) if given.args else None
     name = str(known.value) if known is not None else ""
     if name.partition(".so")[0].rpartition("/")[2] in ("libm", "m"):
+        m.find(node, "note/native-library", None, f"loads the native library {name}, which only computes")
         return UNKNOWN
     m.find(
         node,

@@ -167,7 +167,9 @@ class Catalogue:
 
     def model(self, path: str) -> str:
         """Return the name of the model that tells what calling `path` does; empty: none."""
-        return self.models.get(path) or self.models.get(f"{path.rpartition('.')[0]}.**", "")
+        owner, _, last = path.rpartition(".")
+        found = self.models.get(path) or self.models.get(f"{owner}.**")
+        return found or self.models.get(f"{owner.partition('.')[0]}.**.{last}", "")
 
     def component(self, path: str) -> tuple[str, str] | None:
         """Return what an attribute of an object is, and what stands after the object's channel in its own."""

@@ -54,6 +54,14 @@ def _made(m: Machine, node: ast.AST, given: Arguments, channel: Value) -> Value 
     return tuple(atom for atom in made if isinstance(atom, Ref | Obj)) or None
 
 
+def _watched(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`epics.PV("A", callback=f)`: what changes is read and handed to a function."""
+    held = given.get(1, "callback") or NOTHING
+    if given.complete and any(not isinstance(atom, Const) or atom.value is not None for atom in held):
+        m.find(node, "control/watched", Effect.CONTROL_READ, "reads a channel, for a function that gets its values")
+    return None
+
+
 def _prefixed(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     """`epics.Device("DEV", delim=":")`: what it writes begins with its prefix and the delimiter."""
     prefix, delim = given.get(0, "prefix"), given.get(1, "delim") or (Const(""),)
@@ -94,6 +102,7 @@ def _is_set(m: Machine, atom: Atom) -> bool:
 
 MODELS: dict[str, Model] = {
     "prefixed-device": _prefixed,
+    "epics.PV": _watched,
     "one-each": _one_each,
     "device": _device,
     "component": _component,

@@ -12,6 +12,7 @@ from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
     UNKNOWN,
+    Box,
     Const,
     Pattern,
     Ref,
@@ -24,6 +25,10 @@ from osprey_executor.models import Effect, Severity
 from osprey_executor.text import one_line
 
 _ENDLESS = frozenset(("/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"))
+
+_LENT = 0o6000
+_LENDS = frozenset(("S_ISUID", "S_ISGID", "stat.S_ISUID", "stat.S_ISGID"))
+"""Bits of a file by which a program has the rights of the file's owner or group, and their names."""
 
 
 def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -136,7 +141,45 @@ def _same_object(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return (Ref("pathlib.Path", True, given.made_with),)
 
 
+def _rights(place: int) -> Model:
+    """`os.chmod(path, 0o4755)`: a program that whoever starts it runs with the rights of its owner."""
+
+    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+        mode = given.get(place, "mode") or NOTHING
+        written = given.nodes.get(place) or given.nodes.get("mode")
+        names = ast.walk(written) if written is not None else ()
+        named = {str(getattr(one, "attr", getattr(one, "id", ""))) for one in names}
+        bits = any(isinstance(atom, Const) and isinstance(atom.value, int) and atom.value & _LENT for atom in mode)
+        if bits or any(isinstance(atom, Ref) and atom.path in _LENDS for atom in mode) or not _LENDS.isdisjoint(named):
+            told = "changes rights: a file is started with those of its owner or group"
+            m.find(node, "process/privilege", Effect.PROCESS, told, Severity.WARNING)
+        return None
+
+    return model
+
+
+def _retrieved(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    if target := given.get(1, "filename"):
+        file_write(m, node, f"writes {told_of(target) or 'a file'}")
+    return None
+
+
+def _settings(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`ConfigParser().read(names)`: one name or a list of them."""
+    for atom in given.get(0, "filenames") or NOTHING:
+        names = atom.items.values() if isinstance(atom, Box) else [(atom,)]
+        for name in names:
+            _reads(m, node, path_of(name))
+    return None
+
+
 MODELS: dict[str, Model] = {
+    "os.chmod": _rights(1),
+    "os.fchmod": _rights(1),
+    "pathlib.Path.chmod": _rights(0),
+    "urllib.request.urlretrieve": _retrieved,
+    "configparser.ConfigParser.read": _settings,
+    "configparser.RawConfigParser.read": _settings,
     "io.TextIOWrapper.write": _wrote,
     "io.TextIOWrapper.writelines": _wrote,
     "io.TextIOWrapper.read": _read_back,

@@ -71,6 +71,8 @@ class Arguments(NamedTuple):
 
 
 NO_ARGUMENTS = Arguments()
+_MAY_FILL_BUFFERS = ("science-", "files-dump")
+_BUFFERS = frozenset(("io.BytesIO", "io.StringIO"))
 Handler = Callable[["Machine", Any], Any]
 Model = Callable[["Machine", ast.AST, Arguments], Value | None]
 Caller = Callable[["Machine", ast.AST, Value, Arguments], Value]
@@ -319,6 +321,8 @@ class Machine(Record):
     def apply(self, node: ast.AST, rule: Rule, ref: Ref, given: Arguments | None) -> None:
         """Note what a rule of the catalogue says about a call; `given` None: nobody knows the arguments."""
         severity = rule.severity
+        if rule.id.removeprefix("file/").startswith(_MAY_FILL_BUFFERS) and given is not None and _into_memory(given):
+            return
         if rule.effect is Effect.CONTROL_WRITE:
             aims = aimed(self, rule, ref, given)
             for aim in aims:
@@ -365,6 +369,13 @@ class Machine(Record):
         """Note what a rule does besides its main effect."""
         for effect in rule.also:
             self.find(node, f"{effect}/{rule.id.partition('/')[2]}", effect, rule.message)
+
+
+def _into_memory(given: Arguments) -> bool:
+    """Return whether a call writes into a buffer, and so into no file: `savefig(io.BytesIO())`."""
+    return any(
+        value and all(isinstance(one, Ref) and one.path in _BUFFERS for one in value) for value in given.everything()
+    )
 
 
 def _is_remote(value: Value) -> bool:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 
 from osprey_executor.analysis.files import file_write
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.places import is_outside, is_remote, path_of, told_of
-from osprey_executor.analysis.values import HOLE, UNKNOWN, Const, Ref, Value, is_text, spelling
+from osprey_executor.analysis.values import HOLE, UNKNOWN, Const, Pattern, Ref, Value, is_text, spelling
 from osprey_executor.models import Effect
 from osprey_executor.text import one_line
 
@@ -60,6 +61,10 @@ _READING: frozenset[object] = frozenset(("r", "rb", "rt", "rs", "ro", "readonly"
 """Modes in which a file cannot be changed, in the words of h5py, zarr, netCDF4, numpy, astropy, dbm and others."""
 
 
+_READS_ONLY = re.compile(r"^file:[^?]*\?(.*&)?(mode=ro|immutable=1)\b")
+"""An address of a database by which it cannot be changed."""
+
+
 def _log_file(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     name = given.get("filename")
     if name and name != (Const(None),):
@@ -69,7 +74,10 @@ def _log_file(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 def _database(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     path = path_of(given.get(0, "database") or UNKNOWN)
-    if not all(isinstance(atom, Const) and atom.value in (":memory:", "") for atom in path):
+    if all(is_text(atom) and _READS_ONLY.search(spelling(atom)) for atom in path):
+        files = (re.sub(r"^file:(//)?|\?.*", "", spelling(atom)) for atom in path)
+        _reads(m, node, tuple(Pattern(name) if HOLE in name else Const(name) for name in files))
+    elif not all(isinstance(atom, Const) and atom.value in (":memory:", "") for atom in path):
         file_write(m, node, f"opens the database {told_of(path) or 'a file'}")
     return (Ref("sqlite3.Connection", True, path),)
 
@@ -88,7 +96,10 @@ def _statement(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 def _input(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     inside = given.get(1, "inplace")
     if inside is not None and not all(isinstance(atom, Const) and not atom.value for atom in inside):
-        file_write(m, node, "rewrites files line by line")
+        place = told_of(given.get(0, "files") or UNKNOWN)
+        file_write(m, node, f"rewrites {place}" if place else "rewrites files line by line")
+    else:
+        _reads(m, node, path_of(given.get(0, "files") or UNKNOWN))
     return None
 
 

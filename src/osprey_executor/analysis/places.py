@@ -19,6 +19,14 @@ SENSITIVE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 """What stands in the names of files of keys, passwords, accounts, and of the raw memory and disks of a computer."""
+_LONG = 4000
+_SPACED = re.compile(r"[/\\]Login Data")
+_A_FILE = re.compile(
+    r"(?i)^(id_(rsa|dsa|ecdsa|ed25519)|authorized_keys|known_hosts|cookies)$"
+    r"|\.(?!(credentials?|secrets?|tokens?|passwd|cookies|keytab)\b)[a-z][a-z0-9]{1,5}\W*$|\w\.keytab\b|keychain|\.254\b"
+)
+"""What makes a word without a slash the name of a file."""
+_TELLS_SECRETS = re.compile(r"(?i)^file:|169\.254\.169\.254|metadata\.google\.internal")
 _HINTS = (
     *("_history", "gcloud", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "authorized_keys", "known_hosts", "keytab"),
     *("credential", "secret", "passw", "api_key", "apikey", "token", "private", "keychain", "login data", "cookies"),
@@ -54,7 +62,18 @@ def may_name_secrets(source: str) -> bool:
 
 def is_sensitive(name: str) -> bool:
     """Return whether a file of this name is likely to hold what should not be told."""
-    return len(name) < 4000 and SENSITIVE.search(name) is not None
+    if len(name) >= _LONG or SENSITIVE.search(name) is None:
+        return False
+    if _SPACED.search(name):
+        return True
+    return any(SENSITIVE.search(word) and _is_place(word) for word in name.split())
+
+
+def _is_place(word: str) -> bool:
+    """Return whether a word is spelled as the name of a file: `token` is none, `~/token` and `token.json` are."""
+    if "://" in word:
+        return _TELLS_SECRETS.search(word) is not None
+    return "/" in word or "\\" in word or word[0] in ".~" or _A_FILE.search(word) is not None
 
 
 def is_outside(name: str) -> bool:

@@ -46,6 +46,7 @@ RULES: Mapping[str, str] = {
     "process/command": "Another program is started.",
     "process/container": "A container starts that may change the whole computer.",
     "process/privilege": "A command, or a file once it is started, has the rights of another user.",
+    "control/watched": "A function gets the values of a channel, whenever they change.",
     "file/scheduled": "A command is put among those that the computer starts by the clock.",
     "secret/environment": "A variable of the environment is read.",
     "secret/file": "The name of a file that holds keys, passwords or accounts stands here.",

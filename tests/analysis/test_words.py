@@ -155,7 +155,7 @@ def test_a_command_that_a_library_starts_writes_its_channel(code: str):
         ("for n in ('a', 'b'):\n    shutil.rmtree(f'/var/{n}')", "/var/a and /var/b, outside the working folder"),
         ("for n in ('/etc/x', 'b'):\n    os.remove(n)", "b and /etc/x, outside the working folder"),
         ("for n in ('a', 'b', 'c', 'd', '/e'):\n    os.remove(n)", "a, b, 2 others and /e, outside the working folder"),
-        ("for n in ('a', '/home/x/.bashrc'):\n    open(n, 'w')", "a and /home/x/.bashrc, a start-up file"),
+        ("for n in ('a', '/srv/x/.bashrc'):\n    open(n, 'w')", "a and /srv/x/.bashrc, a start-up file"),
     ],
 )
 def test_each_file_of_a_loop_is_told_and_the_worst_is_judged(code: str, words: str):

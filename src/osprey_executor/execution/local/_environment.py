@@ -35,6 +35,8 @@ def code_environment(executable: Path, *, library: str = LIBRARY, home: str = HO
         "PYTHONUNBUFFERED": "1",
         "MPLBACKEND": "Agg",
         "MPLCONFIGDIR": f"{home}/.matplotlib",
+        # pandas imports pyarrow where it is there, whose allocator would start a thread: a fork server can have none.
+        "JE_ARROW_MALLOC_CONF": "background_thread:false",
         **thread_limits(threads),
     }
     zone = os.environ.get("TZ", "")

@@ -53,7 +53,7 @@ def _run(spec: UnwalledSpec) -> None:
     kernel.forget_interrupt()
     kernel.hide_memory()
     kernel.adopt_orphans()
-    kernel.no_new_privileges()
+    kernel.take(kernel.no_new_privileges())
     family.require()
     try:
         code = _start(spec)
@@ -109,11 +109,11 @@ def _become_code(spec: UnwalledSpec, complain: int) -> None:
 def _give_up_power() -> None:
     """Keep no capability, so that a kernel that runs as root does not let the program change what it was given."""
     try:
-        kernel.drop_bounding_set()
+        kernel.take(kernel.drop_bounding_set())
     except OSError as error:
         if error.errno != errno.EPERM:  # not root, or a root that has none to give up
             raise
-    kernel.drop_capabilities()
+    kernel.take(kernel.drop_capabilities())
 
 
 def _accompany(spec: UnwalledSpec, code: int, watch: Watch) -> str:

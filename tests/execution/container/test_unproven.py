@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,3 +78,21 @@ async def test_doctor_says_it_too(service: OpenService) -> None:
     assert seen["run in a kernel of the Jupyter server"].outcome == "ok"
     assert seen["containment"].outcome == "failed"
     assert "accept_unproven" in seen["containment"].detail
+
+
+POWER = """
+with open("/proc/self/status") as file:
+    told = dict(line.split(":", 1) for line in file)
+results = {name: told[name].strip() for name in ("NoNewPrivs", "CapEff", "CapPrm", "CapBnd")}
+"""
+
+
+async def test_a_program_keeps_no_power_of_its_kernel(service: OpenService) -> None:
+    """The canary of `unwalled.py`: the kernel here runs as root, with all its capabilities."""
+    async with service({"type": "mock"}) as opened:
+        result = await opened.run(own(POWER))
+    assert result.status is RunStatus.SUCCEEDED, result.error
+    nothing = "0" * 16
+    effective, permitted = result.results["CapEff"], result.results["CapPrm"]
+    assert (result.results["NoNewPrivs"], effective, permitted) == ("1", nothing, nothing)
+    assert result.results["CapBnd"] == nothing or os.geteuid() != 0

@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from osprey_executor.analysis import (
     blowups,
     calls,
-    commands,
     computed,
     containers,
     devices,
@@ -27,6 +26,7 @@ from osprey_executor.analysis import (
     resources,
     sizes,
     spending,
+    starters,
     stdlib,
     web,
 )
@@ -59,7 +59,7 @@ _SEMANTICS = Semantics(
         **iterators.MODELS,
         **computed.MODELS,
         **dynamic.MODELS,
-        **commands.MODELS,
+        **starters.MODELS,
         **stdlib.MODELS,
         **files.MODELS,
         **formulas.MODELS,

@@ -6,13 +6,12 @@ import ast
 import re
 import shlex
 from collections.abc import Sequence
-from itertools import pairwise, product
+from itertools import pairwise
 
-from osprey_executor.analysis import boxes
 from osprey_executor.analysis.catalogue import Rule
 from osprey_executor.analysis.dynamic import run_text
 from osprey_executor.analysis.files import file_write
-from osprey_executor.analysis.machine import Arguments, Machine, Model
+from osprey_executor.analysis.machine import Machine
 from osprey_executor.analysis.places import is_outside, starts_up
 from osprey_executor.analysis.places import told as told_place
 from osprey_executor.analysis.record import channel_names
@@ -20,16 +19,8 @@ from osprey_executor.analysis.spending import wait
 from osprey_executor.analysis.told import deletes_data
 from osprey_executor.analysis.values import (
     HOLE,
-    NOTHING,
-    UNKNOWN,
-    Box,
     Const,
-    Func,
     Pattern,
-    Ref,
-    Value,
-    is_text,
-    spelling,
 )
 from osprey_executor.models import Effect, Severity
 
@@ -154,13 +145,12 @@ _WHOLE_COMPUTER = re.compile(r"--privileged(=true)?|--pid=host|(-v|--volume=?)?/
 _ROOT_MOUNT = re.compile(r"(source|src)=/(,|$)")
 _ABOUT = frozenset(("-h", "-V", "--help", "--version", "-help", "-version"))
 """First words with which a command only tells about itself."""
-_ITSELF = "__file__"
+ITSELF = "__file__"
 _FORK_BOMB = re.compile(r"([\w:.]{1,40})\s*\(\)\s*\{\s*\1\s*\|\s*\1")
 _ENDLESS = re.compile(r"\b(while\s+(true|:|1|\[\s*1\s*\])\s*;|for\s*\(\(\s*;\s*;\s*\)\))")
 _VALUED = frozenset(("-w", "-p", "-r", "-F", "-M", "--timeout", "--priority", "--provider", "--request"))
 """Options of the tools that write channels after which a word is theirs, and no channel."""
 _INTO_FILE = re.compile(r"(?<![0-9&>])>{1,2}\s*([^\s&>|;]+)")
-_MOST_COMMANDS = 16
 _SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
 
 
@@ -198,7 +188,7 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
                 m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
         return
     if HOLE in first or "$" in first or first in _DEFINERS:
-        _unknown(m, node, "starts a program that is only known when the code runs")
+        unknown_command(m, node, "starts a program that is only known when the code runs")
     elif first in _SHELLS:
         _shell(m, node, first, words[1:])
     elif _PYTHONS.fullmatch(first):
@@ -206,9 +196,9 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
     elif first in _WRAPPERS:
         _wrapper(m, node, first, words[1:])
     elif first in _INTERPRETERS:
-        _unknown(m, node, f"starts {first}, which can run any code")
+        unknown_command(m, node, f"starts {first}, which can run any code")
     elif first not in _HARMLESS and ("./" in words[0][:2] or first.endswith((".sh", ".py"))):
-        _unknown(m, node, f"starts {first}, whose content is not seen here")
+        unknown_command(m, node, f"starts {first}, whose content is not seen here")
     else:
         does = "replaces itself by" if _replaces(node) else "starts"
         m.find(node, "process/command", Effect.PROCESS, f"{does} the program {first}")
@@ -222,9 +212,14 @@ def _places_told(rule: Rule, words: Sequence[str]) -> str:
     return f": {told_place(found[-1])}" if found else ""
 
 
+def called(node: ast.AST) -> str:
+    func = getattr(node, "func", None)
+    return str(getattr(func, "attr", getattr(func, "id", "")))
+
+
 def _replaces(node: ast.AST) -> bool:
     """Return whether a call puts a program in the place of this one: `os.execv`."""
-    return _called(node).startswith("exec")
+    return called(node).startswith("exec")
 
 
 def _seconds(word: str) -> float:
@@ -252,7 +247,7 @@ def _written(m: Machine, node: ast.AST, rule: Rule, channels: list[str]) -> None
     )
 
 
-def _unknown(m: Machine, node: ast.AST, message: str) -> None:
+def unknown_command(m: Machine, node: ast.AST, message: str) -> None:
     m.find(node, "opaque/command", Effect.OPAQUE, message, Severity.WARNING, ask=True)
     m.find(node, "process/command", Effect.PROCESS, "starts another program")
 
@@ -264,7 +259,7 @@ def _shell(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
             return
     if any(word in ("--version", "--help") for word in words):
         return
-    _unknown(m, node, f"starts the shell {name} with a script that is not seen here")
+    unknown_command(m, node, f"starts the shell {name} with a script that is not seen here")
 
 
 def _python(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
@@ -282,24 +277,26 @@ def _python(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
             return
         if not word.startswith("-"):
             written = m.files.get(word)
-            if word == _ITSELF and _replaces(node):
-                _unknown(m, node, "replaces itself by a new start of itself, with arguments that may do anything")
+            if word == ITSELF and _replaces(node):
+                unknown_command(
+                    m, node, "replaces itself by a new start of itself, with arguments that may do anything"
+                )
                 return
-            if word == _ITSELF:
+            if word == ITSELF:
                 told = "starts itself again, and so more and more of it"
                 m.find(node, "resource/many-processes", Effect.RESOURCE, told, Severity.WARNING)
             if written is not None:
                 run_text(m, node, written, f"the script {word}")
             else:
-                _unknown(m, node, f"starts Python with {word.replace(HOLE, '*')}, whose code is not seen here")
+                unknown_command(m, node, f"starts Python with {word.replace(HOLE, '*')}, whose code is not seen here")
             return
-    _unknown(m, node, "starts Python with code that is not seen here")
+    unknown_command(m, node, "starts Python with code that is not seen here")
 
 
 def _module(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
     """`python -m pip install x`: what is known of the module, as a library or as a program."""
     if name.partition(".")[0] in m.catalogue.control:
-        _unknown(m, node, f"starts the module {name} of a control-system library")
+        unknown_command(m, node, f"starts the module {name} of a control-system library")
     rule = m.catalogue.rule(f"{name}.__main__")
     if rule is not None and rule.effect is not None:
         m.find(node, rule.id, rule.effect, rule.about(), rule.severity, ask=rule.ask)
@@ -332,7 +329,7 @@ def _wrapper(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None
             shell(m, node, word)
             return
     if any(HOLE in word for word in words) or name in ("ssh", "eval", "parallel", "srun"):
-        _unknown(m, node, f"starts {name} with a command that is not wholly known")
+        unknown_command(m, node, f"starts {name} with a command that is not wholly known")
     else:
         m.find(node, "process/command", Effect.PROCESS, f"starts the program {name}")
 
@@ -343,33 +340,12 @@ def _is_whole_computer(word: str) -> bool:
     )
 
 
-def _container(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    """`client.containers.run("alpine", privileged=True, volumes={"/": ...})`."""
-    privileged = any(not isinstance(atom, Const) or atom.value for atom in given.get("privileged") or NOTHING)
-    mounted = [
-        str(key)
-        for atom in given.get("volumes") or NOTHING
-        if isinstance(atom, Box)
-        for key in (*atom.items, *_texts(atom))
-    ]
-    if privileged or any(one == "/" or one.startswith("/:") for one in mounted):
-        told = "starts a container that may change the whole computer"
-        m.find(node, "process/container", Effect.PROCESS, told, Severity.WARNING)
-    if started := given.get(1, "command"):
-        run_command(m, node, started)
-    return None
-
-
-def _texts(box: Box) -> list[str]:
-    return [spelling(atom) for value in box.items.values() for atom in value if is_text(atom)]
-
-
 def shell(m: Machine, node: ast.AST, text: str) -> None:
     """Note what a line of shell does."""
     if not text.strip():
         return
     if not text.replace(HOLE, "").strip():
-        _unknown(m, node, "runs a command that is only known when the program runs")
+        unknown_command(m, node, "runs a command that is only known when the program runs")
         return
     if _FORK_BOMB.search(text) or _ENDLESS.search(text):
         told = "runs a line of shell that has no end"
@@ -385,218 +361,3 @@ def shell(m: Machine, node: ast.AST, text: str) -> None:
         except ValueError:
             words = part.split()
         command(m, node, [word for word in words if word not in ("then", "do", "done", "if", "while", "!", "{", "}")])
-
-
-def _words(value: Value) -> list[list[str]] | None:
-    """Return the word lists that a value may be; None: unknown."""
-    found: list[list[str]] = []
-    for atom in value:
-        if not isinstance(atom, Box) or atom.mapping:
-            return None
-        columns = [_spellings(item) for item in atom.items.values()]
-        size = 1
-        for column in columns:
-            size *= len(column)
-        if size > 64:
-            columns = [column if len(column) == 1 else [HOLE] for column in columns]
-        rest = [] if atom.exact and not atom.rest else [_ITSELF if _ITSELF in _spellings(atom.rest) else HOLE]
-        found.extend([*row, *rest] for row in product(*columns))
-    return found or None
-
-
-def _spellings(value: Value) -> list[str]:
-    shown: list[str] = []
-    for atom in value or UNKNOWN:
-        if isinstance(atom, Ref) and atom.path == "sys.executable":
-            shown.append("python")
-        elif isinstance(atom, Ref) and atom.path in ("builtins.__file__", "sys.argv"):
-            shown.append(_ITSELF)
-        elif (isinstance(atom, Ref) and atom.path.startswith("pathlib.") and atom.channels) or (
-            isinstance(atom, Ref) and atom.path == "shutil.which"
-        ):
-            shown.extend(spelling(one) for one in atom.channels)
-        elif isinstance(atom, Box):
-            shown.append(HOLE)
-        else:
-            shown.append(spelling(atom))
-    return list(dict.fromkeys(shown))
-
-
-def run_command(m: Machine, node: ast.AST, value: Value) -> None:
-    """Note what starting `value`, a line of shell or a list of words, does."""
-    for atom in value or UNKNOWN:
-        if is_text(atom):
-            shell(m, node, spelling(atom))
-            continue
-        lists = _words((atom,))
-        if lists is None:
-            _unknown(m, node, "starts a program that is only known when the code runs")
-        for words in lists or []:
-            command(m, node, words)
-
-
-def _subprocess(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    run_command(m, node, given.get(0, "args", "cmd", "command") or UNKNOWN)
-    for value in (given.get("input"), given.get("stdin")):
-        for atom in value or NOTHING:
-            if is_text(atom):
-                shell(m, node, spelling(atom))
-    return (Ref("subprocess.Popen", True),)
-
-
-def _job(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    """`cron.new(command="...")`: what the clock starts does what it would do now."""
-    told = "changes a start-up file: a command that the clock starts again and again"
-    m.find(node, "file/scheduled", Effect.FILE_WRITE, told, Severity.WARNING)
-    run_command(m, node, given.get(0, "command") or UNKNOWN)
-    return (Ref("crontab.CronItem", True),)
-
-
-def _task(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    """`@task def build(c): c.run("...")`: a function that gets what runs commands."""
-    context = Arguments(((Ref("invoke.Context", True),),), complete=False)
-    for atom in given.args[0] if given.args else NOTHING:
-        if isinstance(atom, Func):
-            m.call(node, (atom,), context)
-            return (atom,)
-    return (Ref("invoke.task"),)
-
-
-def _bound(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    """`local["caput"]["X", 1]`: a program, and then its words, which something runs later."""
-    owner, key = given.args
-    before = [_plumbum(atom) for atom in owner if isinstance(atom, Ref)]
-    made = [[*first, *words] for first in before for words in _words(key) or [[one] for one in _spellings(key)]]
-    for words in made if any(before) else ():
-        command(m, node, words)
-    texts = [shlex.join(words) for words in made[:_MOST_COMMANDS]]
-    return (Ref("plumbum.Command", True, tuple(Pattern(one) if HOLE in one else Const(one) for one in texts)),)
-
-
-def _plumbum(ref: Ref) -> list[str]:
-    """Return the words that a command of plumbum has so far; none of `local`."""
-    if ref.path.startswith("plumbum.cmd."):
-        return [ref.path.rpartition(".")[2]]
-    return shlex.split(spelling(ref.channels[0])) if ref.path == "plumbum.Command" and ref.channels else []
-
-
-def _run_bound(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    for atom in given.made_with or UNKNOWN:
-        words = shlex.split(spelling(atom)) if is_text(atom) else [HOLE]
-        command(m, node, [*words, *(_spellings(value)[0] for value in given.args)])
-    return UNKNOWN
-
-
-def _pip(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    for words in _words(given.get(0, "args") or UNKNOWN) or [[HOLE]]:
-        command(m, node, ["pip", *words])
-    return UNKNOWN
-
-
-def _spread(start: int) -> Model:
-    """`os.execlp(file, arg0, arg1, ...)`: the words are arguments of their own; the one at `start` is the program."""
-
-    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-        words: list[str] = []
-        for place, value in enumerate(given.args):
-            if place < start or (start >= 0 and place == start + 1 and _is_exec_l(node)):
-                continue
-            words.append(_spellings(value)[0])
-        if not given.complete:
-            words.append(HOLE)
-        command(m, node, words or [HOLE])
-        return UNKNOWN
-
-    return model
-
-
-def _is_exec_l(node: ast.AST) -> bool:
-    return _called(node).startswith(("execl", "spawnl"))
-
-
-def _called(node: ast.AST) -> str:
-    func = getattr(node, "func", None)
-    return str(getattr(func, "attr", getattr(func, "id", "")))
-
-
-def _listed(program: int) -> Model:
-    """`os.execvp(file, args)`: the second is a list whose first word repeats the program."""
-
-    def model(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-        name = _spellings(given.args[program])[0] if len(given.args) > program else HOLE
-        lists = _words(given.args[program + 1]) if len(given.args) > program + 1 else None
-        for words in lists or [[HOLE, HOLE]]:
-            command(m, node, [name, *(words[1:] or words)])
-        return UNKNOWN
-
-    return model
-
-
-def _split(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    """`shlex.split(text)`: the words of a command."""
-    box = m.made.setdefault(("words", id(node)), Box())
-    assert isinstance(box, Box)
-    known = [spelling(atom) for atom in given.get(0, "s") or UNKNOWN if is_text(atom)]
-    if len(known) != 1:
-        box.exact = False
-        box.rest = UNKNOWN
-        return (box,)
-    try:
-        words = shlex.split(known[0])
-    except ValueError:
-        words = known[0].split()
-    values: list[Value] = [(Pattern(word) if HOLE in word else Const(word),) for word in words[:500]]
-    boxes.fill(m, box, values)
-    return (box,)
-
-
-def _named_command(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    """`sh.ls("-l")`: the name of the function is the program."""
-    func = getattr(node, "func", None)
-    name = str(getattr(func, "attr", getattr(func, "id", ""))).replace("_", "-")
-    command(m, node, [name or HOLE, *(_spellings(value)[0] for value in given.args)])
-    return UNKNOWN
-
-
-def _cell(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    """`get_ipython().run_cell("!ls")`: lines of Python, of shell, and of what IPython adds."""
-    for atom in given.get(0, "raw_cell") or UNKNOWN:
-        if not isinstance(atom, Const) or not isinstance(atom.value, str):
-            run_text(m, node, UNKNOWN, "a cell")
-            continue
-        lines = atom.value.split("\n")
-        for line in lines:
-            if line.lstrip().startswith("!"):
-                shell(m, node, line.lstrip().lstrip("!"))
-            elif line.lstrip().startswith("%"):
-                _unknown(m, node, "runs a command of IPython, which can run any code")
-        python = [line for line in lines if not line.lstrip().startswith(("!", "%"))]
-        run_text(m, node, (Const("\n".join(python)),), "a cell")
-    return UNKNOWN
-
-
-def _sent(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    for atom in given.args[0] if given.args else NOTHING:
-        if isinstance(atom, Const):
-            shell(m, node, spelling(atom))
-    return boxes.each(UNKNOWN)[0]
-
-
-MODELS: dict[str, Model] = {
-    "command": _subprocess,
-    "command-of-job": _job,
-    "task": _task,
-    "command-bound": _bound,
-    **dict.fromkeys((f"plumbum.Command{name}" for name in ("", ".run", ".popen", ".run_fg", ".run_bg")), _run_bound),
-    **dict.fromkeys(("pip.main", "pip._internal.main", "pip._internal.cli.main.main", "pip._internal.main.main"), _pip),
-    "command-words": _spread(0),
-    "command-words-after-mode": _spread(1),
-    "command-list": _listed(0),
-    "command-list-after-mode": _listed(1),
-    "command-named": _named_command,
-    "cell": _cell,
-    **{f"docker.{made}.containers.{name}": _container for made in ("?", "DockerClient") for name in ("run", "create")},
-    "shlex.split": _split,
-    "subprocess.Popen.communicate": _sent,
-    "subprocess.Popen.stdin.write": _sent,
-}

@@ -6,6 +6,7 @@ Where this machine lets this user make groups, the tests make real ones; where n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -22,7 +23,7 @@ from osprey_executor.execution import Program
 from osprey_executor.execution.local import _cgroup
 from osprey_executor.execution.local._cgroup import Most, RunGroup
 from osprey_executor.execution.local._cgroup_places import Place, find_places
-from osprey_executor.execution.local._cgroups import control_groups, sweep_groups
+from osprey_executor.execution.local._cgroups import control_groups, hold, sweep_groups
 from osprey_executor.execution.local._engine import LocalEngine
 from osprey_executor.execution.local._jail import Walls
 from osprey_executor.execution.local._open import open_local
@@ -237,12 +238,15 @@ def test_a_sweep_ends_only_who_is_in_a_group_of_a_dead_engine() -> None:
     groups: list[RunGroup] = []
     try:
         with control_groups(f"alive{os.getpid()}", PLACES):
-            for name, sleeper in zip(names, sleepers, strict=False):
-                for place in PLACES:
-                    (place.folder / name).mkdir(exist_ok=True)
-                groups.append(RunGroup({place.folder / name / "9": place for place in PLACES}, Most.of(LIMITS)))
-                for place in PLACES:
-                    (place.folder / name / "9" / "cgroup.procs").write_text(str(sleeper.pid))
+            with contextlib.ExitStack() as alive_yet:  # engines of other processes of this machine sweep, too
+                for name, sleeper in zip(names, sleepers, strict=False):
+                    for place in PLACES:
+                        (place.folder / name).mkdir(exist_ok=True)
+                        if name == names[0]:
+                            hold(place.folder / name, alive_yet)
+                    groups.append(RunGroup({place.folder / name / "9": place for place in PLACES}, Most.of(LIMITS)))
+                    for place in PLACES:
+                        (place.folder / name / "9" / "cgroup.procs").write_text(str(sleeper.pid))
             with control_groups(f"new{os.getpid()}", PLACES):
                 assert left_by(names[0]) == []
                 for name in names[1:]:

@@ -110,7 +110,7 @@ def sweep_groups(folder: Path) -> None:
     """Remove the groups of dead engines below `folder`, and end who is in them. A lock tells who lives."""
     for room in folder.glob(f"{_PREFIX}*"):
         with contextlib.suppress(OSError), contextlib.ExitStack() as lock:
-            _hold(room, lock)
+            hold(room, lock)
             for group in room.iterdir():
                 if group.is_dir():
                     remove_group(group)
@@ -120,7 +120,7 @@ def sweep_groups(folder: Path) -> None:
 def _make(room: Path, place: Place, locks: contextlib.ExitStack) -> bool:
     try:
         room.mkdir()
-        _hold(room, locks)
+        hold(room, locks)
         if place.version == 2:
             wanted = " ".join(f"+{controller}" for controller in place.controllers)
             (room / "cgroup.subtree_control").write_text(wanted, encoding="ascii")
@@ -131,7 +131,7 @@ def _make(room: Path, place: Place, locks: contextlib.ExitStack) -> bool:
     return True
 
 
-def _hold(room: Path, locks: contextlib.ExitStack) -> None:
+def hold(room: Path, locks: contextlib.ExitStack) -> None:
     """Lock a group, for as long as this process lives at most.
 
     Raises:

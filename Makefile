@@ -47,7 +47,7 @@ bench-peers: setup ## measure Osprey, Jupyter, bubblewrap and podman beside us; 
 pins: setup ## write requirements/dev.txt anew from pyproject.toml
 	@$(BIN)/pip-compile --quiet --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-options \
 	    --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-	    --extra science --extra epics --extra pva --extra simulator --extra anthropic --extra openai --extra claude --extra prices --extra container --extra dev \
+	    --extra science --extra epics --extra pva --extra simulator --extra anthropic --extra openai --extra claude --extra prices --extra container --extra web --extra mcp --extra dev \
 	    $(ARGS) --output-file requirements/dev.txt pyproject.toml
 
 clean: ## remove what tests, docs and benchmarks left; .venv and benchmarks/.peers and .model stay

@@ -34,6 +34,8 @@ PythonExecutorException
 │   ├── BudgetExceededError           tokens, cost or time of `execution.generation_budget` are spent
 │   ├── AwaitingApprovalError         `raise_for_status()` on a run that waits for a person
 │   ├── InvalidDecision
+│   ├── AccessDeniedError             this person may not do that
+│   │   └── NotIdentifiedError        nobody knows who asks
 │   └── RunNotFoundError
 └── CONFIGURATION: stop, a person must mend it
 ├── ConfigurationError
@@ -203,6 +205,14 @@ class AwaitingApprovalError(PythonExecutorException):
 
 class InvalidDecision(PythonExecutorException, ValueError):
     """Not a decision: only Approve, Reject and Edit are, with the digest of the card that was shown."""
+
+
+class AccessDeniedError(PythonExecutorException):
+    """The person who asks has no role that allows it; nothing was done."""
+
+
+class NotIdentifiedError(AccessDeniedError):
+    """Who asks has not shown who they are: no token, or nobody's."""
 
 
 class RunNotFoundError(PythonExecutorException, KeyError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -131,6 +131,7 @@ class PythonExecutorService:
         self._generator = generator
         self._stack: AsyncExitStack | None = None
         self._opened: Executor | None = None
+        self._begun: set[asyncio.Task[RunResult]] = set()
 
     @classmethod
     def from_config(
@@ -223,6 +224,40 @@ class PythonExecutorService:
             )
 
         return _stream(begin)
+
+    async def begin(self, request: PythonExecutionRequest) -> RunSummary:
+        """Begin a run and return; it goes on by itself, for as long as this service is open, to its end or its card.
+
+        Raises:
+            PythonExecutorException: as `run`, where the run cannot begin.
+        """
+        began: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def heard(event: Event) -> None:
+            if not began.done():
+                began.set_result(event.run_id)
+
+        start = self._executor.start(
+            request, self.config, generator=self._generator, approver=system_user(), listener=heard
+        )
+        return await self._executor.store.summary(await self._by_itself(start, began))
+
+    async def begin_decision(self, run_id: str, decision: Decision, *, approver: str | None = None) -> RunSummary:
+        """Decide a run that waits and return when that is recorded; the run goes on as in `begin`.
+
+        Raises:
+            PythonExecutorException: as `decide`, where nothing is decided.
+        """
+        whole = await self._executor.store.find(run_id)
+        recorded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        decide = self._executor.decide(
+            whole,
+            parse_decision(decision),
+            approver=approver or system_user(),
+            generator=self._generator,
+            recorded=lambda: recorded.set_result(whole),
+        )
+        return await self._executor.store.summary(await self._by_itself(decide, recorded))
 
     async def decide(self, run_id: str, decision: Decision, *, approver: str | None = None) -> RunResult:
         """Decide a run that waits, and see it to its end or to the next card.
@@ -320,6 +355,14 @@ class PythonExecutorService:
         with contextlib.suppress(StorageError):  # a full disk must not hide what happened
             await self._executor.recover()
         return await self._executor.store.summaries(limit)
+
+    async def summary(self, run_id: str) -> RunSummary:
+        """Return a run as lists show it; `run_id` may be the beginning of its id.
+
+        Raises:
+            RunNotFoundError: no such run.
+        """
+        return await self._executor.store.summary(await self._executor.store.find(run_id))
 
     async def result(self, run_id: str) -> RunResult:
         """Return how a run ended, or that it waits.
@@ -468,6 +511,19 @@ class PythonExecutorService:
     async def doctor(self) -> list[Probe]:
         """Try what must be refused and what is needed, and return what was seen."""
         return await self._executor.probe(self.config)
+
+    async def _by_itself(self, work: Coroutine[Any, Any, RunResult], told: asyncio.Future[str]) -> str:
+        """Let a run go on in a task of its own, and return its id once it is `told`; what ends it before, is raised."""
+        task = asyncio.create_task(work)
+        self._begun.add(task)
+        task.add_done_callback(self._ended)
+        await asyncio.wait((task, told), return_when=asyncio.FIRST_COMPLETED)
+        return told.result() if told.done() else task.result().run_id
+
+    def _ended(self, task: asyncio.Task[RunResult]) -> None:
+        self._begun.discard(task)
+        if not task.cancelled():
+            task.exception()  # it stands in the record of the run, or was raised before there was one
 
     @property
     def _executor(self) -> Executor:

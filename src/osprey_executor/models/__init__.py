@@ -42,6 +42,7 @@ from osprey_executor.models.generation import Assignment, Example, Generation, M
 from osprey_executor.models.limits import Limits, Size, show_size
 from osprey_executor.models.machine import WHOLE_MACHINE, common_channel, machine_of, same_machine
 from osprey_executor.models.memory import Imported, Note, ProvenScript, Remembered, Used
+from osprey_executor.models.people import Action, Person, PersonRecord, Role
 from osprey_executor.models.plan import (
     AttemptedWrite,
     ChannelStart,
@@ -59,6 +60,7 @@ from osprey_executor.models.settlement import Settlement, Unsettled
 
 __all__ = [
     "WHOLE_MACHINE",
+    "Action",
     "AlarmSeverity",
     "AnalysisReport",
     "ApprovalCard",
@@ -97,6 +99,8 @@ __all__ = [
     "ModelCall",
     "Note",
     "Outcome",
+    "Person",
+    "PersonRecord",
     "Place",
     "Plan",
     "PlannedWrite",
@@ -112,6 +116,7 @@ __all__ = [
     "Remembered",
     "RestoredChannel",
     "Restoring",
+    "Role",
     "RunResult",
     "RunStatus",
     "RunSummary",

@@ -199,8 +199,9 @@ class Executor:
         approver: str,
         generator: CodeGenerator | None = None,
         listener: Listener | None = None,
+        recorded: Callable[[], None] | None = None,
     ) -> RunResult:
-        """Record a decision and see the run to its end, or to the next card.
+        """Record a decision and see the run to its end, or to the next card; `recorded` is called in between.
 
         Raises:
             RunNotFoundError: no such run.
@@ -209,7 +210,8 @@ class Executor:
         """
         # Only an approval needs the engine at once; a person can always say no.
         with self.turns.admitted(always=not isinstance(decision, Approve)):
-            return await self._decide(await self.store.find(prefix), decision, approver, generator, listener)
+            run_id = await self.store.find(prefix)
+            return await self._decide(run_id, decision, approver, generator, listener, recorded)
 
     async def _decide(
         self,
@@ -218,6 +220,7 @@ class Executor:
         approver: str,
         generator: CodeGenerator | None,
         listener: Listener | None,
+        recorded: Callable[[], None] | None,
     ) -> RunResult:
         lock = RunLock(self.store.folder(run_id))
         earlier = await self.store.decided(run_id)
@@ -230,6 +233,8 @@ class Executor:
             except BaseException:
                 lock.release()
                 raise
+        if recorded is not None:
+            recorded()
         await lock.wait()
         return await self._go_on(run_id, lock, generator, approver, listener)
 

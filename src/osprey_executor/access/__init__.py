@@ -1,0 +1,6 @@
+"""Who may do what: the people of a site, their tokens and their roles."""
+
+from osprey_executor.access._people import People
+from osprey_executor.access._table import may, system_person
+
+__all__ = ["People", "may", "system_person"]

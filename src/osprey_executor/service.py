@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.types import Command
 
+    from osprey_executor.access import People, system_person
     from osprey_executor.analysis import RULES, Gates, analysis_problem, analyze, site_of
     from osprey_executor.control import (
         SimulatorConnector,
@@ -62,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RULES",
     "Gates",
+    "People",
     "PythonExecutorService",
     "SimulatorConnector",
     "StopSwitch",
@@ -79,16 +81,19 @@ __all__ = [
     "limits_problem",
     "result_to_json",
     "site_of",
+    "system_person",
     "unproven_problem",
 ]
 
 _DOORS = {
     "RULES": "analysis",
+    "People": "access",
     "StopSwitch": "control",
     "Gates": "analysis",
     "analysis_problem": "analysis",
     "analyze": "analysis",
     "site_of": "analysis",
+    "system_person": "access",
     "SimulatorConnector": "control",
     "available_archivers": "control",
     "available_connectors": "control",

@@ -30,6 +30,7 @@ from osprey_executor.interfaces.cli.commands import (
     restore,
     run,
     runs,
+    serve,
     settle,
     show,
     simulator,
@@ -69,6 +70,7 @@ for command, panel in (
     (replay.replay, "Look after runs"),
     (restore.restore, "Look after runs"),
     (doctor.doctor, "Set up"),
+    (serve.serve, "Set up"),
     (simulator.simulator, "Set up"),
 ):
     app.command(help=help_of(command), rich_help_panel=panel)(command)

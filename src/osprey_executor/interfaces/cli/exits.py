@@ -51,6 +51,7 @@ _OF_ERROR: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (errors.InvalidRequestError, Exit.USAGE),
     (errors.InvalidDecision, Exit.USAGE),
     (errors.RunNotFoundError, Exit.USAGE),
+    (errors.AccessDeniedError, Exit.REFUSED),
     (errors.ExecutionTimeoutError, Exit.TIMED_OUT),
     (errors.ExecutionRejectedError, Exit.REFUSED),
     (errors.PolicyDeniedError, Exit.REFUSED),

@@ -48,6 +48,12 @@ class Example:
         return f"{self.page.relative_to(ROOT)}:{self.line}"
 
 
+@pytest.fixture(autouse=True)
+def _installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command is found by its name, as where the environment is activated."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+
+
 def examples(page: Path) -> list[Example]:
     """Return the blocks of a page in order."""
     found: list[Example] = []
@@ -137,7 +143,6 @@ class Reader:
             done = subprocess.run(
                 ["sh", "-c", self.real(command)],
                 cwd=self.folder,
-                env={**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

@@ -22,6 +22,7 @@ from osprey_executor.interfaces.cli.commands import (
     eval,
     generate,
     limits,
+    mcp,
     memory,
     pending,
     rehearse,
@@ -71,6 +72,7 @@ for command, panel in (
     (restore.restore, "Look after runs"),
     (doctor.doctor, "Set up"),
     (serve.serve, "Set up"),
+    (mcp.mcp, "Set up"),
     (simulator.simulator, "Set up"),
 ):
     app.command(help=help_of(command), rich_help_panel=panel)(command)

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from osprey_executor.interfaces.web.agents import add_agents, serving_agents
 from osprey_executor.interfaces.web.guard import Guard
 from osprey_executor.interfaces.web.identify import Doorkeeper
 from osprey_executor.interfaces.web.problems import add_problems
@@ -24,7 +25,7 @@ def create_app(service: PythonExecutorService, doorkeeper: Doorkeeper) -> FastAP
 
     @asynccontextmanager
     async def opened(app: FastAPI) -> AsyncGenerator[None]:
-        async with service:
+        async with service, serving_agents(app):
             yield
 
     # Its pages of documentation load scripts from elsewhere, and its schema is for those who have shown who they are.
@@ -34,4 +35,5 @@ def create_app(service: PythonExecutorService, doorkeeper: Doorkeeper) -> FastAP
     app.add_middleware(Guard)
     add_problems(app)
     add_health(app)
+    add_agents(app)
     return app

@@ -6,6 +6,7 @@ import hmac
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.applications import Starlette
 
 from osprey_executor.desk import Desk
 from osprey_executor.errors import NotIdentifiedError
@@ -39,10 +40,19 @@ class Doorkeeper:
         return self._people.identify(token)
 
 
-def _desk(request: Request) -> Desk:
-    service: PythonExecutorService = request.app.state.service
-    doorkeeper: Doorkeeper = request.app.state.doorkeeper
+def desk_at(app: Starlette, request: Request) -> Desk:
+    """Return the desk of who asks.
+
+    Raises:
+        NotIdentifiedError: nobody knows who that is.
+    """
+    service: PythonExecutorService = app.state.service
+    doorkeeper: Doorkeeper = app.state.doorkeeper
     return Desk(service, doorkeeper.identify(request))
+
+
+def _desk(request: Request) -> Desk:
+    return desk_at(request.app, request)
 
 
 AtDesk = Annotated[Desk, Depends(_desk)]

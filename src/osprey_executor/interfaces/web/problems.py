@@ -39,11 +39,12 @@ def status_of(error: PythonExecutorException) -> int:
 
 def add_problems(app: FastAPI) -> None:
     """Let the application tell every error as a problem."""
-    app.add_exception_handler(PythonExecutorException, _told)
+    app.add_exception_handler(PythonExecutorException, told)
     app.add_exception_handler(Exception, _broken)
 
 
-async def _told(request: Request, error: Exception) -> JSONResponse:
+async def told(request: Request, error: Exception) -> JSONResponse:
+    """Answer with an error of ours."""
     assert isinstance(error, PythonExecutorException)
     status = status_of(error)
     headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}}.get(status)

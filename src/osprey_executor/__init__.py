@@ -46,5 +46,15 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module 'osprey_executor' has no attribute {name!r}")
 
 
+def load_ipython_extension(shell: object) -> None:
+    """`%load_ext osprey_executor`: let a notebook have `%%osprey`."""
+    importlib.import_module("osprey_executor.interfaces.notebook.extension").load(shell)
+
+
+def unload_ipython_extension(shell: object) -> None:
+    """Take it away again."""
+    importlib.import_module("osprey_executor.interfaces.notebook.extension").unload(shell)
+
+
 def __dir__() -> list[str]:
     return sorted([*__all__, "__version__"])

@@ -70,12 +70,12 @@ def render_card(
     return Group(*parts)
 
 
-def card_text(card: ApprovalCard, *, width: int = 100) -> str:
-    """Return the card as plain text, without colours."""
+def card_text(card: ApprovalCard, *, width: int = 100, commands: bool = True) -> str:
+    """Return the card as plain text, without colours; `commands` as for `render_card`."""
     width = max(width, _LEAST_WIDTH)
     console = Console(width=width, color_system=None, force_terminal=False, markup=False, emoji=False, highlight=False)
     with console.capture() as captured:
-        console.print(render_card(card, width=width))
+        console.print(render_card(card, width=width, commands=commands))
     return captured.get()
 
 

@@ -87,6 +87,85 @@ async def test_results_of_one_run_are_context_of_the_next(home: Path) -> None:
     assert state["capability_context_data"] == {"first": {"mean": 2.5}, "second": {"double": 5.0}}
 
 
+async def test_arrays_and_frames_of_one_run_reach_the_next_as_they_are(home: Path) -> None:
+    programs = (
+        "import numpy as np, pandas as pd\n"
+        "results = {'orbit': np.arange(5000.0), 'frame': pd.DataFrame({'x': [1, 2]}), 'n': 1}",
+        "import numpy as np\n"
+        "first = context['first']\n"
+        "results = {'sum': float(np.sum(first['orbit'])), 'columns': list(first['frame'].columns),"
+        " 'kind': type(first['orbit']).__name__}",
+    )
+    async with service(home, *programs) as opened:
+        graph = StateGraph(CapabilityState)
+        graph.add_node("measure", PythonCapability(opened, name="first").node())
+        graph.add_node("judge", PythonCapability(opened, name="second").node())
+        graph.add_edge(START, "measure")
+        graph.add_edge("measure", "judge")
+        state = await graph.compile().ainvoke({"task": "measure, then judge"})
+        assert state["capability_context_data"]["second"] == {"sum": 12497500.0, "columns": ["x"], "kind": "ndarray"}
+        # The state of the agent holds ids, and not the data itself.
+        assert set(state["python_results"]) == {"first", "second"}
+        later = await agent(PythonCapability(opened, name="later")).ainvoke(
+            {
+                "task": "again",
+                "code": "results = {'n': context['mine']['n']}",
+                "python_results": {"mine": state["python_results"]["first"]},
+            },
+            THREAD,
+        )
+    assert later["capability_context_data"]["later"] == {"n": 1}
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        ([{"type": "accept", "args": None}], "succeeded"),
+        ({"type": "accept", "args": None}, "succeeded"),
+        ([{"type": "response", "args": "not today"}], "rejected"),
+    ],
+)
+async def test_an_inbox_decides(home: Path, answer: Any, status: str) -> None:
+    async with service(home, WRITE) as opened:
+        graph = agent(PythonCapability(opened))
+        asked = {"task": "set", "code": WRITE, "capability_context_data": {"setpoint": 1.5}}
+        [question] = (await graph.ainvoke(asked, THREAD))["__interrupt__"]
+        assert question.value["action_request"]["args"]["code"] == WRITE
+        assert not question.value["config"]["allow_ignore"]
+        assert "MAG:1:SP" in question.value["description"]
+        state = await graph.ainvoke(Command(resume=answer), THREAD)
+        assert state["python_run"]["status"] == status
+
+
+async def test_what_an_inbox_cannot_say_and_what_it_edits_is_asked_again(home: Path) -> None:
+    async with service(home, WRITE) as opened:
+        graph = agent(PythonCapability(opened))
+        asked = {"task": "set", "code": WRITE, "capability_context_data": {"setpoint": 1.5}}
+        [question] = (await graph.ainvoke(asked, THREAD))["__interrupt__"]
+        request = question.value["action_request"]
+        for wrong in (
+            [{"type": "ignore", "args": None}],
+            [{"type": "accept", "args": {**request, "args": {**request["args"], "code": "results = {}"}}}],
+            [{"type": "accept", "args": {**request, "args": {**request["args"], "digest": "0" * 64}}}],
+            [{"type": "response", "args": ""}],
+            [{"type": "edit", "args": None}],
+            [{"type": "accept"}, {"type": "accept"}],
+            [],
+            "accept",
+            True,
+        ):
+            [question] = (await graph.ainvoke(Command(resume=wrong), THREAD))["__interrupt__"]
+            assert "not" in question.value["error"]
+        edited = WRITE.replace("MAG:1", "MAG:2")
+        answer = [{"type": "edit", "args": {**request, "args": {"code": edited}}}]
+        [question] = (await graph.ainvoke(Command(resume=answer), THREAD))["__interrupt__"]
+        assert "MAG:2:SP" in str(question.value["writes"])
+        state = await graph.ainvoke(
+            Command(resume=[{"type": "accept", "args": question.value["action_request"]}]), THREAD
+        )
+        assert state["python_run"]["status"] == "succeeded"
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 async def test_a_tool_calling_agent(home: Path) -> None:
     call = ToolCall(name="run_python", args={"task": "set the magnet to 1.5"}, id="call-1", type="tool_call")

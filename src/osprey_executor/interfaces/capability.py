@@ -18,6 +18,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import interrupt
 
 from osprey_executor.errors import InvalidDecision
+from osprey_executor.interfaces.agent_inbox import inbox_decision, inbox_question
 from osprey_executor.models import (
     PythonExecutionRequest,
     RunResult,
@@ -38,6 +39,9 @@ class CapabilityState(TypedDict, total=False):
     expected_results: dict[str, Any]
     capability_context_data: dict[str, Any]
     """In: what the program finds at `context`. Out: the same with the results under the name of the capability."""
+    python_results: dict[str, str]
+    """Ids of earlier runs by name. The program finds their results at `context` under that name, arrays and frames as
+    they are; each capability adds its own run here."""
     python_run: dict[str, Any]
     """The run as `osprey-executor run --json` prints it."""
     python_card: dict[str, Any]
@@ -61,7 +65,8 @@ class PythonCapability:
         """Return a graph to add as a node to the agent's: `graph.add_node("python", capability.node())`.
 
         Where a person must decide, the agent's graph stops with `__interrupt__`, whose value is the approval card;
-        it goes on with `Command(resume={"decision": "approve", "digest": ...})` or `{"approved": true | false}`.
+        it goes on with `Command(resume={"decision": "approve", "digest": ...})` or `{"approved": true | false}`, or
+        with what an Agent Inbox answers.
         What is not a decision is asked again, with the reason in `error`.
         """
         graph: StateGraph[CapabilityState, None, CapabilityState, CapabilityState] = StateGraph(CapabilityState)
@@ -91,9 +96,13 @@ class PythonCapability:
             user_query=state.get("task", ""),
             code=state.get("code"),
             expected_results=state.get("expected_results", {}),
-            capability_context_data=state.get("capability_context_data", {}),
+            capability_context_data=state.get("capability_context_data", {}) | await self._earlier(state),
         )
         return await self._told(state, await self._service.run(request))
+
+    async def _earlier(self, state: CapabilityState) -> dict[str, Any]:
+        runs = state.get("python_results", {})
+        return {name: (await self._service.result(run_id)).results for name, run_id in runs.items()}
 
     async def _decide(self, state: CapabilityState) -> CapabilityState:
         run_id = state.get("python_run", {})["run_id"]
@@ -109,10 +118,13 @@ class PythonCapability:
         told: CapabilityState = {"python_run": run, "python_card": {}}
         if result.status is RunStatus.AWAITING_APPROVAL:
             card = await self._service.card(result.run_id)
-            return told | {"python_card": card.model_dump(mode="json")}
+            return told | {"python_card": inbox_question(card)}
         if result.status is RunStatus.SUCCEEDED:
             context = state.get("capability_context_data", {})
-            return told | {"capability_context_data": {**context, self.name: run["results"]}}
+            return told | {
+                "capability_context_data": {**context, self.name: run["results"]},
+                "python_results": {**state.get("python_results", {}), self.name: result.run_id},
+            }
         return told
 
 
@@ -126,7 +138,7 @@ def _ask(state: CapabilityState) -> CapabilityState:
     while True:
         answer = interrupt(question)
         try:
-            decision = parse_decision(answer, digest=card["digest"])
+            decision = inbox_decision(answer, card)
         except InvalidDecision as error:
             question = {**card, "error": str(error)}
         else:

@@ -32,6 +32,7 @@ SAID = {
     "180.0": "180",
     "1800.0": "1800",
     "60.0": "60",
+    "300.0": "300",
     "30.0": "30",
 }
 SAID_BY_KEY = {
@@ -77,7 +78,7 @@ def said(key: str, default: Any) -> str:
 
 def test_every_key_and_its_default() -> None:
     listed = {row[0].strip("`"): row[1] for row in rows(REFERENCE / "configuration.md") if row[0].startswith("`")}
-    sections = ("execution.", "models.", "approval.", "control_system.", "archiver.", "analysis.")
+    sections = ("execution.", "models.", "approval.", "control_system.", "archiver.", "analysis.", "access.", "audit.")
     assert listed == {key: default for key, default in keys(Config) if key.startswith(sections)}
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.types import Command
 
-    from osprey_executor.access import People, system_person
+    from osprey_executor.access import Identity, People, system_person
     from osprey_executor.analysis import RULES, Gates, analysis_problem, analyze, site_of
     from osprey_executor.control import (
         SimulatorConnector,
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RULES",
     "Gates",
+    "Identity",
     "People",
     "PythonExecutorService",
     "SimulatorConnector",
@@ -87,6 +88,7 @@ __all__ = [
 
 _DOORS = {
     "RULES": "analysis",
+    "Identity": "access",
     "People": "access",
     "StopSwitch": "control",
     "Gates": "analysis",
@@ -512,6 +514,19 @@ class PythonExecutorService:
             StorageError: it cannot be kept.
         """
         return await self._executor.keep(run_id, by=by or system_user(), shared=shared)
+
+    def identity(self, *, own_token: str | None = None) -> Identity:
+        """Return what tells doors over HTTP who asks.
+
+        Args:
+            own_token: lets in who started this process, as the user of the system; None: nobody so.
+        """
+        from osprey_executor.access import Identity, People
+        from osprey_executor.audit import Trail
+
+        audit = self.config.audit
+        trail = Trail(self.home, audit.heads, audit.interval)
+        return Identity(People(self.home), self.config.access, trail, own_token=own_token)
 
     async def doctor(self) -> list[Probe]:
         """Try what must be refused and what is needed, and return what was seen."""

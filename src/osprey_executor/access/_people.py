@@ -14,8 +14,9 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from osprey_executor.audit import Trail
 from osprey_executor.errors import InvalidRequestError, NotIdentifiedError, StorageError
-from osprey_executor.models import Person, PersonRecord, Role
+from osprey_executor.models import Person, PersonRecord, Role, system_user
 
 _PREFIX = "osprey-"
 _LONGEST_TOKEN = 200
@@ -38,6 +39,7 @@ class People:
 
     def __init__(self, home: Path) -> None:
         self._file = home / "people.json"
+        self._trail = Trail(home)
         self._known: tuple[tuple[int, ...], tuple[_Kept, ...]] | None = None
 
     def add(self, name: str, roles: Collection[Role]) -> str:
@@ -48,7 +50,7 @@ class People:
             StorageError: the list cannot be read or written.
         """
         record = _record(name, roles)
-        with self._changing() as people:
+        with self._changing("person added", name, record.roles) as people:
             if any(one.name == name for one in people):
                 raise InvalidRequestError(f"there is a person {name} already; `users token {name}` gives a new token")
             kept, token = _with_token(record)
@@ -62,7 +64,7 @@ class People:
             InvalidRequestError: there is no such person.
             StorageError: the list cannot be read or written.
         """
-        with self._changing() as people:
+        with self._changing("token renewed", name) as people:
             place = _place(people, name)
             people[place], token = _with_token(PersonRecord(name=name, roles=people[place].roles))
         return token
@@ -75,7 +77,7 @@ class People:
             StorageError: the list cannot be read or written.
         """
         record = _record(name, roles)
-        with self._changing() as people:
+        with self._changing("roles given", name, record.roles) as people:
             place = _place(people, name)
             people[place] = people[place].model_copy(update={"roles": record.roles})
 
@@ -86,7 +88,7 @@ class People:
             InvalidRequestError: there is no such person.
             StorageError: the list cannot be read or written.
         """
-        with self._changing() as people:
+        with self._changing("person removed", name) as people:
             del people[_place(people, name)]
 
     def all(self) -> list[PersonRecord]:
@@ -129,8 +131,11 @@ class People:
             raise StorageError(f"the list of people {self._file} is damaged: nobody is let in by a token") from None
 
     @contextmanager
-    def _changing(self) -> Generator[list[_Kept]]:
-        """Yield the list to be changed, and put what it is then in the place of the file, whole or not at all."""
+    def _changing(self, what: str, name: str, roles: Collection[Role] = ()) -> Generator[list[_Kept]]:
+        """Yield the list to be changed, and put what it is then in the place of the file, whole or not at all.
+
+        A change that the audit trail cannot hold is none.
+        """
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             lock = os.open(self._file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -144,7 +149,12 @@ class People:
                     file.write(json.dumps([one.model_dump(mode="json") for one in people], indent=1).encode())
                     file.flush()
                     os.fsync(file.fileno())
-                draft.replace(self._file)
+                try:
+                    told = {"roles": sorted(roles)} if roles else {}
+                    self._trail.record(what, durable=True, person=name, by=system_user(), **told)
+                    draft.replace(self._file)
+                finally:
+                    draft.unlink(missing_ok=True)
             finally:
                 os.close(lock)
         except OSError as error:

@@ -1,58 +1,16 @@
-"""The key that signs grants: made once per state folder, readable by its owner only."""
+"""The key that signs grants."""
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
 from pathlib import Path
 
-from osprey_executor.errors import StorageError
-
-_NAME = "approval.key"
-_BYTES = 32
+from osprey_executor.keys import state_key
 
 
 def approval_key(home: Path) -> bytes:
-    """Return the key of a state folder; the first caller makes it, and of several at once one wins.
+    """Return the key of a state folder that signs grants; see `state_key`.
 
     Raises:
-        StorageError: the key cannot be made or read, others may read it, or it is damaged.
+        StorageError: as there.
     """
-    path = home / _NAME
-    try:
-        if not path.is_symlink() and not path.exists():
-            _make(home, path)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0))
-    except OSError as error:
-        raise StorageError(
-            f"the approval key {path} cannot be made or read ({error.strerror}): check the state folder's owner"
-        ) from None
-    with os.fdopen(descriptor, "rb") as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if os.name == "posix" and (not stat.S_ISREG(mode) or mode & 0o077):
-            raise StorageError(f"others than its owner may read the approval key {path}: chmod 600 {path}")
-        key = file.read(_BYTES + 1)
-    if len(key) != _BYTES:
-        raise StorageError(
-            f"the approval key {path} is damaged ({len(key)} bytes): delete it; approvals given before are void then"
-        )
-    return key
-
-
-def _make(home: Path, path: Path) -> None:
-    home.mkdir(parents=True, exist_ok=True)
-    draft = home / f".{_NAME}.{os.getpid()}.{secrets.token_hex(4)}"
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_bytes(_BYTES))
-            file.flush()
-            os.fsync(file.fileno())
-        # A hard link appears whole or not at all, and never replaces a key that another process made meanwhile.
-        try:
-            os.link(draft, path)
-        except FileExistsError:
-            return
-    finally:
-        draft.unlink(missing_ok=True)
+    return state_key(home, "approval.key", "approval key")

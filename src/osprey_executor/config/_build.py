@@ -18,9 +18,11 @@ from osprey_executor.config._sections import draft_of
 from osprey_executor.config._yaml import Document, KeyPath, read_document
 from osprey_executor.config.providers import provider
 from osprey_executor.config.schema import (
+    AccessConfig,
     AnalysisConfig,
     ApprovalConfig,
     ArchiverConfig,
+    AuditConfig,
     ControlSystemConfig,
     ExecutionConfig,
     ModelConfig,
@@ -28,7 +30,12 @@ from osprey_executor.config.schema import (
 )
 from osprey_executor.errors import ConfigurationError
 
-_PATHS = (("execution", "python_env_path"), ("control_system", "limits_database"), ("control_system", "stop_file"))
+_PATHS = (
+    ("execution", "python_env_path"),
+    ("control_system", "limits_database"),
+    ("control_system", "stop_file"),
+    ("audit", "heads"),
+)
 # A run that uses none of these must not fail because one of them lacks a key.
 _WHEN_USED = (("models",), ("execution", "generators"), ("archiver", "epics_archiver"))
 
@@ -44,6 +51,8 @@ class Sections(Section):
     control_system: ControlSystemConfig = ControlSystemConfig()
     archiver: ArchiverConfig = ArchiverConfig()
     analysis: AnalysisConfig = AnalysisConfig()
+    access: AccessConfig = AccessConfig()
+    audit: AuditConfig = AuditConfig()
 
 
 @dataclass(frozen=True)

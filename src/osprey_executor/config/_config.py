@@ -44,6 +44,8 @@ class Config(Sections):
             control_system=built.sections.control_system,
             archiver=built.sections.archiver,
             analysis=built.sections.analysis,
+            access=built.sections.access,
+            audit=built.sections.audit,
             source=source,
             warnings=built.warnings,
         )
@@ -119,7 +121,12 @@ class Config(Sections):
 
 
 def _may_hold_secret(path: KeyPath) -> bool:
-    blocks = (("execution", "generators"), ("execution", "container"), ("control_system", "connectors"))
+    blocks = (
+        ("execution", "generators"),
+        ("execution", "container"),
+        ("control_system", "connectors"),
+        ("access", "proxy"),
+    )
     return path[0] == "models" or path[:2] in blocks
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
@@ -26,7 +27,7 @@ from pydantic import (
 
 from osprey_executor.config._environment import Expanded
 from osprey_executor.config._secrets import sealed
-from osprey_executor.models import Endpoint, Limits
+from osprey_executor.models import Endpoint, Limits, PersonName, Role
 from osprey_executor.models.limits import Count, Seconds
 
 _WITH_USER = re.compile(r"^[a-z][a-z0-9+.-]*://[^/?#]*@", re.IGNORECASE)
@@ -390,3 +391,52 @@ class ArchiverConfig(Section):
     type: str | None = None
     """`epics_archiver`, `mock_archiver`, or a connector that a plug-in registers; None: the control system itself."""
     epics_archiver: EpicsArchiverConfig = EpicsArchiverConfig()
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        raise ValueError("must be an address in numbers, such as 127.0.0.1; names are not looked up") from None
+
+
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]{0,63}$")]
+
+
+class ProxyConfig(Section):
+    """A reverse proxy that has asked people who they are, and says so in a header."""
+
+    header: HeaderName
+    """Holds the name of the person. The proxy must remove it from what it is sent."""
+    addresses: Annotated[tuple[Annotated[str, AfterValidator(_address)], ...], BeforeValidator(_words)]
+    """From where the proxy connects; the header from anywhere else is refused."""
+    secret: Key | None = None
+    """What the proxy proves itself with; without it, whoever can connect from its address can be anybody."""
+    secret_header: HeaderName = "X-Proxy-Secret"  # noqa: S105 - the name of a header
+    roles: dict[PersonName, tuple[Role, ...]] = Field(default_factory=dict[str, tuple[Role, ...]])
+    """Of people whom `osprey-executor users` does not know."""
+
+    @model_validator(mode="after")
+    def _usable(self) -> ProxyConfig:
+        if not self.addresses:
+            raise ValueError("addresses must name from where the proxy connects")
+        if self.header.lower() in {"authorization", "cookie", "host", self.secret_header.lower()}:
+            raise ValueError(f"header cannot be {self.header}, which means something else")
+        return self
+
+
+class AccessConfig(Section):
+    """Who is let in by the doors for more than one person."""
+
+    proxy: ProxyConfig | None = None
+    wrong_tokens: Count = 10
+    """How many wrong tokens of one address are looked at within a minute; the rest is refused unseen."""
+
+
+class AuditConfig(Section):
+    """Where the heads of the audit trail go, so that nobody can make the whole of it anew."""
+
+    heads: Path | None = None
+    """A file outside of the state folder, best one that this account can only append to; one state folder each."""
+    interval: Seconds = 300.0
+    """Between two heads, where nothing happens that must last; decisions and writes are followed by one at once."""

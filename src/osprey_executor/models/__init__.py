@@ -42,7 +42,7 @@ from osprey_executor.models.generation import Assignment, Example, Generation, M
 from osprey_executor.models.limits import Limits, Size, show_size
 from osprey_executor.models.machine import WHOLE_MACHINE, common_channel, machine_of, same_machine
 from osprey_executor.models.memory import Imported, Note, ProvenScript, Remembered, Used
-from osprey_executor.models.people import Action, Person, PersonRecord, Role
+from osprey_executor.models.people import Action, Person, PersonName, PersonRecord, Proof, Role
 from osprey_executor.models.plan import (
     AttemptedWrite,
     ChannelStart,
@@ -100,12 +100,14 @@ __all__ = [
     "Note",
     "Outcome",
     "Person",
+    "PersonName",
     "PersonRecord",
     "Place",
     "Plan",
     "PlannedWrite",
     "Probe",
     "Program",
+    "Proof",
     "ProvenScript",
     "PythonExecutionRequest",
     "Reading",

@@ -20,6 +20,11 @@ def _plain(name: str) -> str:
 PersonName = Annotated[str, AfterValidator(_plain)]
 
 
+Proof = Literal["system", "host", "token", "proxy"]
+"""How it is known who somebody is: by the account of this process; by a word that any program of this host could say;
+by a token of theirs; by a proxy that the site trusts."""
+
+
 class Role(StrEnum):
     """What a person is to the service; one may be several things."""
 
@@ -56,8 +61,8 @@ class Person(BaseModel):
 
     name: str
     roles: frozenset[Role]
-    proof: Literal["system", "token", "proxy"]
-    """How it is known who they are: the account of this process, a token of theirs, a proxy that the site trusts."""
+    proof: Proof
+    """How it is known who they are."""
 
 
 class PersonRecord(BaseModel):

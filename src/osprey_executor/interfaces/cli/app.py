@@ -36,6 +36,7 @@ from osprey_executor.interfaces.cli.commands import (
     show,
     simulator,
     stop_writes,
+    users,
     watch,
 )
 from osprey_executor.interfaces.cli.commands.options import ConfigFile, help_of
@@ -81,6 +82,7 @@ for name, command in (("stop-writes", stop_writes.stop_writes), ("allow-writes",
 app.command("eval", help=help_of(eval.evaluate), rich_help_panel="Set up")(eval.evaluate)
 app.add_typer(config.app, name="config", rich_help_panel="Set up")
 app.add_typer(generate.app, name="generate", rich_help_panel="Set up")
+app.add_typer(users.app, name="users", rich_help_panel="Set up")
 app.add_typer(limits.app, name="limits", rich_help_panel="Set up")
 app.add_typer(memory.app, name="memory", rich_help_panel="Look after runs")
 

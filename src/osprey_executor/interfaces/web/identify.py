@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import hmac
 from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.applications import Starlette
 
 from osprey_executor.desk import Desk
-from osprey_executor.errors import NotIdentifiedError
 from osprey_executor.models import Person
-from osprey_executor.service import People, PythonExecutorService, system_person
+from osprey_executor.service import Identity, PythonExecutorService
 
 
 class Doorkeeper:
-    """Tells from a request who asks. Without a token nobody does."""
+    """Tells from a request who asks. Without a token, or a proxy that vouches, nobody does."""
 
-    def __init__(self, people: People, own_token: str) -> None:
-        """Know the people of a site, and `own_token` of who started the service, which is kept nowhere."""
-        self._people = people
-        self._own_token = own_token
+    def __init__(self, identity: Identity) -> None:
+        """Tell it by `identity`."""
+        self._identity = identity
 
     def identify(self, request: Request) -> Person:
         """Return who asks.
@@ -29,15 +26,7 @@ class Doorkeeper:
             NotIdentifiedError: nobody knows.
             StorageError: the list of people cannot be read.
         """
-        given = request.headers.getlist("authorization")
-        scheme, _, token = (given[0] if len(given) == 1 else "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise NotIdentifiedError(
-                "show who you are: Authorization: Bearer TOKEN (`osprey-executor users add NAME` gives one)"
-            )
-        if hmac.compare_digest(token.encode("utf-8", "surrogatepass"), self._own_token.encode()):
-            return system_person()
-        return self._people.identify(token)
+        return self._identity.of(request.headers.items(), request.client.host if request.client else None)
 
 
 def desk_at(app: Starlette, request: Request) -> Desk:

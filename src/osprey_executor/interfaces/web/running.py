@@ -11,7 +11,7 @@ import uvicorn
 from osprey_executor.errors import InvalidRequestError
 from osprey_executor.interfaces.web.app import create_app
 from osprey_executor.interfaces.web.identify import Doorkeeper
-from osprey_executor.service import People, PythonExecutorService
+from osprey_executor.service import PythonExecutorService
 
 
 def serve(service: PythonExecutorService, host: str, port: int) -> None:
@@ -26,7 +26,7 @@ def serve(service: PythonExecutorService, host: str, port: int) -> None:
         InvalidRequestError: nobody can listen there.
     """
     token = secrets.token_urlsafe(32)
-    app = create_app(service, Doorkeeper(People(service.home), token))
+    app = create_app(service, Doorkeeper(service.identity(own_token=token)))
     with _listening(host, port) as listener:
         where = f"http://{host}:{listener.getsockname()[1]}"
         sys.stderr.write(f"osprey-executor serves at {where}\nToken of this process: {token}\n")

@@ -1,0 +1,139 @@
+"""Who asks at a door over HTTP: by a token, or by the word of a proxy that the site trusts."""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Callable, Iterable
+from ipaddress import IPv6Address, ip_address
+
+from pydantic import ValidationError
+
+from osprey_executor.access._people import People
+from osprey_executor.access._table import system_person
+from osprey_executor.access._throttle import Throttle
+from osprey_executor.audit import Trail
+from osprey_executor.config import AccessConfig, ProxyConfig
+from osprey_executor.errors import NotIdentifiedError
+from osprey_executor.models import Person, PersonRecord
+
+_HOW = "show who you are: Authorization: Bearer TOKEN (`osprey-executor users add NAME` gives one)"
+
+
+class Identity:
+    """Tells from a request who asks; whoever shows nothing is nobody.
+
+    Args:
+        people: of the site.
+        config: who else is let in, and how often wrong tokens are looked at.
+        trail: where refused sign-ins are noted.
+        own_token: of who started this process, kept nowhere; None: there is none.
+        clock: in seconds, and never back.
+    """
+
+    def __init__(
+        self,
+        people: People,
+        config: AccessConfig,
+        trail: Trail,
+        *,
+        own_token: str | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._people = people
+        self._proxy = config.proxy
+        self._trail = trail
+        self._own_token = own_token
+        self._throttle = Throttle(config.wrong_tokens, clock)
+
+    def of(self, headers: Iterable[tuple[str, str]], peer: str | None) -> Person:
+        """Return who asks.
+
+        Args:
+            headers: of the request, each as often as it was sent.
+            peer: address from which it came over the socket, whatever headers say; None: there is none.
+
+        Raises:
+            NotIdentifiedError: nobody knows.
+            StorageError: the list of people cannot be read.
+        """
+        sent: dict[str, list[str]] = {}
+        for name, value in headers:
+            sent.setdefault(name.lower(), []).append(value)
+        address = _plain(peer)
+        tokens = _tokens(sent.get("authorization", []))
+        told = self._told(sent)
+        if not tokens and not told:
+            raise NotIdentifiedError(_HOW)
+        self._throttle.demand(address)
+        try:
+            if tokens and told:
+                raise NotIdentifiedError("a token and a header of the proxy say who you are: send one of them")
+            return self._by_token(tokens) if tokens else self._by_proxy(sent, told, address)
+        except NotIdentifiedError as error:
+            self._throttle.wrong(address)
+            self._trail.note("sign-in refused", peer=address, why=str(error))
+            raise
+
+    def _by_token(self, tokens: list[str]) -> Person:
+        if len(tokens) > 1:
+            raise NotIdentifiedError("Authorization stands there more than once: send one token")
+        own, token = self._own_token, tokens[0]
+        if own is not None and hmac.compare_digest(token.encode("utf-8", "surrogatepass"), own.encode()):
+            return system_person()
+        return self._people.identify(token)
+
+    def _told(self, sent: dict[str, list[str]]) -> list[str]:
+        """Return what is said in the header of the proxy; what one says that is spelled nearly so counts twice."""
+        if self._proxy is None:
+            return []
+        wanted = self._proxy.header.lower()
+        found = [value for name, values in sent.items() if name.replace("_", "-") == wanted for value in values]
+        odd = any(name != wanted and name.replace("_", "-") == wanted for name in sent)
+        return [*found, *found] if odd else found
+
+    def _by_proxy(self, sent: dict[str, list[str]], told: list[str], address: str) -> Person:
+        proxy = self._proxy
+        assert proxy is not None, "only a header of the proxy leads here"
+        if address not in proxy.addresses:
+            raise NotIdentifiedError(
+                f"{proxy.header} comes from {address or 'an unknown address'}, which is not the proxy's: leave it out"
+            )
+        if len(told) != 1:
+            raise NotIdentifiedError(f"{proxy.header} stands there more than once, or is spelled in two ways")
+        if proxy.secret is not None:
+            given = sent.get(proxy.secret_header.lower(), [])
+            wanted = proxy.secret.get_secret_value()
+            if len(given) != 1 or not hmac.compare_digest(given[0].encode("utf-8", "surrogatepass"), wanted.encode()):
+                raise NotIdentifiedError(f"{proxy.secret_header} is not the secret of the proxy (access.proxy.secret)")
+        return self._known(told[0], proxy, address)
+
+    def _known(self, name: str, proxy: ProxyConfig, address: str) -> Person:
+        known = {one.name: one.roles for one in self._people.all()}
+        roles = known.get(name) or frozenset(proxy.roles.get(name, ()))
+        try:
+            record = PersonRecord(name=name, roles=roles)
+        except ValidationError:
+            raise NotIdentifiedError(f"{proxy.header} holds what cannot be a name") from None
+        if not roles:
+            raise NotIdentifiedError(
+                f"{name} has no role here: `osprey-executor users add {name} --role ROLE`, or access.proxy.roles"
+            )
+        anybody_here = proxy.secret is None and ip_address(address).is_loopback
+        return Person(name=record.name, roles=record.roles, proof="host" if anybody_here else "proxy")
+
+
+def _tokens(given: list[str]) -> list[str]:
+    """Return the tokens that a request shows; passwords and whatever else a proxy lets through are none."""
+    parts = [value.partition(" ") for value in given]
+    return [token.strip() for scheme, _, token in parts if scheme.lower() == "bearer" and token.strip()]
+
+
+def _plain(peer: str | None) -> str:
+    """Return an address as configurations write it."""
+    try:
+        address = ip_address((peer or "").partition("%")[0])
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)

@@ -40,6 +40,7 @@ from osprey_executor.models.execution import (
 from osprey_executor.models.gateways import Gateway, Gateways, Place
 from osprey_executor.models.generation import Assignment, Example, Generation, ModelCall, Recalled
 from osprey_executor.models.limits import Limits, Size, show_size
+from osprey_executor.models.lists import MOST_ON_A_PAGE, RunFilter, RunPage, Waiting, WaitingPage
 from osprey_executor.models.machine import WHOLE_MACHINE, common_channel, machine_of, same_machine
 from osprey_executor.models.memory import Imported, Note, ProvenScript, Remembered, Used
 from osprey_executor.models.people import Action, Person, PersonName, PersonRecord, Proof, Role
@@ -59,6 +60,7 @@ from osprey_executor.models.result import Attempt, Rehearsal, RunResult, RunSumm
 from osprey_executor.models.settlement import Settlement, Unsettled
 
 __all__ = [
+    "MOST_ON_A_PAGE",
     "WHOLE_MACHINE",
     "Action",
     "AlarmSeverity",
@@ -119,6 +121,8 @@ __all__ = [
     "RestoredChannel",
     "Restoring",
     "Role",
+    "RunFilter",
+    "RunPage",
     "RunResult",
     "RunStatus",
     "RunSummary",
@@ -133,6 +137,8 @@ __all__ = [
     "Usage",
     "Used",
     "Verdict",
+    "Waiting",
+    "WaitingPage",
     "Write",
     "WriteTarget",
     "common_channel",

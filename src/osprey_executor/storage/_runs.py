@@ -20,10 +20,13 @@ from osprey_executor.models import (
     Approve,
     Decision,
     MachineEffects,
+    RunFilter,
+    RunPage,
     RunStatus,
     RunSummary,
     Settlement,
     Unsettled,
+    WaitingPage,
     Write,
     decision_to_wire,
     parse_decision,
@@ -33,10 +36,12 @@ from osprey_executor.storage import _leases, _quarantine
 from osprey_executor.storage._guard import WriteGuard
 from osprey_executor.storage._leases import Lease
 from osprey_executor.storage._lock import is_driven
-from osprey_executor.storage._schema import connect, storage_error
+from osprey_executor.storage._pages import SUMMARY, page_of_runs, page_of_waiting, summary_of
+from osprey_executor.storage._schema import RUNNING, connect, storage_error
 from osprey_executor.text import one_line
 
-RUNNING = "running"
+_AT_ONCE = 200
+"""Cards that are read together."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +119,9 @@ class RunStore:
             RunNotFoundError: there is none, or more than one.
         """
         rows = await self._rows(
-            "SELECT run_id FROM runs WHERE substr(run_id, 1, ?) = ? ORDER BY run_id = ? DESC, run_id LIMIT 4",
-            (len(prefix), prefix, prefix),
+            # By its index; nothing in an id comes after the last character that there is.
+            "SELECT run_id FROM runs WHERE run_id BETWEEN ? AND ? ORDER BY run_id = ? DESC, run_id LIMIT 4",
+            (prefix, f"{prefix}\U0010ffff", prefix),
         )
         ids = [row["run_id"] for row in rows]
         if not ids or not prefix:
@@ -138,16 +144,22 @@ class RunStore:
         Raises:
             RunNotFoundError: there is none of that id.
         """
-        rows = await self._rows("SELECT * FROM runs WHERE run_id = ?", (run_id,))
+        rows = await self._rows(f"SELECT {SUMMARY} FROM runs WHERE run_id = ?", (run_id,))  # noqa: S608 - constant text
         if not rows:
             raise RunNotFoundError(f"no run {one_line(run_id, 80)!r} in {self.home}")
-        return self._summary(rows[0])
+        return summary_of(rows[0], self.folder(run_id))
 
     async def summaries(self, limit: int = 50, state: str | None = None) -> list[RunSummary]:
         """Return runs, the newest first."""
-        where, values = ("WHERE state = ?", (state,)) if state else ("", ())
-        rows = await self._rows(f"SELECT * FROM runs {where} ORDER BY created_at DESC LIMIT ?", (*values, limit))  # noqa: S608 - constant text
-        return [self._summary(row) for row in rows]
+        return list((await self.page(RunFilter(state=state), limit)).runs)
+
+    async def page(self, wanted: RunFilter, limit: int, after: str = "") -> RunPage:
+        """Return up to `limit` of the wanted runs, the newest first, beginning behind the cursor `after`.
+
+        Raises:
+            InvalidRequestError: that is no cursor.
+        """
+        return await page_of_runs(self._rows, self.folder, wanted, limit, after)
 
     async def set_state(self, run_id: str, state: str, effects: MachineEffects = MachineEffects.NONE) -> None:
         """Set the state of a run; an end also sets the time of the end, and gives back a lease that is left."""
@@ -199,17 +211,36 @@ class RunStore:
         return ApprovalCard.model_validate_json(rows[0]["card"]) if rows else None
 
     async def pending(self) -> list[ApprovalCard]:
-        """Return the cards that wait for a person, the oldest first.
+        """Return the cards that wait for a person, the oldest runs first.
 
         With them those that were decided by a process that died before it could go on: nobody drives their runs.
         """
-        rows = await self._rows(
-            "SELECT card, run_id, decision FROM cards JOIN runs USING (run_id) WHERE state = ? AND number ="
-            " (SELECT max(number) FROM cards AS newer WHERE newer.run_id = runs.run_id) ORDER BY number",
-            (RunStatus.AWAITING_APPROVAL,),
-        )
-        waiting = [row for row in rows if row["decision"] is None or not is_driven(self.folder(row["run_id"]))]
-        return [ApprovalCard.model_validate_json(row["card"]) for row in waiting]
+        cards: list[ApprovalCard] = []
+        page = await self.waiting(limit=_AT_ONCE)
+        while True:
+            marks = ", ".join("?" * len(page.approvals))
+            rows = await self._rows(
+                f"SELECT card FROM runs JOIN cards USING (run_id) WHERE run_id IN ({marks}) AND number ="  # noqa: S608 - constant text
+                " (SELECT max(number) FROM cards AS newer WHERE newer.run_id = runs.run_id)"
+                " ORDER BY runs.created_at, run_id",
+                tuple(one.run_id for one in page.approvals),
+            )
+            cards += [ApprovalCard.model_validate_json(row["card"]) for row in rows]
+            if page.next is None:
+                return cards
+            page = await self.waiting(limit=_AT_ONCE, after=page.next)
+
+    async def waiting(self, requester: str | None = None, *, limit: int, after: str = "") -> WaitingPage:
+        """Return up to `limit` of the cards that `pending` returns, as lists show them, beginning behind `after`.
+
+        Raises:
+            InvalidRequestError: that is no cursor.
+        """
+
+        def driven(run_id: str) -> bool:
+            return is_driven(self.folder(run_id))
+
+        return await page_of_waiting(self._rows, driven, requester, limit, after)
 
     async def decide(self, run_id: str, decision: Decision, *, by: str, stranded: bool = False) -> None:
         """Record a decision on the newest card of a run. Exactly one decision wins.
@@ -362,19 +393,6 @@ class RunStore:
             return None
         row = rows[0]
         return UnfinishedExecution(row["number"], bool(row["may_write"]), datetime.fromisoformat(row["started_at"]))
-
-    def _summary(self, row: sqlite3.Row) -> RunSummary:
-        return RunSummary(
-            run_id=row["run_id"],
-            state=row["state"],
-            effects=MachineEffects(row["effects"]),
-            task=row["task"],
-            requester=row["requester"],
-            generator=row["generator"],
-            created_at=row["created_at"],
-            finished_at=row["finished_at"],
-            folder=self.folder(row["run_id"]),
-        )
 
     async def _rows(self, sql: str, values: tuple[object, ...] = ()) -> list[sqlite3.Row]:
         try:

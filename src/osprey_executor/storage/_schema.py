@@ -11,7 +11,9 @@ import aiosqlite
 
 from osprey_executor.errors import StorageError
 
-_VERSION = 2
+RUNNING = "running"
+"""The state of a run that goes on; every other one is a `RunStatus`."""
+_VERSION = 3
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY,
@@ -25,8 +27,11 @@ CREATE TABLE IF NOT EXISTS runs (
     created_at TEXT NOT NULL,
     finished_at TEXT
 ) STRICT;
-CREATE INDEX IF NOT EXISTS runs_by_time ON runs (created_at);
-CREATE INDEX IF NOT EXISTS runs_by_state ON runs (state);
+-- They hold all that runs are searched by: a row itself is long. Version 2 had shorter ones.
+DROP INDEX IF EXISTS runs_by_time;
+DROP INDEX IF EXISTS runs_by_state;
+CREATE INDEX IF NOT EXISTS runs_in_time ON runs (created_at, run_id, state, effects, requester, task);
+CREATE INDEX IF NOT EXISTS runs_in_state ON runs (state, created_at, run_id, effects, requester);
 CREATE TABLE IF NOT EXISTS cards (
     number INTEGER PRIMARY KEY,
     run_id TEXT NOT NULL REFERENCES runs (run_id),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from osprey_executor.models import (
     PythonExecutionRequest,
     Rehearsal,
     Restoring,
+    RunFilter,
+    RunPage,
     RunResult,
     RunSummary,
     Settlement,
+    WaitingPage,
 )
 from osprey_executor.models.events import Event
 from osprey_executor.service import PythonExecutorService
@@ -40,14 +44,18 @@ class Desk:
         """Tell whether the person may do something, to a run of `owner` or at all."""
         return may(self.person, action, owner)
 
-    async def submit(self, request: PythonExecutionRequest) -> RunSummary:
+    async def submit(self, request: PythonExecutionRequest, *, key: str | None = None) -> RunSummary:
         """Begin a run in the name of the person, whoever the request names, and return; it goes on by itself.
+
+        Args:
+            request: what they ask for.
+            key: what they call it: with the same key no second run begins.
 
         Raises:
             PythonExecutorException: as `PythonExecutorService.begin`.
         """
         self._demand(Action.SUBMIT)
-        return await self.service.begin(self._own(request))
+        return await self.service.begin(self._own(request), key=key)
 
     async def rehearse(self, request: PythonExecutionRequest) -> Rehearsal:
         """Rehearse a program, as `PythonExecutorService.rehearse` does.
@@ -58,10 +66,19 @@ class Desk:
         self._demand(Action.SUBMIT)
         return await self.service.rehearse(self._own(request))
 
-    async def runs(self, limit: int = 50) -> list[RunSummary]:
-        """Return the runs that the person may see, the newest first."""
-        owner = None if self.may(Action.SEE, "") else self.person.name
-        return [run for run in await self.service.runs(limit) if owner is None or run.requester == owner]
+    async def runs(self, wanted: RunFilter | None = None, *, limit: int = 50, after: str = "") -> RunPage:
+        """Return up to `limit` of the wanted runs that the person may see, as `PythonExecutorService.find_runs` does.
+
+        Raises:
+            InvalidRequestError: `after` is no cursor.
+        """
+        wanted = wanted or RunFilter()
+        if not self._sees_all:
+            self._demand(Action.SEE)
+            if wanted.requester not in (None, self.person.name):
+                return RunPage()
+            wanted = wanted.model_copy(update={"requester": self.person.name})
+        return await self.service.find_runs(wanted, limit=limit, after=after)
 
     async def run(self, run_id: str) -> RunSummary:
         """Return a run as lists show it."""
@@ -75,11 +92,20 @@ class Desk:
         """
         return await self.service.result((await self._run(run_id, Action.SEE)).run_id)
 
-    async def watch(self, run_id: str) -> AsyncGenerator[Event]:
-        """Yield the events of a run from its beginning, as `PythonExecutorService.watch` does."""
+    async def events(self, run_id: str, after: int = 0) -> AsyncGenerator[tuple[int, Event]]:
+        """Yield the numbered events of a run behind number `after`, as `PythonExecutorService.events` does."""
         run = await self._run(run_id, Action.SEE)
-        async for event in self.service.watch(run.run_id):
-            yield event
+        async with aclosing(self.service.events(run.run_id, after)) as events:
+            async for numbered in events:
+                yield numbered
+
+    async def files(self, run_id: str) -> dict[str, Path]:
+        """Return the files that a run left, by the names under which `artifact` gives them.
+
+        Raises:
+            InvalidRequestError: it is going on.
+        """
+        return names_of_files(await self.result(run_id))
 
     async def artifact(self, run_id: str, name: str) -> Path:
         """Return the file of that name which a run left: an artifact, a figure, its notebook.
@@ -97,9 +123,15 @@ class Desk:
             return path
         raise RunNotFoundError(f"run {result.run_id} has no file {one_line(name, 80)!r}")
 
-    async def pending(self) -> list[ApprovalCard]:
-        """Return the cards that wait and that the person may see, the oldest first."""
-        return [card for card in await self.service.pending() if self.may(Action.SEE, card.requester)]
+    async def pending(self, *, limit: int = 50, after: str = "") -> WaitingPage:
+        """Return up to `limit` of the cards that wait and that the person may see, the oldest runs first.
+
+        Raises:
+            InvalidRequestError: `after` is no cursor.
+        """
+        self._demand(Action.SEE)
+        requester = None if self._sees_all else self.person.name
+        return await self.service.waiting(requester=requester, limit=limit, after=after)
 
     async def card(self, run_id: str) -> ApprovalCard:
         """Return the card that a run waits with.
@@ -114,14 +146,19 @@ class Desk:
         await self._run(card.run_id, Action.SEE)
         return await self.service.in_the_way(card)
 
-    async def decide(self, run_id: str, decision: Decision) -> RunSummary:
+    async def decide(self, run_id: str, decision: Decision, *, key: str | None = None) -> RunSummary:
         """Decide a run that waits, in the name of the person, and return; it goes on by itself.
 
+        Args:
+            run_id: the run.
+            decision: what they decide.
+            key: what they call this: with the same key it is decided once.
+
         Raises:
-            PythonExecutorException: as `PythonExecutorService.decide`, where nothing is decided.
+            PythonExecutorException: as `PythonExecutorService.begin_decision`, where nothing is decided.
         """
         run = await self._run(run_id, Action.DECIDE)
-        return await self.service.begin_decision(run.run_id, decision, approver=self.person.name)
+        return await self.service.begin_decision(run.run_id, decision, approver=self.person.name, key=key)
 
     async def cancel(self, run_id: str) -> RunResult:
         """End a run; one that has ended stays as it is."""
@@ -131,6 +168,16 @@ class Desk:
         """Look at what a restore of a run would bring back now."""
         return await self.service.restoring((await self._run(run_id, Action.RESTORE)).run_id)
 
+    async def restore(self, seen: Restoring, *, key: str | None = None) -> RunSummary:
+        """Begin the run that brings back what `restoring` has shown, in the name of the person; it asks like any other.
+
+        Raises:
+            PythonExecutorException: as `PythonExecutorService.begin_restore`, where it cannot begin.
+        """
+        run = await self._run(seen.run_id, Action.RESTORE)
+        seen = seen.model_copy(update={"run_id": run.run_id})
+        return await self.service.begin_restore(seen, requester=self.person.name, key=key)
+
     async def unsettled(self, run_id: str) -> Settlement:
         """Look at the channels that a run left without anyone knowing what became of its write."""
         return await self.service.unsettled((await self._run(run_id, Action.SETTLE)).run_id)
@@ -139,6 +186,32 @@ class Desk:
         """Let the channels of a run be written again, in the name of the person, who has looked at the machine."""
         await self._run(seen.run_id, Action.SETTLE)
         return await self.service.settle(seen, by=self.person.name)
+
+    def stopped(self) -> str | None:
+        """Return why no run may write, as `PythonExecutorService.stopped` does; everybody may know."""
+        return self.service.stopped()
+
+    def stop_writes(self, reason: str = "") -> bool:
+        """Stop every write in the name of the person; False: they were stopped before.
+
+        Raises:
+            StorageError: writes are not stopped.
+        """
+        self._demand(Action.STOP_WRITES)
+        return self.service.stop_writes(self.person.name, reason)
+
+    def allow_writes(self) -> str | None:
+        """Allow writes again, in the name of the person, and return what the switch said; None: it was off.
+
+        Raises:
+            StorageError: they stay stopped.
+        """
+        self._demand(Action.RESUME_WRITES)
+        return self.service.allow_writes(self.person.name)
+
+    @property
+    def _sees_all(self) -> bool:
+        return self.may(Action.SEE, "")
 
     def _own(self, request: PythonExecutionRequest) -> PythonExecutionRequest:
         return request.model_copy(update={"requester": self.person.name})

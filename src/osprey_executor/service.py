@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from osprey_executor.config import Config, config_from, state_folder
 from osprey_executor.errors import StorageError
 from osprey_executor.models import (
+    RUNNING,
     ApprovalCard,
     Decision,
     Outcome,
@@ -23,9 +24,12 @@ from osprey_executor.models import (
     PythonExecutionRequest,
     Rehearsal,
     Restoring,
+    RunFilter,
+    RunPage,
     RunResult,
     RunSummary,
     Settlement,
+    WaitingPage,
     parse_decision,
     system_user,
 )
@@ -232,39 +236,84 @@ class PythonExecutorService:
 
         return _stream(begin)
 
-    async def begin(self, request: PythonExecutionRequest) -> RunSummary:
+    async def begin(self, request: PythonExecutionRequest, *, key: str | None = None) -> RunSummary:
         """Begin a run and return; it goes on by itself, for as long as this service is open, to its end or its card.
 
+        Args:
+            request: the task, or a program of one's own.
+            key: what its requester calls this request; asked again with the same key within a week, in whichever
+                process, no second run begins, and the answer is the same.
+
         Raises:
+            InvalidRequestError: the key stands for another request.
             PythonExecutorException: as `run`, where the run cannot begin.
         """
-        began: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        from osprey_executor.pipeline.once import begun_once
 
-        def heard(event: Event) -> None:
-            if not began.done():
-                began.set_result(event.run_id)
+        def begin(run_id: str | None) -> Coroutine[Any, Any, RunSummary]:
+            return self._begin(
+                lambda heard: self._executor.start(
+                    request,
+                    self.config,
+                    generator=self._generator,
+                    run_id=run_id,
+                    approver=system_user(),
+                    listener=heard,
+                )
+            )
 
-        start = self._executor.start(
-            request, self.config, generator=self._generator, approver=system_user(), listener=heard
-        )
-        return await self._executor.store.summary(await self._by_itself(start, began))
+        return await begun_once(self._executor.store, begin, request, person=request.requester, key=key)
 
-    async def begin_decision(self, run_id: str, decision: Decision, *, approver: str | None = None) -> RunSummary:
-        """Decide a run that waits and return when that is recorded; the run goes on as in `begin`.
+    async def begin_restore(
+        self, restoring: Restoring, *, requester: str | None = None, key: str | None = None
+    ) -> RunSummary:
+        """Begin to bring back what `restoring` shows, as `restore` does, and return; it goes on as in `begin`.
 
         Raises:
+            InvalidRequestError: the key stands for another request.
+            PythonExecutorException: as `restore`, where the run cannot begin.
+        """
+        from osprey_executor.pipeline.once import begun_once
+
+        asks = requester or system_user()
+
+        def begin(run_id: str | None) -> Coroutine[Any, Any, RunSummary]:
+            return self._begin(
+                lambda heard: self._executor.restore(
+                    restoring, requester=asks, run_id=run_id, approver=system_user(), listener=heard
+                )
+            )
+
+        return await begun_once(self._executor.store, begin, restoring, person=asks, key=key)
+
+    async def begin_decision(
+        self, run_id: str, decision: Decision, *, approver: str | None = None, key: str | None = None
+    ) -> RunSummary:
+        """Decide a run that waits and return when that is recorded; the run goes on as in `begin`.
+
+        Args:
+            run_id: the id of the run, or the beginning of it.
+            decision: `Approve`, `Reject` or `Edit`.
+            approver: who decides; default: the user of the system.
+            key: as in `begin`.
+
+        Raises:
+            InvalidRequestError: the key stands for another request.
             PythonExecutorException: as `decide`, where nothing is decided.
         """
+        from osprey_executor.pipeline.once import decided_once
+
         whole = await self._executor.store.find(run_id)
-        recorded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        decide = self._executor.decide(
-            whole,
-            parse_decision(decision),
-            approver=approver or system_user(),
-            generator=self._generator,
-            recorded=lambda: recorded.set_result(whole),
-        )
-        return await self._executor.store.summary(await self._by_itself(decide, recorded))
+        decision, by = parse_decision(decision), approver or system_user()
+
+        async def decide() -> RunSummary:
+            recorded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            deciding = self._executor.decide(
+                whole, decision, approver=by, generator=self._generator, recorded=lambda: recorded.set_result(whole)
+            )
+            return await self._executor.store.summary(await self._by_itself(deciding, recorded))
+
+        return await decided_once(self._executor.store, decide, whole, decision, person=by, key=key)
 
     async def decide(self, run_id: str, decision: Decision, *, approver: str | None = None) -> RunResult:
         """Decide a run that waits, and see it to its end or to the next card.
@@ -338,6 +387,19 @@ class PythonExecutorService:
         """Return the cards that wait for a person, the oldest first."""
         return await self._executor.store.pending()
 
+    async def waiting(self, *, requester: str | None = None, limit: int = 50, after: str = "") -> WaitingPage:
+        """Return up to `limit` of the cards that wait, as lists show them, the oldest runs first.
+
+        Args:
+            requester: of whose runs; None: of all.
+            limit: how many at most.
+            after: the `next` of the page before; empty: from the beginning.
+
+        Raises:
+            InvalidRequestError: that is no cursor.
+        """
+        return await self._executor.store.waiting(requester, limit=limit, after=after)
+
     async def card(self, run_id: str) -> ApprovalCard:
         """Return the card that a run waits with.
 
@@ -359,9 +421,26 @@ class PythonExecutorService:
 
     async def runs(self, limit: int = 50) -> list[RunSummary]:
         """Return the runs of the state folder, the newest first."""
+        return list((await self.find_runs(limit=limit)).runs)
+
+    async def find_runs(self, wanted: RunFilter | None = None, *, limit: int = 50, after: str = "") -> RunPage:
+        """Return up to `limit` runs, the newest first.
+
+        Args:
+            wanted: which; None: all.
+            limit: how many at most.
+            after: the `next` of the page before; empty: from the newest on.
+
+        Raises:
+            InvalidRequestError: that is no cursor.
+        """
         with contextlib.suppress(StorageError):  # a full disk must not hide what happened
             await self._executor.recover()
-        return await self._executor.store.summaries(limit)
+        return await self._executor.store.page(wanted or RunFilter(), limit, after)
+
+    async def going_on(self) -> int:
+        """Return how many runs are going on, in all processes that use the state folder."""
+        return await self._executor.store.count(RUNNING)
 
     async def summary(self, run_id: str) -> RunSummary:
         """Return a run as lists show it; `run_id` may be the beginning of its id.
@@ -386,7 +465,17 @@ class PythonExecutorService:
         Raises:
             RunNotFoundError: no such run.
         """
-        return self._executor.watch(run_id)
+        return _unnumbered(self.events(run_id))
+
+    def events(self, run_id: str, after: int = 0) -> AsyncGenerator[tuple[int, Event]]:
+        """Do as `watch` does, from the event behind number `after` on; each comes with its number, from 1.
+
+        `Finished`, which stands in no record, comes with the number of the last one before it.
+
+        Raises:
+            RunNotFoundError: no such run.
+        """
+        return self._executor.events(run_id, after)
 
     async def cancel(self, run_id: str) -> RunResult:
         """End a run, in whichever process it is; one that has ended stays as it is.
@@ -528,9 +617,44 @@ class PythonExecutorService:
         trail = Trail(self.home, audit.heads, audit.interval)
         return Identity(People(self.home), self.config.access, trail, own_token=own_token)
 
+    def stopped(self) -> str | None:
+        """Return by which switch and why no run may write; None: none is on. A stop *channel* is not looked at."""
+        from osprey_executor.control import StopSwitch
+
+        return StopSwitch(self.home, self.config.control_system.stop_file).on()
+
+    def stop_writes(self, by: str, reason: str = "") -> bool:
+        """Stop every write of every process that uses the state folder; False: they were stopped before.
+
+        Raises:
+            StorageError: writes are not stopped.
+        """
+        from osprey_executor.control import StopSwitch
+
+        return StopSwitch(self.home).stop(by, reason)
+
+    def allow_writes(self, by: str) -> str | None:
+        """Allow again what `stop_writes` stopped, and return what it said; None: they were not stopped.
+
+        Raises:
+            StorageError: they stay stopped.
+        """
+        from osprey_executor.control import StopSwitch
+
+        return StopSwitch(self.home).release(by)
+
     async def doctor(self) -> list[Probe]:
         """Try what must be refused and what is needed, and return what was seen."""
         return await self._executor.probe(self.config)
+
+    async def _begin(self, start: Callable[[Callable[[Event], None]], Coroutine[Any, Any, RunResult]]) -> RunSummary:
+        began: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+        def heard(event: Event) -> None:
+            if not began.done():
+                began.set_result(event.run_id)
+
+        return await self._executor.store.summary(await self._by_itself(start(heard), began))
 
     async def _by_itself(self, work: Coroutine[Any, Any, RunResult], told: asyncio.Future[str]) -> str:
         """Let a run go on in a task of its own, and return its id once it is `told`; what ends it before, is raised."""
@@ -552,6 +676,12 @@ class PythonExecutorService:
                 "the service is not open: use `async with PythonExecutorService.from_config() as service`"
             )
         return self._opened
+
+
+async def _unnumbered(events: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerator[Event]:
+    async with contextlib.aclosing(events):
+        async for _, event in events:
+            yield event
 
 
 async def _stream(begin: Callable[[Callable[[Event], None]], Any]) -> AsyncGenerator[Event]:

@@ -9,7 +9,7 @@ import pytest
 from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService, Reject, RunStatus
 from osprey_executor.desk import Desk, names_of_files
 from osprey_executor.errors import AccessDeniedError, InvalidDecision, InvalidRequestError, RunNotFoundError
-from osprey_executor.models import MachineEffects, Person, Role, RunResult
+from osprey_executor.models import MachineEffects, Person, Role, RunFilter, RunResult
 
 from .conftest import WRITE
 
@@ -25,7 +25,7 @@ def asking(code: str) -> PythonExecutionRequest:
 
 
 async def ended(one: Desk, run_id: str) -> RunResult:
-    async for event in one.watch(run_id):
+    async for _, event in one.events(run_id):
         if event.kind == "finished":
             return event.result
     raise AssertionError("the run never ended")
@@ -38,10 +38,11 @@ async def test_a_run_begins_in_the_name_of_who_stands_there_and_a_second_person_
     run = await anna.submit(asking(WRITE))
     assert run.requester == "anna"
     assert (await ended(anna, run.run_id)).status is RunStatus.AWAITING_APPROVAL
-    [card] = await anna.pending()
+    [row] = (await anna.pending()).approvals
+    card = await anna.card(row.run_id)
     with pytest.raises(AccessDeniedError, match="anna may not decide"):
         await anna.decide(run.run_id, Approve(card.digest))
-    assert await ben.pending() == [card]
+    assert (await ben.pending()).approvals == (row,)
     await ben.decide(run.run_id, Approve(card.digest))
     result = await ended(ben, run.run_id)
     assert (result.status, result.effects, result.approver) == (RunStatus.SUCCEEDED, MachineEffects.WRITTEN, "ben")
@@ -52,9 +53,10 @@ async def test_what_somebody_may_not_see_is_not_there(service: PythonExecutorSer
     run = await anna.submit(asking(WRITE))
     await ended(anna, run.run_id)
     card = await anna.card(run.run_id)
-    assert await eve.runs() == []
-    assert await eve.pending() == []
-    assert [one.run_id for one in await anna.runs()] == [run.run_id]
+    assert (await eve.runs()).runs == ()
+    assert (await eve.runs(RunFilter(requester="anna"))).runs == ()
+    assert (await eve.pending()).approvals == ()
+    assert [one.run_id for one in (await anna.runs()).runs] == [run.run_id]
     for look in (
         eve.run(run.run_id),
         eve.result(run.run_id),
@@ -69,7 +71,7 @@ async def test_what_somebody_may_not_see_is_not_there(service: PythonExecutorSer
         with pytest.raises(RunNotFoundError, match="that eve may see"):
             await look
     with pytest.raises(RunNotFoundError):
-        await anext(eve.watch(run.run_id))
+        await anext(eve.events(run.run_id))
     assert (await anna.cancel(run.run_id)).status is RunStatus.CANCELLED
 
 
@@ -77,7 +79,7 @@ async def test_a_viewer_sees_all_and_changes_nothing(service: PythonExecutorServ
     anna, vera = desk(service, "anna", Role.REQUESTER), desk(service, "vera", Role.VIEWER)
     run = await anna.submit(asking(WRITE))
     await ended(vera, run.run_id)
-    assert [one.run_id for one in await vera.runs()] == [run.run_id]
+    assert [one.run_id for one in (await vera.runs()).runs] == [run.run_id]
     for change in (
         vera.submit(asking(WRITE)),
         vera.rehearse(asking(WRITE)),

@@ -61,7 +61,7 @@ async def test_events_are_followed_while_they_come(tmp_path: Path) -> None:
     seen: list[Event] = []
 
     async def watch() -> None:
-        async for event in follow(tmp_path, ended):
+        async for _, event in follow(tmp_path, ended):
             seen.append(event)
 
     watcher = asyncio.create_task(watch())
@@ -77,3 +77,4 @@ async def test_events_are_followed_while_they_come(tmp_path: Path) -> None:
     ended.set()
     await asyncio.wait_for(watcher, 10)
     assert seen == [first, second]
+    assert [one async for one in follow(tmp_path, ended, after=1)] == [(3, second)]

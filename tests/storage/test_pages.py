@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from osprey_executor.errors import InvalidRequestError
-from osprey_executor.models import Approve, MachineEffects, RunFilter, RunStatus
-from osprey_executor.storage import RUNNING, RunLock, RunStore
+from osprey_executor.models import RUNNING, Approve, MachineEffects, RunFilter, RunStatus
+from osprey_executor.storage import RunLock, RunStore
 
 from .test_runs import A, card
 

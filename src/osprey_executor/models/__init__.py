@@ -27,6 +27,7 @@ from osprey_executor.models.channel_limits import LimitsCheck, LimitsFinding, Li
 from osprey_executor.models.control import AlarmSeverity, ControlSession, History, Reading
 from osprey_executor.models.endpoint import Endpoint
 from osprey_executor.models.execution import (
+    RUNNING,
     IsolationReport,
     MachineEffects,
     Outcome,
@@ -61,6 +62,7 @@ from osprey_executor.models.settlement import Settlement, Unsettled
 
 __all__ = [
     "MOST_ON_A_PAGE",
+    "RUNNING",
     "WHOLE_MACHINE",
     "Action",
     "AlarmSeverity",

@@ -26,6 +26,10 @@ class RunStatus(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
 
 
+RUNNING = "running"
+"""The state of a run that goes on; every other one is a `RunStatus`."""
+
+
 class MachineEffects(StrEnum):
     """What a run did to the machine, apart from how it ended."""
 

@@ -26,6 +26,7 @@ from osprey_executor.errors import (
 from osprey_executor.generation import CodeGenerator, create_code_generator, generator_label
 from osprey_executor.memory import Memory
 from osprey_executor.models import (
+    RUNNING,
     ApprovalCard,
     Approve,
     Decision,
@@ -56,7 +57,7 @@ from osprey_executor.pipeline.settling import lift, look
 from osprey_executor.pipeline.threads import InThread, few_threads
 from osprey_executor.pipeline.turns import Turns
 from osprey_executor.results import ReplaySession, RunFolder, sweep_rehearsals
-from osprey_executor.storage import RUNNING, EventLog, RunLock, RunStore, follow, is_driven
+from osprey_executor.storage import EventLog, RunLock, RunStore, follow, is_driven
 
 if TYPE_CHECKING:
     from osprey_executor.pipeline.driver import Driver
@@ -315,8 +316,10 @@ class Executor:
         waiting = {"__interrupt__": list(snapshot.interrupts)} if snapshot.interrupts else {}
         return {**snapshot.values, **waiting}
 
-    async def watch(self, prefix: str) -> AsyncGenerator[Event]:
-        """Yield the events of a run from its beginning until nobody drives it any more; the last one is `Finished`.
+    async def events(self, prefix: str, after: int = 0) -> AsyncGenerator[tuple[int, Event]]:
+        """Yield the numbered events of a run behind number `after` until nobody drives it any more.
+
+        The last one is `Finished`, which stands in no record and has the number of the one before it, or `after`.
 
         Raises:
             RunNotFoundError: no such run.
@@ -332,12 +335,13 @@ class Executor:
 
         waiting = asyncio.create_task(until_left())
         try:
-            async for event in follow(folder, left):
-                yield event
+            async for number, event in follow(folder, left, after):
+                after = number
+                yield number, event
         finally:
             waiting.cancel()
         await self.recover()
-        yield Finished(run_id=run_id, result=await self.result(run_id))
+        yield after, Finished(run_id=run_id, result=await self.result(run_id))
 
     @_admitted
     async def replay(self, prefix: str) -> Outcome:
@@ -382,6 +386,7 @@ class Executor:
         requester: str,
         decide: Decide | None = None,
         approver: str,
+        run_id: str | None = None,
         listener: Listener | None = None,
     ) -> RunResult:
         """Begin the run that brings back what `restoring` shows, on the machine and by the configuration of its run.
@@ -398,7 +403,7 @@ class Executor:
         if stopped := await (await self.equipment.of(config)).broker.stopped():
             raise WriteRefused(f"run {restoring.run_id} is not restored: {stopped}")
         request = restore_request(restoring, requester)
-        return await self.start(request, config, decide=decide, approver=approver, listener=listener)
+        return await self.start(request, config, run_id=run_id, decide=decide, approver=approver, listener=listener)
 
     @_admitted
     async def rehearse(self, request: PythonExecutionRequest, config: Config) -> Rehearsal:

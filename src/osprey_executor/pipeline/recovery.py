@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from osprey_executor.control import effects_of, unsettled_of, writes_of
 from osprey_executor.errors import ErrorCategory, StorageError
-from osprey_executor.models import ErrorReport, MachineEffects, RunStatus, Stage
+from osprey_executor.models import RUNNING, ErrorReport, MachineEffects, RunStatus, Stage
 from osprey_executor.pipeline.holding import any_write
 from osprey_executor.pipeline.interrupted import keep_interrupted
 from osprey_executor.pipeline.judge import unmet_results
 from osprey_executor.pipeline.record import record_end
 from osprey_executor.results import RunFolder
-from osprey_executor.storage import RUNNING, RunLock, RunStore, UnfinishedExecution
+from osprey_executor.storage import RunLock, RunStore, UnfinishedExecution
 
 if TYPE_CHECKING:
     from osprey_executor.pipeline.driver import Driver

@@ -18,10 +18,10 @@ from osprey_executor.control import (
     open_control,
 )
 from osprey_executor.errors import ControlSystemError, InvalidDecision, InvalidRequestError, PythonExecutorException
-from osprey_executor.models import RunResult, Settlement, Unsettled, Write
+from osprey_executor.models import RUNNING, RunResult, Settlement, Unsettled, Write
 from osprey_executor.pipeline.equipment import EquipmentPool
 from osprey_executor.results import RunFolder
-from osprey_executor.storage import RUNNING, RunLock, RunStore
+from osprey_executor.storage import RunLock, RunStore
 from osprey_executor.text import one_line
 
 

@@ -2,13 +2,14 @@
 
 from osprey_executor.storage._events import EventLog, follow, last_output
 from osprey_executor.storage._guard import WriteGuard
+from osprey_executor.storage._keys import Claim
 from osprey_executor.storage._leases import Lease
 from osprey_executor.storage._lock import RunLock, is_driven
 from osprey_executor.storage._runs import Decided, RunStore, UnfinishedExecution
-from osprey_executor.storage._schema import RUNNING, make_private
+from osprey_executor.storage._schema import make_private
 
 __all__ = [
-    "RUNNING",
+    "Claim",
     "Decided",
     "EventLog",
     "Lease",

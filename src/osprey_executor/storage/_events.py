@@ -84,21 +84,34 @@ class EventLog:
             raise StorageError(f"events of the run cannot be written to {self._path}: {error}") from error
 
 
-async def follow(folder: Path, ended: asyncio.Event) -> AsyncIterator[Event]:
-    """Yield the events of a run from its first one, as they come, until `ended` is set and all are read."""
+async def follow(folder: Path, ended: asyncio.Event, after: int = 0) -> AsyncIterator[tuple[int, Event]]:
+    """Yield the events of a run, as they come, until `ended` is set and all are read.
+
+    Args:
+        folder: of the run.
+        ended: set when no more will be written.
+        after: how many lines of the file are passed over.
+
+    Yields:
+        The number of the line, from 1, and its event.
+    """
     path = folder / "events.jsonl"
     rest = b""
-    position = 0
+    position = number = 0
     while True:
         last_look = ended.is_set()
         piece = await asyncio.to_thread(_read_from, path, position)
         position += len(piece)
         *lines, rest = (rest + piece).split(b"\n")
         for line in lines:
+            number += 1
+            if number <= after:
+                continue
             try:
-                yield _EVENT.validate_json(line)
+                event = _EVENT.validate_json(line)
             except ValidationError:
                 continue  # a line that a crash or a hand cut short tells nothing
+            yield number, event
         if last_look:
             return
         if not piece:

@@ -11,8 +11,7 @@ from sqlite3 import Row
 from typing import Final
 
 from osprey_executor.errors import InvalidRequestError
-from osprey_executor.models import RunFilter, RunPage, RunStatus, RunSummary, Waiting, WaitingPage
-from osprey_executor.storage._schema import RUNNING
+from osprey_executor.models import RUNNING, RunFilter, RunPage, RunStatus, RunSummary, Waiting, WaitingPage
 
 Rows = Callable[[str, tuple[object, ...]], Awaitable[list[Row]]]
 """Executes a query."""

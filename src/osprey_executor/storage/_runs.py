@@ -16,6 +16,7 @@ import aiosqlite
 
 from osprey_executor.errors import InvalidDecision, OutcomeUnknownError, RunNotFoundError, StorageError
 from osprey_executor.models import (
+    RUNNING,
     ApprovalCard,
     Approve,
     Decision,
@@ -32,12 +33,13 @@ from osprey_executor.models import (
     parse_decision,
 )
 from osprey_executor.patience import uninterrupted
-from osprey_executor.storage import _leases, _quarantine
+from osprey_executor.storage import _keys, _leases, _quarantine
 from osprey_executor.storage._guard import WriteGuard
+from osprey_executor.storage._keys import Claim
 from osprey_executor.storage._leases import Lease
 from osprey_executor.storage._lock import is_driven
 from osprey_executor.storage._pages import SUMMARY, page_of_runs, page_of_waiting, summary_of
-from osprey_executor.storage._schema import RUNNING, connect, storage_error
+from osprey_executor.storage._schema import connect, storage_error
 from osprey_executor.text import one_line
 
 _AT_ONCE = 200
@@ -296,6 +298,31 @@ class RunStore:
         row = rows[0]
         at = datetime.fromisoformat(row["decided_at"])
         return Decided(parse_decision(json.loads(row["decision"])), row["decided_by"], at)
+
+    async def claim(self, person: str, key: str, asked: str, run_id: str) -> Claim:
+        """Note what a person asks for under a key of theirs, unless they asked for it before; old keys are forgotten.
+
+        Args:
+            person: who asks.
+            key: chosen by them.
+            asked: a digest of what they ask for.
+            run_id: the run that it concerns or would begin.
+
+        Raises:
+            InvalidRequestError: the key stands for something else.
+        """
+        async with self._transaction(durable=False):
+            return await _keys.claim(self._db, person, key, asked, run_id)
+
+    async def answer(self, person: str, key: str, answer: RunSummary) -> RunSummary:
+        """Keep what was answered to a key, and return what was answered to it first."""
+        async with self._transaction(durable=False):
+            return await _keys.answer(self._db, person, key, answer)
+
+    async def count(self, state: str) -> int:
+        """Return how many runs are in a state."""
+        [row] = await self._rows("SELECT count(*) AS total FROM runs WHERE state = ?", (state,))
+        return row["total"]
 
     async def begin_execution(
         self, run_id: str, number: int, *, may_write: bool, digest: str | None, lease: Lease | None = None

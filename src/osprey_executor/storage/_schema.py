@@ -11,8 +11,6 @@ import aiosqlite
 
 from osprey_executor.errors import StorageError
 
-RUNNING = "running"
-"""The state of a run that goes on; every other one is a `RunStatus`."""
 _VERSION = 3
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -71,6 +69,17 @@ CREATE TABLE IF NOT EXISTS quarantine (
     outcome TEXT,
     seen TEXT
 ) STRICT;
+-- What was asked for under which key, so that asking twice does it once.
+CREATE TABLE IF NOT EXISTS keys (
+    person TEXT NOT NULL,
+    key TEXT NOT NULL,
+    asked TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    answer TEXT,
+    at TEXT NOT NULL,
+    PRIMARY KEY (person, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS keys_by_time ON keys (at);
 -- A lease ends with its execution or its run, whoever records that end.
 CREATE TRIGGER IF NOT EXISTS execution_ends AFTER UPDATE OF finished_at ON executions WHEN NEW.finished_at IS NOT NULL
 BEGIN

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -12,8 +13,11 @@ from osprey_executor.errors import AccessDeniedError, RunNotFoundError
 from osprey_executor.models import (
     Action,
     ApprovalCard,
+    CardRecord,
+    ChannelNow,
     Decision,
     Person,
+    Probe,
     PythonExecutionRequest,
     Rehearsal,
     Restoring,
@@ -22,7 +26,9 @@ from osprey_executor.models import (
     RunResult,
     RunSummary,
     Settlement,
+    Unsettled,
     WaitingPage,
+    Writing,
 )
 from osprey_executor.models.events import Event
 from osprey_executor.service import PythonExecutorService
@@ -146,6 +152,15 @@ class Desk:
         await self._run(card.run_id, Action.SEE)
         return await self.service.in_the_way(card)
 
+    async def present(self, card: ApprovalCard) -> tuple[ChannelNow, ...]:
+        """Return the channels of a card's plan as they are now, and which are other than the card shows."""
+        await self._run(card.run_id, Action.SEE)
+        return await self.service.present(card)
+
+    async def cards(self, run_id: str) -> list[CardRecord]:
+        """Return the cards that a run was asked about with, the oldest first, each with what became of it."""
+        return await self.service.cards((await self._run(run_id, Action.SEE)).run_id)
+
     async def decide(self, run_id: str, decision: Decision, *, key: str | None = None) -> RunSummary:
         """Decide a run that waits, in the name of the person, and return; it goes on by itself.
 
@@ -187,27 +202,42 @@ class Desk:
         await self._run(seen.run_id, Action.SETTLE)
         return await self.service.settle(seen, by=self.person.name)
 
-    def stopped(self) -> str | None:
-        """Return why no run may write, as `PythonExecutorService.stopped` does; everybody may know."""
-        return self.service.stopped()
+    async def open_ends(self) -> list[Unsettled]:
+        """Return the writes that nobody knows the end of, of runs that the person may see, the oldest first."""
+        found = await self.service.quarantine()
+        owners = {run_id: (await self.service.summary(run_id)).requester for run_id in {one.run_id for one in found}}
+        return [one for one in found if self.may(Action.SEE, owners[one.run_id])]
 
-    def stop_writes(self, reason: str = "") -> bool:
-        """Stop every write in the name of the person; False: they were stopped before.
+    async def writing(self) -> list[Writing]:
+        """Return which runs may write at this moment, of those that the person may see."""
+        return [one for one in await self.service.writing() if self.may(Action.SEE, one.run.requester)]
+
+    async def stopped(self) -> str | None:
+        """Return why no run may write, as `PythonExecutorService.stopped` does; everybody may know."""
+        return await asyncio.to_thread(self.service.stopped)
+
+    async def stop_writes(self, reason: str = "") -> bool:
+        """Stop every write at once, in the name of the person; False: they were stopped before.
 
         Raises:
             StorageError: writes are not stopped.
         """
         self._demand(Action.STOP_WRITES)
-        return self.service.stop_writes(self.person.name, reason)
+        return await asyncio.to_thread(self.service.stop_writes, self.person.name, reason)
 
-    def allow_writes(self) -> str | None:
+    async def allow_writes(self) -> str | None:
         """Allow writes again, in the name of the person, and return what the switch said; None: it was off.
 
         Raises:
             StorageError: they stay stopped.
         """
         self._demand(Action.RESUME_WRITES)
-        return self.service.allow_writes(self.person.name)
+        return await asyncio.to_thread(self.service.allow_writes, self.person.name)
+
+    async def probes(self) -> list[Probe]:
+        """Try what must be refused and what is needed; for those who may see every run."""
+        self._demand(Action.SEE, "")
+        return await self.service.doctor()
 
     @property
     def _sees_all(self) -> bool:

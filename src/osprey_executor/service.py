@@ -17,6 +17,8 @@ from osprey_executor.errors import StorageError
 from osprey_executor.models import (
     RUNNING,
     ApprovalCard,
+    CardRecord,
+    ChannelNow,
     Decision,
     Outcome,
     Probe,
@@ -29,7 +31,9 @@ from osprey_executor.models import (
     RunResult,
     RunSummary,
     Settlement,
+    Unsettled,
     WaitingPage,
+    Writing,
     parse_decision,
     system_user,
 )
@@ -418,6 +422,32 @@ class PythonExecutorService:
             RunNotFoundError: no such run.
         """
         return await self._executor.in_the_way(card)
+
+    async def present(self, card: ApprovalCard) -> tuple[ChannelNow, ...]:
+        """Return the channels of a card's plan as they are now, and which are other than the card shows.
+
+        Raises:
+            PythonExecutorException: the control system of its run cannot be had.
+        """
+        return await self._executor.present(card)
+
+    async def cards(self, run_id: str) -> list[CardRecord]:
+        """Return the cards that a run was asked about with, the oldest first, each with what became of it.
+
+        Raises:
+            RunNotFoundError: no such run.
+        """
+        return await self._executor.store.cards(await self._executor.store.find(run_id))
+
+    async def writing(self) -> list[Writing]:
+        """Return which runs may write at this moment, in whichever process, with the last of their writes."""
+        from osprey_executor.pipeline.looking import writing
+
+        return await writing(self._executor.store)
+
+    async def quarantine(self) -> list[Unsettled]:
+        """Return every write that nobody knows the end of and nobody has settled, the oldest first."""
+        return await self._executor.store.quarantine()
 
     async def runs(self, limit: int = 50) -> list[RunSummary]:
         """Return the runs of the state folder, the newest first."""

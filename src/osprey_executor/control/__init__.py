@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from osprey_executor.control.broker._journal import effects_of, writes_of
     from osprey_executor.control.broker._names import channel_name
     from osprey_executor.control.broker._permit import UnattendedPermit, WritePermit
+    from osprey_executor.control.broker._present import present_of
     from osprey_executor.control.broker._rehearsal import RehearsalSession
     from osprey_executor.control.broker._restore import restoring_of
     from osprey_executor.control.broker._session import Session
@@ -75,6 +76,7 @@ __all__ = [
     "looked_at",
     "open_control",
     "plain",
+    "present_of",
     "restorable",
     "restoring_of",
     "same",
@@ -125,6 +127,7 @@ _HOMES = {
     "looked_at": "broker._settled",
     "open_control": "broker._broker",
     "plain": "broker._start",
+    "present_of": "broker._present",
     "restorable": "limits._words",
     "restoring_of": "broker._restore",
     "same": "broker._start",

@@ -14,6 +14,7 @@ from osprey_executor.models.analysis import (
 from osprey_executor.models.approval import (
     ApprovalCard,
     Approve,
+    CardRecord,
     ControlSystemReport,
     Decision,
     Digest,
@@ -47,6 +48,7 @@ from osprey_executor.models.memory import Imported, Note, ProvenScript, Remember
 from osprey_executor.models.people import Action, Person, PersonName, PersonRecord, Proof, Role
 from osprey_executor.models.plan import (
     AttemptedWrite,
+    ChannelNow,
     ChannelStart,
     Envelope,
     EnvelopeChannel,
@@ -59,6 +61,7 @@ from osprey_executor.models.request import PythonExecutionRequest, slug, system_
 from osprey_executor.models.restoring import LeftChannel, RestoredChannel, Restoring
 from osprey_executor.models.result import Attempt, Rehearsal, RunResult, RunSummary, Timings
 from osprey_executor.models.settlement import Settlement, Unsettled
+from osprey_executor.models.writing import Writing
 
 __all__ = [
     "MOST_ON_A_PAGE",
@@ -72,6 +75,8 @@ __all__ = [
     "Assignment",
     "Attempt",
     "AttemptedWrite",
+    "CardRecord",
+    "ChannelNow",
     "ChannelStart",
     "Confidence",
     "ControlSession",
@@ -143,6 +148,7 @@ __all__ = [
     "WaitingPage",
     "Write",
     "WriteTarget",
+    "Writing",
     "common_channel",
     "decision_to_wire",
     "machine_of",

@@ -155,6 +155,18 @@ class ApprovalCard(BaseModel):
         return (self.digest, self.envelope.digest) if self.envelope else (self.digest,)
 
 
+class CardRecord(BaseModel):
+    """A card that was shown, and what became of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    card: ApprovalCard
+    decision: Decision | None = None
+    """None: nobody has decided it."""
+    by: str = ""
+    at: datetime | None = None
+
+
 class Grant(BaseModel):
     """An approval, signed over exactly what was approved. Single use."""
 

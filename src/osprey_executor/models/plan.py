@@ -100,6 +100,18 @@ class Plan(_Frozen):
         return self.ended is RunStatus.SUCCEEDED and not self.feedback_dependent and not self.too_many
 
 
+class ChannelNow(_Frozen):
+    """A channel of a plan as it is while somebody looks at the card."""
+
+    channel: str
+    shown: str = ""
+    """Its value; empty: it has no valid one."""
+    drifted: bool = False
+    """Whether it is another than the card shows, so that a run which is approved now would not write it."""
+    problem: str = ""
+    """Why it cannot be read."""
+
+
 class EnvelopeChannel(_Frozen):
     """What may be written to one channel."""
 

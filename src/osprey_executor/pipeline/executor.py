@@ -29,6 +29,7 @@ from osprey_executor.models import (
     RUNNING,
     ApprovalCard,
     Approve,
+    ChannelNow,
     Decision,
     MachineEffects,
     Outcome,
@@ -46,6 +47,7 @@ from osprey_executor.models.events import Event, Finished
 from osprey_executor.pipeline.decide import Decide
 from osprey_executor.pipeline.equipment import Equipment, EquipmentPool
 from osprey_executor.pipeline.in_the_way import in_the_way
+from osprey_executor.pipeline.looking import present
 from osprey_executor.pipeline.probe import probe
 from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover, settle
@@ -309,6 +311,14 @@ class Executor:
         """
         config = Config.from_record(await self.store.config(card.run_id))
         return await in_the_way(card, config, self.store, self.equipment)
+
+    async def present(self, card: ApprovalCard) -> tuple[ChannelNow, ...]:
+        """Return the channels of a card's plan as they are now.
+
+        Raises:
+            PythonExecutorException: the control system of its run cannot be had.
+        """
+        return await present(card, self.store, self.equipment)
 
     async def graph_state(self, run_id: str) -> dict[str, Any]:
         """Return the state of a run as a LangGraph graph gives it, with `__interrupt__` where it waits."""

@@ -19,6 +19,7 @@ from osprey_executor.models import (
     RUNNING,
     ApprovalCard,
     Approve,
+    CardRecord,
     Decision,
     MachineEffects,
     RunFilter,
@@ -212,6 +213,21 @@ class RunStore:
         rows = await self._rows("SELECT card FROM cards WHERE run_id = ? ORDER BY number DESC LIMIT 1", (run_id,))
         return ApprovalCard.model_validate_json(rows[0]["card"]) if rows else None
 
+    async def cards(self, run_id: str) -> list[CardRecord]:
+        """Return the cards that a run was asked about with, the oldest first, each with what became of it."""
+        rows = await self._rows(
+            "SELECT card, decision, decided_by, decided_at FROM cards WHERE run_id = ? ORDER BY number", (run_id,)
+        )
+        return [
+            CardRecord(
+                card=ApprovalCard.model_validate_json(row["card"]),
+                decision=parse_decision(json.loads(row["decision"])) if row["decision"] else None,
+                by=row["decided_by"] or "",
+                at=row["decided_at"],
+            )
+            for row in rows
+        ]
+
     async def pending(self) -> list[ApprovalCard]:
         """Return the cards that wait for a person, the oldest runs first.
 
@@ -385,6 +401,18 @@ class RunStore:
     async def busy(self, run_id: str, lease: Lease) -> str | None:
         """Return which other run holds at this moment what `lease` asks for, in words; None: none does."""
         return await _leases.busy(self._db, run_id, lease)
+
+    async def leases(self) -> list[tuple[str, Lease, datetime]]:
+        """Return which runs hold what for writing at this moment, and since when, the oldest first."""
+        rows = await self._rows("SELECT run_id, machine, channels, taken_at FROM leases ORDER BY taken_at, run_id")
+        return [
+            (
+                row["run_id"],
+                Lease(row["machine"], tuple(json.loads(row["channels"]))),
+                datetime.fromisoformat(row["taken_at"]),
+            )
+            for row in rows
+        ]
 
     async def release_lease(self, run_id: str, unsettled: Sequence[Write]) -> None:
         """Give back the lease of a run whose driver died, its `unsettled` writes in quarantine from then on."""

@@ -27,7 +27,7 @@ from osprey_executor.interfaces.mcp.answers import (
     entry_of,
     rehearsal_of,
 )
-from osprey_executor.models import PythonExecutionRequest
+from osprey_executor.models import PythonExecutionRequest, RunFilter
 from osprey_executor.models.events import Event, Finished, Progress, StageStarted
 
 _BEAT_SECONDS = 5.0
@@ -113,14 +113,13 @@ def create_server(desk_of: Callable[[Context[Any, Any]], Desk]) -> MCPServer[Any
     @_told
     async def list_runs(  # pyright: ignore[reportUnusedFunction]
         ctx: Context[Any, Any],
-        text: Annotated[str, Field(description="Only runs whose task holds this text.", max_length=1000)] = "",
+        text: Annotated[str, Field(description="Only runs whose task holds this text.", max_length=200)] = "",
         state: Annotated[str, Field(description="Only runs in this state, as `succeeded`.", max_length=40)] = "",
         limit: Annotated[int, Field(ge=1, le=200)] = 20,
     ) -> list[RunEntry]:
         """List and search runs, the newest first."""
-        runs = await desk_of(ctx).runs(limit if not (text or state) else 10_000)
-        found = [run for run in runs if text.lower() in run.task.lower() and state in ("", run.state)]
-        return [entry_of(run) for run in found[:limit]]
+        page = await desk_of(ctx).runs(RunFilter(text=text, state=state or None), limit=limit)
+        return [entry_of(run) for run in page.runs]
 
     @server.tool(structured_output=True, annotations=_READS)
     @_told
@@ -172,8 +171,8 @@ async def _wait(ctx: Context[Any, Any], desk: Desk, run_id: str, seconds: float)
 
     async def follow() -> None:
         nonlocal said
-        async with aclosing(desk.watch(run_id)) as events:
-            async for event in events:
+        async with aclosing(desk.events(run_id)) as events:
+            async for _, event in events:
                 said = _words(event) or said
                 if isinstance(event, Finished):
                     return

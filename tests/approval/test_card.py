@@ -265,3 +265,9 @@ def test_an_envelope_stands_beside_a_plan_that_depends_on_the_machine_alone(make
 )
 def test_no_envelope_where_a_channel_has_no_range(make_card: Any, changes: dict[str, Any]):
     assert make_card(plan=PLAN.model_copy(update=changes)).envelope is None
+
+
+def test_a_channel_that_could_not_be_read_is_in_no_envelope(make_card: Any):
+    declared = {**PLAN.declared, "NOT:KNOWN": (0.0, 1.0), **{write.channel: (0.0, 5.0) for write in PLAN.writes}}
+    envelope = make_card(plan=PLAN.model_copy(update={"declared": declared})).envelope
+    assert {one.channel for one in envelope.channels} == {write.channel for write in PLAN.writes}

@@ -211,6 +211,12 @@ def start_pva() -> Callable[[], AbstractAsyncContextManager[Ioc]]:
     return run_pva
 
 
+@pytest.fixture(scope="session")
+def slow_ioc() -> Callable[[], AbstractAsyncContextManager[Ioc]]:
+    """Starts an IOC by both protocols, with a record that takes its time; `tcp` is the port of PVAccess."""
+    return lambda: run_server(RECORDS, "slow")
+
+
 @pytest.fixture
 def start_ioc() -> Callable[[], AbstractAsyncContextManager[Ioc]]:
     """Starts an IOC of the test's own."""

@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 
+from osprey_executor.config import ConditionConfig
 from osprey_executor.control import MockConnector
+from osprey_executor.control.broker._abort import watched
+from osprey_executor.control.broker._conditions import conditions_of
 from osprey_executor.control.broker._session import Session
 from osprey_executor.control.limits._database import LimitsDatabase
 from osprey_executor.control.limits._entry import ChannelLimits, StopAction
@@ -125,3 +128,51 @@ async def test_a_cancellation_before_the_send_leaves_no_unknown_write(permit: An
         await task
     assert machine.received == []
     assert [entry["event"] for entry in entries()] == ["attempt", "intended", "not_sent"]
+
+
+async def test_no_stop_action_of_a_run_that_lost_its_lease(permit: Any, journal: Path, entries: Any) -> None:
+    machine, lost = Machine(), dict[str, str]()
+
+    async def held(channels: Any) -> dict[str, str]:
+        return {channel: lost["why"] for channel in channels if lost}
+
+    session = opened(machine, permit(), journal, held=held)
+    await session.write({"A": 5.0})
+    lost["why"] = "this run does not hold the machine any more"
+    await session.abort("the beam is lost")
+    assert machine.received == [("A", 5.0)]
+    assert entries()[-1]["reason"] == "stop action: this run does not hold the machine any more"
+
+
+async def test_a_run_does_not_end_before_its_stop_actions(permit: Any, journal: Path) -> None:
+    class Hesitant(Machine):
+        async def write(self, channel: str, value: Any) -> Any:
+            await going.wait()
+            return await super().write(channel, value)
+
+    machine, going = Hesitant(), asyncio.Event()
+    going.set()
+    session = opened(machine, permit(), journal)
+    lost = conditions_of([ConditionConfig(channel="B", condition="> 2")])
+
+    async def run() -> None:
+        async with watched(session, lost, machine):
+            await session.write({"A": 5.0})
+            going.clear()
+            machine._values["B"] = 3.0
+            while session.halted is None:
+                await asyncio.sleep(0.01)
+
+    running = asyncio.create_task(run())
+    while session.halted is None:
+        await asyncio.sleep(0.01)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    running.cancel()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not running.done()
+    going.set()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert machine.received == [("A", 5.0), ("A", 0.0)]

@@ -80,7 +80,7 @@ async def test_options_of_requests_are_our_own(pva: Broker) -> None:
     await pva.connector.write("P:OPTIONS", 1.0)
     (asked,) = (await pva.connector.read(["P:ASKED"])).values()
     assert "process" not in asked.value
-    assert "wait" in asked.value
+    assert "'block': 'true'" in asked.value
     with pytest.raises(ControlSystemError, match="not sent"):
         await pva.connector.write("P:OPTIONS?record[process=true]", 2.0)
     assert (await pva.connector.read(["P:OPTIONS"]))["P:OPTIONS"].value == 1.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,10 +11,26 @@ from typing import Any
 
 import pytest
 
+from osprey_executor.approval import plan_digest
 from osprey_executor.config import config_from
-from osprey_executor.control import Broker, LimitsFile, MockConnector, RehearsalSession, open_control
-from osprey_executor.errors import ChannelLimitsViolationError, ControlSystemError, WriteRefused
-from osprey_executor.models import ControlSystemReport, MachineEffects, RunStatus
+from osprey_executor.control import (
+    Broker,
+    ChannelKind,
+    LimitsFile,
+    MockConnector,
+    RehearsalSession,
+    open_control,
+)
+from osprey_executor.control.broker._metered import Metered, Quota
+from osprey_executor.control.broker._start import Expected
+from osprey_executor.errors import (
+    ChannelDisconnectedError,
+    ChannelLimitsViolationError,
+    ControlSystemError,
+    InvalidRequestError,
+    WriteRefused,
+)
+from osprey_executor.models import ControlSystemReport, MachineEffects, Plan, RunStatus
 
 REAL = ControlSystemReport(type="epics", real=True, writes_enabled=True)
 
@@ -24,6 +40,14 @@ class Machine(MockConnector):
 
     def __init__(self) -> None:
         super().__init__({"A": 1.0, "A:RB": 1.0, "B": 2.0, "NAME": "x", "ROW": [1.0, 2.0]})
+        self.asked: list[str] = []
+        self.away: set[str] = set()
+
+    async def read(self, channels: Sequence[str]) -> Any:
+        self.asked += channels
+        if gone := self.away.intersection(channels):
+            raise ChannelDisconnectedError(f"{gone}: nobody answers")
+        return await super().read(channels)
 
     async def write(self, channel: str, value: Any) -> Any:
         raise AssertionError(f"{channel} was written")
@@ -175,6 +199,66 @@ async def test_declared_ranges_and_how_their_channels_are(opened: Open) -> None:
         plan = session.plan(RunStatus.SUCCEEDED)
     assert plan.declared == {"A": (0.0, 5.0), "B": (1.0, 2.0)}
     assert {name: start.value for name, start in plan.start.items()} == {"A": 1.0, "B": 2.0}
+
+
+async def test_what_is_not_to_be_read_is_not_read_for_the_card_either(opened: Open) -> None:
+    async with opened("A: {}\nB: {read_side_effect: true}\n") as session:
+        await session.declare_writes({"A": (0, 5), "B": (1, 2)})
+        await session.look_at_declared()
+        plan = session.plan(RunStatus.SUCCEEDED)
+        assert session._overlay.machine.asked == ["A"]
+    assert plan.start.keys() == {"A"}
+
+
+async def test_a_channel_that_nobody_knows_hides_no_other_from_the_card(opened: Open) -> None:
+    async with opened() as session:
+        session._overlay.machine.away = {"GONE"}
+        await session.declare_writes({"A": (0, 5), "GONE": (0, 1), "B": (1, 2)})
+        await session.look_at_declared()
+    assert session.plan(RunStatus.SUCCEEDED).start.keys() == {"A", "B"}
+
+
+async def test_there_is_an_end_to_what_is_declared(opened: Open) -> None:
+    async with opened() as session:
+        await session.declare_writes({f"C{number}": (0, 1) for number in range(10_000)})
+        await session.declare_writes({"C1": (0, 2)})
+        with pytest.raises(InvalidRequestError, match="more than 10000 channels declared"):
+            await session.declare_writes({"A": (0, 1)})
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), [1.0, float("nan")]])
+async def test_a_channel_without_a_finite_value_can_stand_on_a_card(opened: Open, value: Any) -> None:
+    async with opened() as session:
+        session._overlay.machine._values["A"] = value
+        await session.write({"A": [1.0, 2.0] if isinstance(value, list) else 2.0})
+        plan = session.plan(RunStatus.SUCCEEDED)
+        again = (await session._overlay.machine.read(["A"]))["A"]
+    assert Plan.model_validate_json(plan.model_dump_json()) == plan
+    assert len(plan_digest(plan)) == 64
+    assert Expected(plan.start).conflict("A", again) is None
+    changed = again.model_copy(update={"value": 1.0, "kind": ChannelKind.NUMBER})
+    assert "somebody else has changed it" in (Expected(plan.start).conflict("A", changed) or "")
+
+
+async def test_whoever_fails_for_ever_fills_no_journal(
+    opened: Open, monkeypatch: pytest.MonkeyPatch, journal: Path
+) -> None:
+    monkeypatch.setattr("osprey_executor.control.broker._session._MOST_ATTEMPTS", 50)
+    monkeypatch.setattr("osprey_executor.control.broker._refusals._MOST", 10)
+    async with opened() as session:
+        session._overlay.machine.away = {"GONE"}
+        for _ in range(100):
+            with pytest.raises((ControlSystemError, WriteRefused)):
+                await session.write({"GONE": 1.0})
+    assert len(journal.read_text().splitlines()) <= 2 * (50 + 10) + 1
+
+
+async def test_what_a_rehearsal_would_write_is_looked_for_within_its_quota(opened: Open) -> None:
+    async with opened() as session:
+        session._looks = Metered(session._overlay, Quota(channels=2))
+        await session.write({"A": 2.0, "B": 3.0})
+        with pytest.raises(ControlSystemError, match="more than 2 different channels"):
+            await session.write({"NAME": "y"})
 
 
 async def test_the_first_write_is_told_once(opened: Open) -> None:

@@ -155,6 +155,64 @@ async def test_a_channel_of_the_machine_stops_writes_and_so_does_its_silence(
             await connector.close()
 
 
+class Asked(MockConnector):
+    """Its answer to whoever asks for the stop channel waits."""
+
+    def __init__(self, stop: Any = 0.0) -> None:
+        super().__init__({"STOP": stop, "A": 0.0})
+        self.asked, self.answers = asyncio.Event(), asyncio.Event()
+        self.received: list[str] = []
+
+    async def read(self, channels: Any) -> Any:
+        if "STOP" in channels:
+            self.asked.set()
+            await self.answers.wait()
+        return await super().read(channels)
+
+    async def write(self, channel: str, value: Any) -> Confirmation:
+        self.received.append(channel)
+        return await super().write(channel, value)
+
+
+async def test_who_stops_writes_while_the_stop_channel_is_asked_is_heard(
+    tmp_path: Path, journal: Path, permit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, switch = Asked(), StopSwitch(tmp_path)
+    monkeypatch.setattr("osprey_executor.control.broker._stop_channel._FRESH", 0.0)
+    broker = Broker(machine, REAL, switch=switch, stop_channel="STOP")
+    asked = 0
+    seen = broker.stopped
+
+    async def stopped() -> str | None:
+        nonlocal asked
+        asked += 1
+        if asked == 3:  # the last look before the send
+            machine.asked.clear()
+            machine.answers.clear()
+        return await seen()
+
+    monkeypatch.setattr(broker, "stopped", stopped)
+    session = broker.session(run_id="r1", permit=permit(), journal=journal)
+    machine.answers.set()
+    writing = asyncio.create_task(session.write({"A": 1.0}))
+    while asked < 3:
+        await asyncio.sleep(0)
+    await machine.asked.wait()
+    switch.stop("ann", "enough")
+    machine.answers.set()
+    with pytest.raises(WriteRefused, match="enough"):
+        await writing
+    assert machine.received == []
+
+
+@pytest.mark.parametrize(("value", "stops"), [(0, None), ("", "is ''"), ("0", "is '0'"), ([0.0, 0.0], "is ")])
+async def test_what_a_stop_channel_may_hold(tmp_path: Path, value: Any, stops: str | None) -> None:
+    machine = Asked(value)
+    machine.answers.set()
+    told = await Broker(machine, REAL, stop_channel="STOP").stopped()
+    assert told is None if stops is None else stops in (told or "")
+
+
 async def test_a_write_to_a_channel_that_is_away_is_not_sent_when_it_comes_back(ioc: Any) -> None:
     """By then, writes may have been stopped: so it does not wait for it, however patient reads are."""
     connector = EpicsConnector([f"127.0.0.1:{ioc.port}"], timeouts=Timeouts(read=600.0, write=600.0))

@@ -166,6 +166,16 @@ def test_a_condition_that_means_nothing_is_told(condition: str, words: str) -> N
         config_from({"control_system": {"preconditions": [{"channel": "A", "condition": condition}]}})
 
 
+async def test_the_card_tells_the_stop_actions_of_what_an_envelope_would_allow(
+    open_service: OpenService, limits: str
+) -> None:
+    declared = "from osprey_executor import runtime\nruntime.declare_writes({'MAG:2:SP': (0, 1)})\n"
+    async with open_service(control_system__limits_database=limits) as service:
+        waiting = await service.run(own(declared + WRITE))
+        rules = (await service.card(waiting.run_id)).rules
+    assert "Stop action, when the run is aborted: MAG:9:SP = 0.5" in rules
+
+
 async def test_the_card_says_where_nothing_would_follow(open_service: OpenService, tmp_path: Path) -> None:
     (tmp_path / "bare.yml").write_text("MAG:1:SP: {}\n")
     changes = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -185,3 +186,12 @@ def test_where_writes_are_switched_off_there_is_no_permit() -> None:
     off = CONTROL.model_copy(update={"writes_enabled": False})
     assert permit_for(config_from({}), off, grant, card, KEY) is None
     assert permit_for(config_from({"approval": {"mode": "disabled"}}), CONTROL, None, None, KEY) is None
+
+
+def test_a_clock_that_is_set_back_prolongs_no_grant(monkeypatch: pytest.MonkeyPatch) -> None:
+    permit = permit_of(card_of(*PLAN))
+    permit.check("A", 1.0)
+    started = time.monotonic()
+    monkeypatch.setattr("osprey_executor.pipeline.permit.time.monotonic", lambda: started + 3601)
+    with pytest.raises(WriteRefused, match="expired"):
+        permit.check("A", 1.0)

@@ -15,7 +15,7 @@ def proposed_envelope(plan: Plan, card_digest: str, seconds: float) -> Envelope 
 
     It is needed where the plan cannot tell what the machine's answers will make of the program, and where the program
     itself declares ranges. Each range is that of the declaration within the limits of database and control system; it
-    cannot be drawn where a channel has no range from anywhere.
+    cannot be drawn where a channel has no range from anywhere. A channel that could not be read is not in it.
 
     Args:
         plan: of the rehearsal.
@@ -31,10 +31,12 @@ def proposed_envelope(plan: Plan, card_digest: str, seconds: float) -> Envelope 
         counts[write.channel] = counts.get(write.channel, 0) + 1
     channels: list[EnvelopeChannel] = []
     for name, count in counts.items():
-        drawn = _range(plan.start.get(name), plan.declared.get(name))
+        if name not in plan.start:  # nobody could say later whether somebody else has turned it
+            continue
+        drawn = _range(plan.start[name], plan.declared.get(name))
         if drawn is None:
             return None
-        step = plan.start[name].max_step if name in plan.start else None
+        step = plan.start[name].max_step
         most = max(_TIMES * count, _LEAST_WRITES)
         channels.append(EnvelopeChannel(channel=name, low=drawn[0], high=drawn[1], max_step=step, writes=most))
     if not channels:
@@ -48,9 +50,9 @@ def envelope_digest(envelope: Envelope, card_digest: str) -> str:
     return digest_of({"card": card_digest, "envelope": envelope.model_dump(exclude={"digest"})})
 
 
-def _range(start: ChannelStart | None, declared: tuple[float, float] | None) -> tuple[float, float] | None:
-    lows = [each for each in (start.low if start else None, declared[0] if declared else None) if each is not None]
-    highs = [each for each in (start.high if start else None, declared[1] if declared else None) if each is not None]
+def _range(start: ChannelStart, declared: tuple[float, float] | None) -> tuple[float, float] | None:
+    lows = [each for each in (start.low, declared[0] if declared else None) if each is not None]
+    highs = [each for each in (start.high, declared[1] if declared else None) if each is not None]
     if not lows or not highs or not max(lows) <= min(highs):
         return None
     return max(lows), min(highs)

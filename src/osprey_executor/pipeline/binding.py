@@ -103,7 +103,7 @@ def _difference(before: ApprovalCard, now: ApprovalCard) -> str:
 def _rules(rooms: Rooms, plan: Plan) -> tuple[str, ...]:
     policy = rooms.config.control_system.on_failure
     after = () if policy == "keep" else (_ON_FAILURE[policy],)
-    channels = list(dict.fromkeys(write.channel for write in plan.writes))
+    channels = list(dict.fromkeys((*(write.channel for write in plan.writes), *plan.declared)))
     stops = stop_actions(rooms.limits, channels)
     if rooms.config.control_system.abort_when and not stops:
         stops = ("None of these channels has a stop action: an abort leaves them where they are then",)

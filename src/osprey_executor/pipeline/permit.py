@@ -32,6 +32,8 @@ class _GrantPermit:
             raise WriteRefused("the plan is another than the one that was approved")
         self._grant, self._run_id, self._digest, self._key = grant, card.run_id, card.digest, key
         self._plan = plan
+        # A clock that is set back during the run prolongs nothing.
+        self._expires = time.monotonic() + (grant.expires_at - datetime.now(UTC)).total_seconds()
         self.left: str | None = None
         """How this run has left what was approved; None: it has not."""
 
@@ -47,6 +49,8 @@ class _GrantPermit:
 
     def _still_valid(self) -> None:
         now = datetime.now(UTC)
+        if time.monotonic() >= self._expires:
+            now = max(now, self._grant.expires_at)
         verify_grant(self._grant, key=self._key, run_id=self._run_id, digest=self._digest, now=now)
         if self.left is not None:
             raise WriteRefused(f"this run has left what was approved, and writes nothing more: {self.left}")

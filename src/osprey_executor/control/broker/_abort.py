@@ -25,12 +25,31 @@ async def watched(session: Session, conditions: Sequence[Condition], connector: 
         yield
     finally:
         watch.cancel()
-        await asyncio.wait([watch])
+        cancelled = await _ended(watch)
         if not watch.cancelled() and (error := watch.exception()):
             raise error
+        if cancelled:
+            raise asyncio.CancelledError
 
 
 async def _watch(session: Session, conditions: Sequence[Condition], connector: Connector) -> None:
     while (reason := await met(conditions, connector)) is None:  # noqa: ASYNC110 - the machine sends no event of ours
         await asyncio.sleep(_EVERY)
-    await asyncio.shield(session.abort(reason))
+    aborting = asyncio.create_task(session.abort(reason))
+    await _ended(aborting)
+    aborting.result()
+
+
+async def _ended(task: asyncio.Task[None]) -> bool:
+    """Wait for the end of a task, whoever cancels: no run gives back its lease before its stop actions.
+
+    Returns:
+        Whether somebody has cancelled meanwhile.
+    """
+    cancelled = False
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError:
+            cancelled = True
+    return cancelled

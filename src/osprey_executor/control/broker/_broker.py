@@ -83,10 +83,14 @@ class Broker:
 
     async def stopped(self) -> str | None:
         """Return why nothing may be written at this moment, whoever approved it; None: nobody stopped it."""
-        reason = self._switch.on() if self._switch else None
+        reason = self._switched()
         if reason is None and self._stop_channel is not None:
-            reason = await self._stop_channel.on()
+            # Its answer may take a while, in which somebody may have turned the switch.
+            reason = await self._stop_channel.on() or self._switched()
         return reason
+
+    def _switched(self) -> str | None:
+        return self._switch.on() if self._switch else None
 
     async def unready(self) -> str | None:
         """Return which precondition of a run that writes does not hold at this moment; None: all do."""

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from osprey_executor.control.broker._names import channel_name
 from osprey_executor.control.broker._permit import WritePermit
 from osprey_executor.control.broker._start import held
 from osprey_executor.control.broker._values import fitted, plain_value, shown
-from osprey_executor.control.connectors._protocol import Connector, Sample
+from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.limits._database import Breach
 from osprey_executor.control.limits._entry import ChannelLimits
 from osprey_executor.control.limits._run import RunLimits
@@ -89,8 +89,20 @@ def attempts_of(
     return attempts
 
 
+class Reads(Protocol):
+    """What is asked how channels are."""
+
+    async def read(self, channels: Sequence[str]) -> Mapping[str, Sample]:
+        """Return one sample a channel.
+
+        Raises:
+            ControlSystemError: a channel does not answer.
+        """
+        ...
+
+
 async def planned(
-    attempts: list[Attempt], connector: Connector, limits: RunLimits | None
+    attempts: list[Attempt], machine: Reads, limits: RunLimits | None
 ) -> tuple[list[Planned], list[Attempt]]:
     """Return the writes that fit their channels and limits, with the values that these have now, and the attempts left.
 
@@ -99,7 +111,7 @@ async def planned(
     """
     if not attempts:
         return [], []
-    samples = await connector.read([attempt.channel for attempt in attempts])
+    samples = await machine.read([attempt.channel for attempt in attempts])
     now = time.monotonic()
     plan: list[Planned] = []
     refused: list[Attempt] = []

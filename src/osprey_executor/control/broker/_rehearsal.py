@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -25,7 +26,7 @@ from osprey_executor.control.connectors._protocol import ChannelKind, Connector,
 from osprey_executor.control.limits._check import present_value
 from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.control.limits._words import limits_told
-from osprey_executor.errors import ControlSystemError, WriteRefused
+from osprey_executor.errors import ControlSystemError, InvalidRequestError, WriteRefused
 from osprey_executor.models import (
     AttemptedWrite,
     ChannelStart,
@@ -90,6 +91,7 @@ class RehearsalSession(Session):
             stale_after=stale_after,
         )
         self._overlay = overlay
+        self._looks = self._metered
         self._machine = Metered(overlay.machine)
         self._simulated = simulated
         self._planned: list[PlannedWrite] = []
@@ -181,19 +183,27 @@ class RehearsalSession(Session):
         Raises:
             InvalidRequestError: not channels with a lowest and a highest value each.
         """
-        self._declared.update(declared_ranges(ranges, MOST_CHANNELS))
+        declared = declared_ranges(ranges, MOST_CHANNELS)
+        if len(self._declared.keys() | declared.keys()) > MOST_CHANNELS:
+            raise InvalidRequestError(f"more than {MOST_CHANNELS} channels declared")
         await super().declare_writes(ranges)
+        self._declared.update(declared)
 
     async def look_at_declared(self) -> None:
-        """Read the channels that were declared and not written, so that the card knows how they are."""
+        """Read the channels that were declared and not written, so that the card knows how they are.
+
+        One that cannot be read is not known to the card; the others are, whatever the program has named beside them.
+        """
         wanted = [name for name in self._declared if name not in self._start]
-        if not wanted:
-            return
         try:
-            samples = await self._overlay.of_machine(wanted)
-        except ControlSystemError:  # it stands on the card as not known
-            return
-        for name, sample in samples.items():
+            await self._look_at(wanted)
+        except ControlSystemError:
+            await asyncio.gather(*(self._look_at([name]) for name in wanted), return_exceptions=True)
+
+    async def _look_at(self, channels: list[str]) -> None:
+        if self._limits is not None:
+            self._limits.readable(channels)
+        for name, sample in (await self._machine.read(channels)).items():
             self._start[name] = start_of(sample, self._limits_of(name))
 
     @property

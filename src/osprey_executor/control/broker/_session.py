@@ -16,6 +16,7 @@ from osprey_executor.control.broker._calls import answer_of, call_attempt, passe
 from osprey_executor.control.broker._check import (
     Attempt,
     Planned,
+    Reads,
     attempts_of,
     not_permitted,
     planned,
@@ -45,12 +46,14 @@ from osprey_executor.errors import (
     WriteConflictError,
     WriteRefused,
 )
-from osprey_executor.models import History, MachineEffects, Reading, Refusal, Write
+from osprey_executor.models import History, MachineEffects, Reading, Refusal, Write, common_channel
 from osprey_executor.text import one_line
 
 MOST_CHANNELS = 10_000
 """Of one call."""
 _MOST_WRITES = 100_000
+_MOST_ATTEMPTS = 200_000
+"""Each has its lines in the journal, whatever becomes of it: of those after them, only as many as are kept as refused."""
 _LARGEST_LINE = 10_000_000
 _UNSETTLED = "an earlier write of this run has no confirmation: until that is settled nothing more is written"
 
@@ -95,6 +98,8 @@ class Session:
         self._connector = connector
         self._metered = Metered(connector)
         """The same, for what the program asks for itself: whatever it does, no write or stop action waits for it."""
+        self._looks: Reads = connector
+        """Where it looks before it writes."""
         self._archiver = archiver or connector
         self._stale_after = stale_after
         self._permit = permit
@@ -109,6 +114,8 @@ class Session:
         self._reads = ReadLog()
         self._expected = Expected(permit.start) if permit is not None and permit.start is not None else None
         self._halted: str | None = None
+        self._under_way: str | None = None
+        """The channel of a write of the program's that was sent, and whose end is not known yet."""
 
     @property
     def halted(self) -> str | None:
@@ -292,27 +299,44 @@ class Session:
     async def abort(self, reason: str) -> None:
         """Write nothing more for the program, and perform the stop actions of the channels that it has written.
 
-        The last one written comes to rest first. Each is journalled as a write; none is sent while writes are stopped.
+        The last one written comes to rest first; one whose write is still under way at once, as far as its control
+        system lets us, and again when that write has ended. Each is journalled as a write; none is sent while writes are
+        stopped, or where this run does not hold the channel any more.
 
         Raises:
             StorageError: the journal cannot be written, so no stop action is sent.
         """
         self._halted = f"aborted: {one_line(reason, 400)}"
-        async with self._one_at_a_time:
-            self._journal.append({"event": "aborted", "reason": one_line(reason, 400)})
-            for channel in reversed(list(dict.fromkeys(write.channel for write in self._writes))):
-                limits = self._limits.of(channel) if self._limits is not None else None
-                action = limits.stop_action if limits is not None else None
-                if action is not None:
-                    await self._bring_to_rest(action.channel or channel, action.value)
+        self._journal.append({"event": "aborted", "reason": one_line(reason, 400)})
+        under_way = self._under_way
+        written = reversed(list(dict.fromkeys(write.channel for write in self._writes)))
+        for channel in dict.fromkeys((under_way, *written) if under_way is not None else written):
+            await self._bring_to_rest(channel, meanwhile=under_way)
+        if under_way is not None:
+            async with self._one_at_a_time:
+                await self._bring_to_rest(under_way)
 
-    async def _bring_to_rest(self, channel: str, value: float | str) -> None:
+    async def _bring_to_rest(self, written: str, meanwhile: str | None = None) -> None:
+        """Perform the stop action of a channel, but for one that writes the record of which a write is under way.
+
+        That write may take its time, a motor's for as long as it moves, so the others do not wait for it. To its own
+        record a second one would: EPICS takes them one after the other (dbNotify.c).
+        """
+        limits = self._limits.of(written) if self._limits is not None else None
+        action = limits.stop_action if limits is not None else None
+        if action is None:
+            return
+        channel = action.channel or written
+        if meanwhile is None or common_channel([channel], [meanwhile]) is None:
+            await self._perform(channel, action.value)
+
+    async def _perform(self, channel: str, value: float | str) -> None:
         self._attempts += 1
         attempt = Attempt(self._attempts, channel, value, None)
         try:
             sample = (await self._connector.read([channel]))[channel]
             fit = fitted(value, sample)
-            problem = await self._stopped()
+            problem = await self._stopped() or (await self._held([channel])).get(channel)
         except (ControlSystemError, ValueError) as error:
             problem, sample, fit = str(error), None, None
         if problem or sample is None:
@@ -342,7 +366,7 @@ class Session:
         skipped = self._left_out([attempt for attempt in attempts if attempt.problem], attempts)
         going = [attempt for attempt in attempts if not attempt.problem]
         try:
-            plan, refused = await planned(going, self._connector, self._limits)
+            plan, refused = await planned(going, self._looks, self._limits)
         except ControlSystemError as error:
             self._journal.append(*(attempt.entry("not_sent", reason=one_line(str(error))) for attempt in going))
             raise
@@ -374,6 +398,8 @@ class Session:
             return f"this run was stopped: {self._halted}"
         if len(self._writes) >= _MOST_WRITES:
             return f"more than {_MOST_WRITES} writes in one run"
+        if self._attempts >= _MOST_ATTEMPTS:
+            return f"more than {_MOST_ATTEMPTS} attempts to write in one run"
         return self._shut or await self._unready() or await self._stopped()
 
     async def _send(self, write: Planned) -> Any:
@@ -392,7 +418,11 @@ class Session:
             raise
         assert self._permit is not None, "without one it is not permitted"
         self._permit.wrote(attempt.channel, write.value)
-        return await self._transmit(write)
+        self._under_way = attempt.channel
+        try:
+            return await self._transmit(write)
+        finally:
+            self._under_way = None
 
     async def _transmit(self, write: Planned) -> Any:
         """Send a write whose intention is on the disk, and say what became of it; return the answer of a command."""
@@ -460,9 +490,10 @@ class Session:
     async def _still_permitted(self, write: Planned) -> None:
         """Ask again: since the call began an approval may have expired, or somebody has stopped all writes."""
         channel = write.attempt.channel
-        taken = (await self._held([channel])).get(channel)
+        # What asks the machine comes first, as its answer may take a while: the others are of the moment after it.
         unready = await self._unready()
         stopped = await self._stopped()
+        taken = (await self._held([channel])).get(channel)
         # Without a wait between it and the send: an abort may have come during the questions above.
         halted = f"this run was stopped: {self._halted}" if self._halted is not None else None
         if problem := halted or stopped or unready or taken or not_permitted(self._permit, channel, write.value):
@@ -476,6 +507,8 @@ class Session:
 
     def _keep(self, write: Planned, *, confirmed: bool) -> None:
         attempt = write.attempt
+        if self._under_way == attempt.channel:
+            self._under_way = None
         self._writes.append(
             Write(
                 channel=attempt.channel,

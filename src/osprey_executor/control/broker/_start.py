@@ -24,7 +24,8 @@ _SINGLE_ROUNDING = 2.0**-20
 
 
 def plain(value: Any) -> PlainValue:
-    """Return a value that is sent as JSON has it; an array longer than `MOST_ELEMENTS` as its digest."""
+    """Return a value that is sent as JSON has it; an array that is longer than `MOST_ELEMENTS`, or not finite, as its
+    digest."""
     if isinstance(value, Command):
         return value.text
     if isinstance(value, bool):
@@ -32,7 +33,7 @@ def plain(value: Any) -> PlainValue:
     if isinstance(value, int | float | str):
         return value
     elements = tuple(float(each) for each in value)
-    if len(elements) <= MOST_ELEMENTS:
+    if len(elements) <= MOST_ELEMENTS and all(map(math.isfinite, elements)):
         return elements
     digest = hashlib.sha256(",".join(each.hex() for each in elements).encode()).hexdigest()
     return f"array of {len(elements)} sha256:{digest}"
@@ -75,6 +76,8 @@ def start_of(sample: Sample, limits: ChannelLimits | None) -> ChannelStart:
 def held(sample: Sample) -> PlainValue | None:
     """Return what a channel holds, of an enum channel the number of its state; None where it has no valid value."""
     if sample.severity is AlarmSeverity.INVALID or sample.kind is ChannelKind.TABLE:
+        return None
+    if isinstance(sample.value, float) and not math.isfinite(sample.value):
         return None
     number = present_value(sample)
     return plain(sample.value) if number is None else number

@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 
 from osprey_executor.control.broker._check import readable
+from osprey_executor.control.broker._start import held
 from osprey_executor.control.connectors._protocol import Connector
 from osprey_executor.errors import ControlSystemError
 from osprey_executor.text import one_line
 
 _FRESH = 0.05
 """Seconds for which a look counts: within 100 ms the switch must have its effect."""
-_FALSE = (0, 0.0)
 
 
 class StopChannel:
@@ -19,7 +19,7 @@ class StopChannel:
 
     Args:
         connector: of the control system that is written to.
-        name: of the channel; a number or an enum.
+        name: of the channel; a number, or an enum, whose first state allows writes.
     """
 
     def __init__(self, connector: Connector, name: str) -> None:
@@ -36,10 +36,11 @@ class StopChannel:
         try:
             samples = await self._connector.read([self._name])
             readable(samples)
-            value = samples[self._name].value
+            value = held(samples[self._name])
         except (ControlSystemError, KeyError) as error:
             return f"the stop channel {name} cannot be read, so nothing is written: {one_line(str(error), 300)}"
-        if isinstance(value, bool) or value not in _FALSE:
-            return f"writes are stopped at the machine: {name} is {one_line(repr(value), 100)}"
+        if value != 0:
+            shown = one_line(repr(samples[self._name].value), 100)
+            return f"writes are stopped at the machine: {name} is {shown}"
         self._was_off = begun
         return None

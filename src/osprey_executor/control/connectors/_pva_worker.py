@@ -97,8 +97,8 @@ class Worker:
             else:
                 write.fail(told(result), certain=isinstance(result, self._remote))
 
-        # The server is asked to tell only when its record has been processed.
-        request = "field()record[wait=true]"
+        # The server is asked to tell only when its record has been processed, as by `wait=True` of p4p's own clients.
+        request = "field()record[block=true]"
         write.keep(self._context.put(message["channel"], done, builder=build, request=request, get=True))
         connect, most = message["connect"], message["connect"] + message["timeout"]
         self._requests.later(_AWAY, write.expire_connection)

@@ -141,6 +141,16 @@ def test_unlisted_channels_have_the_defaults_and_never_a_field() -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
+        ("groups: [X]", "groups must be a mapping"),
+        ("groups: {g: {max_channels: 1}}", r"groups\.g\.channels must be a list of channels or patterns"),
+        ("X: {}\ngroups: {g: {channels: [X]}}", r"line 2: groups\.g needs max_total_excursion or max_channels"),
+        ("X: {}\ngroups: {g: {channels: [X, Y], max_channels: 1}}", r"groups\.g\.channels names Y, which has no entry"),
+        ("X: {}\ngroups: {g: {channels: [1], max_channels: 1}}", r"groups\.g\.channels holds what cannot be a channel"),
+        ("X: {}\ngroups: {g: {channels: ['X.*'], max_channels: 1}}", r"groups\.g ends in a field"),
+        ("X: {}\ngroups: {g: {channels: [X], max_channels: 0}}", r"groups\.g\.max_channels must be greater than"),
+        ("X: {}\ngroups: {g: {channels: [X], max_channels: true}}", r"groups\.g\.max_channels must be a valid integer"),
+        ("X: {}\ngroups: {g: {channels: [X], max_total_excursion: -1}}", r"max_total_excursion must be greater than 0"),
+        ("X: {}\ngroups: {g: {channels: [X], max_total: 1}}", r"max_total is not a key; did you mean max_total_exc"),
         ("X: {min: 1}", r"line 1: X\.min is not a key; did you mean min_value\?"),
         ("\nX:\n  max_vlaue: 1", r"line 3: X\.max_vlaue is not a key; did you mean max_value\?"),
         ("X: {tolerance_percent: 1}", r"did you mean verification\.tolerance_percent\?"),

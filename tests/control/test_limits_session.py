@@ -345,3 +345,74 @@ async def test_ospreys_file_in_force_on_the_mock(journal: Path, permit: Any, tmp
     for channel, number in (("A[1]:SP", 5.1), ("A1:SP", 1.0), ("B", 1.0)):
         with pytest.raises(ChannelLimitsViolationError):
             await session.write({channel: number})
+
+
+GROUPS = """
+T:NUMBER: {}
+T:OTHER: {}
+T:LATE: {}
+T:STATE: {}
+T:TEXT: {}
+groups:
+  bump: {channels: [T:NUMBER.VAL, "T:OTH*", T:LATE], max_total_excursion: 3}
+  states: {channels: ["T:STATE", "T:TEXT"], max_channels: 1}
+  mixed: {channels: ["T:TEXT", "T:LATE"], max_total_excursion: 100}
+"""
+
+TOGETHER: list[tuple[list[dict[str, Any]], str]] = [
+    ([{"T:NUMBER": 2.0}, {"T:OTHER": 1.0}, {"T:LATE": -1.1}], "together 3.1 away from their start"),
+    ([{"T:NUMBER": 2.0, "T:OTHER": -1.0, "T:LATE": 1.1}], "group bump: all its channels together 3.1 away"),
+    ([{"T:NUMBER": 2.0}, {"T:NUMBER": 4.5}], "together 3.5 away"),
+    ([{"T:STATE": 1}, {"T:STATE": 2}, {"T:TEXT": "good"}], "channel 2 of them; max_channels 1"),
+    ([{"T:STATE": 1, "T:TEXT": "good"}], "group states: it would be channel 2"),
+    ([{"T:TEXT": "good"}], "group mixed: a channel of it holds no number"),
+]
+
+
+@pytest.mark.parametrize(("calls", "words"), TOGETHER)
+@pytest.mark.parametrize("there", [True, False], ids=["groups", "canary without them"])
+async def test_a_group_bounds_its_channels_together(
+    calls: list[dict[str, Any]], words: str, there: bool, records: Broker, permit: Any, journal: Path, tmp_path: Path
+) -> None:
+    await prepared(records, tmp_path, permit)
+    file = tmp_path / "limits.yml"
+    file.write_text(GROUPS if there else GROUPS.partition("groups:")[0])
+    session = await opened(records.connector, journal, permit, LimitsFile(file))
+    *before, last = calls
+    for call in before:
+        await session.write(call)
+    if not there:
+        await session.write(last)
+        assert set(last) <= {write.channel for write in session.writes}
+        return
+    with pytest.raises(ChannelLimitsViolationError, match=words):
+        await session.write(last)
+    assert len(session.writes) == sum(map(len, before))
+
+
+async def test_what_comes_back_makes_room_in_its_group(
+    records: Broker, permit: Any, journal: Path, tmp_path: Path
+) -> None:
+    await prepared(records, tmp_path, permit)
+    (tmp_path / "limits.yml").write_text(GROUPS)
+    session = await opened(records.connector, journal, permit, LimitsFile(tmp_path / "limits.yml"))
+    for call in (
+        {"T:NUMBER": 4.0},
+        {"T:NUMBER": 1.0},
+        {"T:OTHER": 3.0, "T:LATE": 0.0},
+        {"T:OTHER": 0.1, "T:LATE": 2.9},
+    ):
+        await session.write(call)
+    with pytest.raises(WriteRefused, match="its limits bound values"):
+        await session.call("T:LATE", {})
+
+
+async def test_in_a_group_what_is_too_much_is_skipped_and_the_rest_goes_on(
+    records: Broker, permit: Any, journal: Path, tmp_path: Path
+) -> None:
+    await prepared(records, tmp_path, permit)
+    (tmp_path / "limits.yml").write_text(GROUPS + "on_violation: skip\n")
+    session = await opened(records.connector, journal, permit, LimitsFile(tmp_path / "limits.yml"))
+    skipped = await session.write({"T:NUMBER": 3.0, "T:OTHER": 2.0, "T:LATE": 1.0})
+    assert [refusal.channel for refusal in skipped] == ["T:OTHER"]
+    assert [write.channel for write in session.writes] == ["T:NUMBER", "T:LATE"]

@@ -91,11 +91,10 @@ async def test_stop_actions_wait_for_no_write_that_is_under_way(
     await until(by_ca, "S:LAMP", 2.0)  # the motor's, 3, came before it
     assert not moving.done()
     assert not aborting.done()
+    second = asyncio.create_task(session.write({"S:LAMP": 9.0}))
+    await by_ca.write("S:ARRIVE", 1.0)
     with pytest.raises(WriteRefused, match="aborted"):
-        async with asyncio.timeout(60):
-            second = asyncio.create_task(session.write({"S:LAMP": 9.0}))
-            await by_ca.write("S:ARRIVE", 1.0)
-            await second
+        await asyncio.wait_for(second, 60)
     await moving
     await aborting
     assert await value_of(by_ca, "S:LAMP") == 3.0  # again, now that the write has ended

@@ -198,6 +198,41 @@ async def test_the_envelope_ends_where_it_ends(open_service: OpenService, tmp_pa
         assert words in result.error.message
 
 
+GROUPED = """
+MAG:1:SP: {min_value: -50, max_value: 50}
+MAG:2:SP: {min_value: -50, max_value: 50}
+groups:
+  bump: {channels: ["MAG:?:SP"], max_total_excursion: 3}
+"""
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["groups", "canary without them"])
+async def test_an_envelope_is_bounded_by_its_group_which_stands_on_the_card(
+    open_service: OpenService, tmp_path: Path, there: bool
+) -> None:
+    (tmp_path / "limits.yml").write_text(GROUPED if there else GROUPED.partition("groups:")[0])
+    code = IMPORT + (
+        "declare_writes({'MAG:1:SP': (-9, 9), 'MAG:2:SP': (-9, 9)})\n"
+        "start = read_channel('MAG:2:SP')\n"
+        "write_channel('MAG:1:SP', read_channel('MAG:1:SP') + 2)\n"
+        "moved = read_channel('MAG:1:RB') == read_channel('MAG:1:SP')\n"
+        "write_channel('MAG:2:SP', start - (1.5 if moved else 0.5))\n"
+        "results = {}\n"
+    )
+    async with open_service(control_system__limits_database=str(tmp_path / "limits.yml")) as service:
+        asked = Asked(envelope=True)
+        result = await service.run(own(code), decide=asked)
+    [card] = asked.cards
+    if not there:
+        assert (result.status, len(result.writes)) == (RunStatus.SUCCEEDED, 2)
+        return
+    assert card.plan is not None
+    assert len(card.plan.writes) == 2
+    assert card.rules == ("Group bump (MAG:?:SP): their distances from the start add up to 3 at most",)
+    assert (result.status, len(result.writes)) == (RunStatus.REFUSED, 1)
+    assert "all its channels together 3.5 away" in result.refusals[0].reason
+
+
 async def test_a_knob_turned_by_somebody_else_is_a_conflict(service: PythonExecutorService) -> None:
     waiting = await service.run(own(WRITE))
     other = IMPORT + "write_channel('MAG:1:SP', 0.25)\nresults = {}"

@@ -35,7 +35,13 @@ if TYPE_CHECKING:
     from osprey_executor.control.gateways._kinds import first_words, gateways_for
     from osprey_executor.control.limits._file import LimitsFile, LimitsInForce, limits_problem
     from osprey_executor.control.limits._live import check_limits
-    from osprey_executor.control.limits._words import limits_words, restorable, stop_actions, with_stop_channels
+    from osprey_executor.control.limits._words import (
+        group_limits,
+        limits_words,
+        restorable,
+        stop_actions,
+        with_stop_channels,
+    )
 
 __all__ = [
     "Broker",
@@ -69,6 +75,7 @@ __all__ = [
     "effects_of",
     "first_words",
     "gateways_for",
+    "group_limits",
     "is_command",
     "journal_settlement",
     "limits_problem",
@@ -120,6 +127,7 @@ _HOMES = {
     "effects_of": "broker._journal",
     "first_words": "gateways._kinds",
     "gateways_for": "gateways._kinds",
+    "group_limits": "limits._words",
     "is_command": "broker._command",
     "journal_settlement": "broker._settled",
     "limits_problem": "limits._file",

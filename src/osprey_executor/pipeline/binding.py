@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from osprey_executor.approval import build_card
-from osprey_executor.control import limits_words, restorable, stop_actions
+from osprey_executor.control import group_limits, limits_words, restorable, stop_actions
 from osprey_executor.errors import ErrorCategory
 from osprey_executor.models import AnalysisReport, ApprovalCard, ErrorReport, Plan, Stage
 from osprey_executor.pipeline.rooms import Rooms
@@ -109,7 +109,7 @@ def _rules(rooms: Rooms, plan: Plan) -> tuple[str, ...]:
         stops = ("None of these channels has a stop action: an abort leaves them where they are then",)
     if after and not restorable(rooms.limits, channels, simulated=not rooms.broker.report.real):
         after = (*after, "None of these channels is restorable: nothing would be brought back")
-    return (*rooms.broker.rules, *stops, *after)
+    return (*rooms.broker.rules, *group_limits(rooms.limits, channels), *stops, *after)
 
 
 def _limits_of(rooms: Rooms, report: AnalysisReport) -> dict[str, str]:

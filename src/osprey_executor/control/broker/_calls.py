@@ -79,7 +79,7 @@ def call_attempt(
     if limits is not None and not problem:
         if closed := limits.unlooked(name):
             problem, rule = closed.reason, closed.rule
-        elif (found := limits.of(name)) is not None and (found.numeric or found.states is not None):
+        elif limits.bounds_value(name):
             problem, rule = _BOUNDED, "call"
     return Attempt(number, name, value, line, f"{_WRITES}: {problem}" if problem else None, rule)
 

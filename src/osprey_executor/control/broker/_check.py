@@ -113,6 +113,7 @@ async def planned(
         return [], []
     samples = await machine.read([attempt.channel for attempt in attempts])
     now = time.monotonic()
+    together = limits.together() if limits else None
     plan: list[Planned] = []
     refused: list[Attempt] = []
     for attempt in attempts:
@@ -123,10 +124,14 @@ async def planned(
             refused.append(replace(attempt, problem=str(error)))
             continue
         verdict = limits.verdict(attempt.channel, value, sample, now) if limits else None
-        if isinstance(verdict, Breach):
-            refused.append(_broken(attempt, verdict))
+        broken = verdict if isinstance(verdict, Breach) else None
+        if broken is None and together is not None:
+            broken = together.breach(attempt.channel, value)
+        if broken is not None:
+            refused.append(_broken(attempt, broken))
         else:
-            plan.append(Planned(attempt, value, previous_of(sample), held(sample), verdict))
+            limited = verdict if isinstance(verdict, ChannelLimits) else None
+            plan.append(Planned(attempt, value, previous_of(sample), held(sample), limited))
     return plan, refused
 
 

@@ -53,7 +53,7 @@ MOST_CHANNELS = 10_000
 """Of one call."""
 _MOST_WRITES = 100_000
 _MOST_ATTEMPTS = 200_000
-"""Each has its lines in the journal, whatever becomes of it: of those after them, only as many as are kept as refused."""
+"""Each has its lines in the journal, whatever becomes of it; of those beyond, as many as are kept as refused."""
 _LARGEST_LINE = 10_000_000
 _UNSETTLED = "an earlier write of this run has no confirmation: until that is settled nothing more is written"
 
@@ -300,8 +300,8 @@ class Session:
         """Write nothing more for the program, and perform the stop actions of the channels that it has written.
 
         The last one written comes to rest first; one whose write is still under way at once, as far as its control
-        system lets us, and again when that write has ended. Each is journalled as a write; none is sent while writes are
-        stopped, or where this run does not hold the channel any more.
+        system lets us, and again when that write has ended. Each is journalled as a write; none is sent while writes
+        are stopped, or where this run does not hold the channel any more.
 
         Raises:
             StorageError: the journal cannot be written, so no stop action is sent.

@@ -24,8 +24,7 @@ _SINGLE_ROUNDING = 2.0**-20
 
 
 def plain(value: Any) -> PlainValue:
-    """Return a value that is sent as JSON has it; an array that is longer than `MOST_ELEMENTS`, or not finite, as its
-    digest."""
+    """Return a value that is sent as JSON has it; an array longer than `MOST_ELEMENTS`, or not finite, as a digest."""
     if isinstance(value, Command):
         return value.text
     if isinstance(value, bool):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from osprey_executor.control.broker._names import ChannelName
 from osprey_executor.control.limits._entry import ChannelLimits
 from osprey_executor.text import one_line
+
+if TYPE_CHECKING:
+    from osprey_executor.control.limits._group import GroupLimits
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class LimitsDatabase:
     allow_unlisted: bool
     skip: bool
     """Whether a write outside its limits is left out and told, where it would else end the call with an error."""
+    groups: Mapping[str, GroupLimits] = field(default_factory=dict[str, "GroupLimits"])
+    """By the name of the group."""
 
     def of(self, name: ChannelName) -> ChannelLimits | Breach:
         """Return the entry that counts for a channel, or why none does."""
@@ -48,6 +54,10 @@ class LimitsDatabase:
         if self.allow_unlisted:
             return self.defaults
         return Breach("unlisted", "not in the limits database")
+
+    def groups_of(self, channel: str) -> dict[str, GroupLimits]:
+        """Return the groups that a channel, by its canonical name, is in, by their names."""
+        return {name: group for name, group in self.groups.items() if group.holds(channel)}
 
     def unreadable(self, name: ChannelName) -> str | None:
         """Return why a channel is not to be read; None: it may. A field without an entry is read as its record is."""
@@ -66,6 +76,11 @@ def _unreadable(limits: ChannelLimits) -> str | None:
     if limits.read_side_effect:
         return "reading it changes the machine, says the limits database"
     return None if limits.readable else "it is not to be read, says the limits database"
+
+
+def is_pattern(text: str) -> bool:
+    """Return whether a text stands for more than the channel of that name; no name holds these characters."""
+    return "*" in text or "?" in text
 
 
 def fits(pattern: str, name: str) -> bool:

@@ -55,11 +55,13 @@ Scalar = Annotated[float | str, BeforeValidator(_scalar)]
 States = Annotated[tuple[float | str, ...], BeforeValidator(_states), Field(max_length=_MOST_STATES)]
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A part of the database."""
+
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
-class Verification(_Part):
+class Verification(Part):
     """How a write is verified after the control system has confirmed it."""
 
     level: Literal["none", "callback", "readback"] = "callback"
@@ -86,7 +88,7 @@ class Verification(_Part):
         return abs(value) * percent / 100.0
 
 
-class StopAction(_Part):
+class StopAction(Part):
     """The write that brings a channel to rest when a run is aborted."""
 
     channel: Channel | None = None
@@ -94,7 +96,7 @@ class StopAction(_Part):
     value: Scalar
 
 
-class ChannelLimits(_Part):
+class ChannelLimits(Part):
     """Limits and habits of one channel. The names are Osprey's where Osprey has one."""
 
     writable: bool = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -12,8 +13,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from osprey_executor.control.broker._names import channel_name
-from osprey_executor.control.limits._database import Breach, LimitsDatabase
+from osprey_executor.control.limits._database import Breach, LimitsDatabase, is_pattern
 from osprey_executor.control.limits._entry import ChannelLimits, StopAction, Verification
+from osprey_executor.control.limits._group import GroupLimits
 from osprey_executor.control.limits._text import KeyPath, Source, parse
 from osprey_executor.errors import ConfigurationError
 from osprey_executor.text import one_line
@@ -22,7 +24,8 @@ OnViolation = Literal["error", "skip"]
 
 _MOST_TOLD = 5
 _MOST_PATTERNS = 200
-_RESERVED = ("defaults", "patterns", "allow_unlisted_channels", "on_violation")
+_MOST_GROUPS = 200
+_RESERVED = ("defaults", "patterns", "groups", "allow_unlisted_channels", "on_violation")
 _PARTS: dict[str, type[BaseModel]] = {"verification": Verification, "stop_action": StopAction}
 _WORDS = {
     "bool_type": "must be true or false",
@@ -66,14 +69,17 @@ def database_of(
         if given.get("call") == "query":  # nobody approves one, so none becomes one by being forgotten
             raise _Bad(("defaults", "call"), "belongs to the channels that have commands: write it there")
         defaults = _entry(source, given, {}, ("defaults",))
-        groups = _patterns(data.pop("patterns", {}))
+        of_patterns = _patterns(data.pop("patterns", {}))
+        of_groups = _plain(data.pop("groups", {}), ("groups",))
+        if len(of_groups) > _MOST_GROUPS:
+            raise _Bad(("groups",), f"holds more than {_MOST_GROUPS} groups")
     except _Bad as bad:
         raise ConfigurationError(source.told(bad.path, str(bad))) from None
     problems: list[str] = []
     exact: dict[str, ChannelLimits] = {}
     patterns: dict[str, ChannelLimits] = {}
     entries = [((name,), name, value, exact) for name, value in data.items()]
-    entries += [(("patterns", pattern), pattern, value, patterns) for pattern, value in groups.items()]
+    entries += [(("patterns", pattern), pattern, value, patterns) for pattern, value in of_patterns.items()]
     for place, name, value, found in entries:
         try:
             key = name if found is patterns else _name(name, value, exact)
@@ -88,11 +94,50 @@ def database_of(
         if len(problems) > _MOST_TOLD:
             break
     database = LimitsDatabase(exact, patterns, defaults, allow, skip)
+    if not problems:
+        groups = {name: _grouped(source, name, value, database, problems) for name, value in of_groups.items()}
+        database = replace(database, groups={name: group for name, group in groups.items() if group is not None})
     problems = problems or [source.told(bad.path, str(bad)) for bad in _barred_stops(data, database)]
     if problems:
         more = "; and more" if len(problems) > _MOST_TOLD else ""
         raise ConfigurationError("; ".join(problems[:_MOST_TOLD]) + more)
     return database
+
+
+def _grouped(
+    source: Source, name: str, value: Any, database: LimitsDatabase, problems: list[str]
+) -> GroupLimits | None:
+    """Return a group; None where it cannot be used, which is put to the problems."""
+    place = ("groups", name)
+    try:
+        own = _plain(value, place)
+        channels = own.get("channels")
+        if not isinstance(channels, list) or not channels:
+            raise _Bad((*place, "channels"), "must be a list of channels or patterns")
+        members = tuple(_member(one, place, database) for one in cast("list[Any]", channels))
+        return GroupLimits.model_validate({**own, "channels": members})
+    except _Bad as bad:
+        problems.append(source.told(bad.path, str(bad)))
+    except ValidationError as error:
+        items = error.errors(include_url=False, include_context=False, include_input=False)
+        keys = [(*place, *(str(part) for part in item["loc"][:1])) for item in items]
+        told = [_sentence(item, GroupLimits) for item in items]
+        problems += [source.told(path, what) for path, what in zip(keys, told, strict=True)]
+    return None
+
+
+def _member(one: Any, place: KeyPath, database: LimitsDatabase) -> str:
+    """Return the canonical name of a channel in a group; whatever no entry knows is taken for a slip."""
+    if isinstance(one, str) and is_pattern(one):
+        return _pattern(one, place)
+    try:
+        name = channel_name(one)
+    except ValueError as error:
+        raise _Bad((*place, "channels"), f"holds what cannot be a channel: {error}") from None
+    found = database.of(name)
+    if isinstance(found, Breach) and found.rule == "unlisted":
+        raise _Bad((*place, "channels"), f"names {one_line(name.canonical)}, which has no entry")
+    return name.canonical
 
 
 def _barred_stops(data: Mapping[str, Any], database: LimitsDatabase) -> Iterator[_Bad]:
@@ -132,13 +177,18 @@ def _patterns(value: Any) -> dict[str, Any]:
     if len(groups) > _MOST_PATTERNS:
         raise _Bad(("patterns",), f"holds more than {_MOST_PATTERNS} patterns")
     for pattern in groups:
-        try:
-            name = channel_name(re.sub(r"[*?]", "x", pattern))
-        except ValueError:
-            raise _Bad(("patterns", pattern), "is no pattern of channel names: a name with * or ? in it") from None
-        if name.is_field or name.canonical != re.sub(r"[*?]", "x", pattern):
-            raise _Bad(("patterns", pattern), "ends in a field; a pattern is for values only, so list the field itself")
+        _pattern(pattern, ("patterns", pattern))
     return groups
+
+
+def _pattern(pattern: str, place: KeyPath) -> str:
+    try:
+        name = channel_name(re.sub(r"[*?]", "x", pattern))
+    except ValueError:
+        raise _Bad(place, "is no pattern of channel names: a name with * or ? in it") from None
+    if name.is_field or name.canonical != re.sub(r"[*?]", "x", pattern):
+        raise _Bad(place, "ends in a field; a pattern is for values only, so list the field itself")
+    return pattern
 
 
 def _name(name: str, value: Any, known: Mapping[str, ChannelLimits]) -> str:
@@ -196,10 +246,10 @@ def _keys(item: ErrorDetails) -> KeyPath:
     return tuple(keys[: 2 if keys and keys[0] in _PARTS else 1])
 
 
-def _sentence(item: ErrorDetails) -> str:
+def _sentence(item: ErrorDetails, of: type[BaseModel] = ChannelLimits) -> str:
     if item["type"] == "extra_forbidden":
         *above, key = [str(part) for part in item["loc"]]
-        known = list((_PARTS[above[0]] if above else ChannelLimits).model_fields)
+        known = list((_PARTS[above[0]] if above else of).model_fields)
         near = [name for name in known if name.startswith(key)] or get_close_matches(key, known, n=1, cutoff=0.6)
         elsewhere = [f"{part}.{key}" for part, model in _PARTS.items() if not above and key in model.model_fields]
         meant = [*(".".join((*above, name)) for name in near[:1]), *elsewhere]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from osprey_executor.control.connectors._protocol import Sample
 from osprey_executor.control.limits._check import Past, breach_of, closed_by, present_value
 from osprey_executor.control.limits._database import Breach, LimitsDatabase
 from osprey_executor.control.limits._entry import ChannelLimits
+from osprey_executor.control.limits._group import GroupLimits, Together
 from osprey_executor.errors import ControlSystemError
 from osprey_executor.text import one_line
 
@@ -24,6 +25,8 @@ class RunLimits:
         # A program may ask for the same channels thousands of times a second.
         self._found: dict[str, ChannelLimits | Breach] = {}
         self._unreadable: dict[str, str | None] = {}
+        self._groups: dict[str, Mapping[str, GroupLimits]] = {}
+        self._written: dict[str, Any] = {}
         self.skip = database.skip
 
     def unlooked(self, channel: str) -> Breach | None:
@@ -41,6 +44,20 @@ class RunLimits:
             return limits
         past = self._past.setdefault(channel, Past(start=present_value(sample)))
         return breach_of(limits, value, sample, past, now) or limits
+
+    def together(self) -> Together:
+        """Return what bounds the writes of one call together with all that this run wrote before."""
+        return Together(self._groups_of, self._written, self._past)
+
+    def bounds_value(self, channel: str) -> bool:
+        """Return whether it matters to the database which value is written to a channel."""
+        limits = self.of(channel)
+        return bool(self._groups_of(channel)) or (limits is not None and (limits.numeric or limits.states is not None))
+
+    def _groups_of(self, channel: str) -> Mapping[str, GroupLimits]:
+        if channel not in self._groups:
+            self._groups[channel] = self._database.groups_of(channel)
+        return self._groups[channel]
 
     def readable(self, channels: Iterable[str]) -> None:
         """Pass if all channels may be read.
@@ -66,5 +83,7 @@ class RunLimits:
 
     def wrote(self, channel: str, value: Any, when: float) -> None:
         """Take note of a write that was sent at `when`."""
+        if self._groups_of(channel):
+            self._written[channel] = value
         number = float(value) if isinstance(value, int | float) else None
         self._past[channel] = replace(self._past.get(channel, Past()), last=number, since=when)

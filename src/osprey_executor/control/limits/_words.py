@@ -60,6 +60,15 @@ def with_stop_channels(limits: LimitsInForce | None, channels: Iterable[str]) ->
     return tuple(dict.fromkeys((*named, *(stop.channel for stop in stops if stop.channel))))
 
 
+def group_limits(limits: LimitsInForce | None, channels: Iterable[str]) -> tuple[str, ...]:
+    """Return in words what bounds some of these channels together."""
+    if limits is None or limits.database is None:
+        return ()
+    named = tuple(channels)
+    groups = limits.database.groups.items()
+    return tuple(group.words(name) for name, group in groups if any(group.holds(channel) for channel in named))
+
+
 def stop_actions(limits: LimitsInForce | None, channels: Iterable[str]) -> tuple[str, ...]:
     """Return in words what is written when a run that has written these channels is aborted."""
     if limits is None or limits.database is None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from osprey_executor.config import ModelConfig, provider
@@ -25,6 +28,7 @@ class Fault(StrEnum):
     OVERLOADED = "overloaded"
     SERVER = "server"
     NO_ROUTE = "no_route"
+    CERTIFICATE = "certificate"
     CUT = "cut"
     HANG = "hang"
     GARBAGE = "garbage"
@@ -95,6 +99,8 @@ def told(fault: ProviderFault, model: ModelConfig, names: Names = MODEL) -> Gene
         Fault.OVERLOADED: "is overloaded; try again later, or use another model",
         Fault.SERVER: "failed on its side; try again later, or use another model",
         Fault.NO_ROUTE: f"cannot be reached at {where}; check {names.url}, the network, and HTTPS_PROXY or NO_PROXY",
+        Fault.CERTIFICATE: f"shows a certificate that is not trusted here ({where}); check {names.url}, or name a file "
+        "with that of its issuer in SSL_CERT_FILE",
         Fault.CUT: f"broke off its answer ({where}); {again}",
         Fault.HANG: f"gave no answer within {model.timeout:g} s ({where}); try again, or raise {names.timeout}",
         Fault.GARBAGE: f"gave an answer that is not of its protocol; check that {where} is the right {names.url}",
@@ -117,6 +123,33 @@ def lacking(model: ModelConfig) -> ConfigurationError | None:
         if key != "api_key":
             return ConfigurationError(f"{key} of the model uses ${{{variable}}}, which is not set: set {variable}")
     return None
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, what caused it, what caused that, and so on."""
+    at: BaseException | None = error
+    for _ in range(20):
+        if at is None:
+            return
+        yield at
+        at = at.__cause__ or at.__context__
+
+
+def words_in(body: object) -> str:
+    """Return the message in the body of an answer that tells an error, if it has one."""
+    outer = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    inner = outer.get("error", outer)
+    found = cast("dict[str, Any]", inner).get("message") if isinstance(inner, dict) else None
+    return found if isinstance(found, str) else ""
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return for how many seconds the provider asks to wait; None: it does not say, or by a date."""
+    try:
+        seconds = float(headers["retry-after"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return max(0.0, seconds) if math.isfinite(seconds) else None
 
 
 def shown_url(url: str | None) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from osprey_executor.config import ModelConfig, provider
 from osprey_executor.errors import MissingExtraError
-from osprey_executor.generation._faults import Fault, ProviderFault
+from osprey_executor.generation._faults import Fault, ProviderFault, causes, retry_after, words_in
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -187,8 +187,10 @@ def _reply(answer: BaseMessage) -> Reply:
 def _fault(error: Exception) -> ProviderFault:
     known = importlib.import_module("langchain_core.exceptions")
     status = getattr(error, "status_code", None)
-    names = {kind.__name__ for each in _chain(error) for kind in type(each).__mro__}
-    detail = _words(error)
+    names = {kind.__name__ for each in causes(error) for kind in type(each).__mro__}
+    detail = words_in(getattr(error, "body", None))
+    headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
+    wait = retry_after(headers)
     if status == 413:
         return ProviderFault(Fault.TOO_LONG, detail)
     kinds: tuple[tuple[type[Exception], Fault], ...] = (
@@ -203,43 +205,19 @@ def _fault(error: Exception) -> ProviderFault:
     )
     for kind, fault in kinds:
         if isinstance(error, kind):
-            return ProviderFault(fault, detail, _retry_after(error))
+            return ProviderFault(fault, detail, wait)
     if status in (503, 529) or "OverloadedError" in names:
-        return ProviderFault(Fault.OVERLOADED, detail, _retry_after(error))
+        return ProviderFault(Fault.OVERLOADED, detail, wait)
     if isinstance(status, int) and 300 <= status < 400:
-        headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
         return ProviderFault(Fault.REDIRECT, str(headers.get("location") or "nowhere"))
     if isinstance(status, int) and status >= 400:
-        return ProviderFault(Fault.SERVER if status >= 500 else Fault.BAD_REQUEST, detail, _retry_after(error))
+        return ProviderFault(Fault.SERVER if status >= 500 else Fault.BAD_REQUEST, detail, wait)
     if detail:  # told within a stream, after its status had promised an answer
         return ProviderFault(Fault.SERVER, detail)
+    if "SSLCertVerificationError" in names:
+        return ProviderFault(Fault.CERTIFICATE)
     if names & _NO_ROUTE:
         return ProviderFault(Fault.NO_ROUTE)
     if names & _CUT or isinstance(error, known.ModelConnectionError):
         return ProviderFault(Fault.CUT)
     return ProviderFault(Fault.GARBAGE)
-
-
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    at: BaseException | None = error
-    for _ in range(20):
-        if at is None:
-            return
-        yield at
-        at = at.__cause__ or at.__context__
-
-
-def _words(error: Exception) -> str:
-    """Return the provider's message from the body of its answer, if it has one."""
-    body: Any = getattr(error, "body", None)
-    inner: Any = body.get("error", body) if isinstance(body, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    found: Any = inner.get("message") if isinstance(inner, dict) else None  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return found if isinstance(found, str) else ""
-
-
-def _retry_after(error: Exception) -> float | None:
-    headers: Any = getattr(getattr(error, "response", None), "headers", None)
-    try:
-        return max(0.0, float(headers["retry-after"])) if headers is not None else None
-    except (KeyError, TypeError, ValueError):
-        return None

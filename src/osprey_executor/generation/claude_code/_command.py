@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
 from osprey_executor.generation.claude_code import _confine
 from osprey_executor.generation.claude_code._scratch import Scratch
 from osprey_executor.generation.claude_code._settings import Settings
 
+if TYPE_CHECKING:
+    from osprey_executor.generation.claude_code._relay import Relay
+
 # As a module and not as a script, its byte code is kept.
 _START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from _confine import main; main()"
 _TOOLS = ("Read", "Grep", "Glob")
 _RETRIES = 2
-_DNS = 53
-_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "https_proxy", "http_proxy", "no_proxy")
-_CERTIFICATES = ("NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR")
-_SYSTEM = (
-    *("/usr", "/bin", "/lib", "/lib64", "/dev/urandom"),
-    *("/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/ld.so.cache", "/etc/localtime"),
-    *("/etc/hosts", "/etc/resolv.conf", "/etc/nsswitch.conf", "/etc/host.conf", "/etc/gai.conf"),
-)
-# Where distributions keep what /etc/resolv.conf links to.
-_RESOLVERS = ("/run/systemd/resolve", "/run/NetworkManager", "/run/resolvconf")
+_SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/dev/urandom", "/etc/ld.so.cache", "/etc/localtime")
 
 
 @dataclass(frozen=True)
@@ -38,24 +31,22 @@ class Command:
     environment: Mapping[str, str]
 
 
-def command_of(settings: Settings, cli: Path, place: Scratch, system: str, *, landlock: bool) -> Command:
+def command_of(settings: Settings, cli: Path, place: Scratch, relay: Relay, system: str, *, landlock: bool) -> Command:
     """Return how to start `cli` in `place`. No secret stands in the command line, which everybody can read."""
-    environment = _environment(settings, place)
     (place.top / "system").write_text(system, encoding="utf-8")
-    may_read = [*(environment[name] for name in _CERTIFICATES if name in environment), str(cli.resolve())]
 
     def line(control: int) -> list[str]:
         arguments = _confine.confined(
             [str(cli.resolve()), *_flags(settings, place)],
             control,
             landlock=landlock,
-            readable=[*_SYSTEM, *_RESOLVERS, *may_read, str(place.work), str(place.top / "system")],
+            readable=[*_SYSTEM, str(cli.resolve()), str(place.work), str(place.top / "system")],
             writable=[*(str(path) for path in (place.home, place.config, place.tmp)), "/dev/null"],
-            ports=_ports(settings, environment),
+            ports=[relay.port],
         )
         return [sys.executable, "-I", "-S", "-c", _START, str(Path(_confine.__file__).parent), *arguments]
 
-    return Command(line, environment)
+    return Command(line, _environment(settings, place, relay))
 
 
 def _flags(settings: Settings, place: Scratch) -> tuple[str, ...]:
@@ -63,6 +54,8 @@ def _flags(settings: Settings, place: Scratch) -> tuple[str, ...]:
     return (
         *("--output-format", "stream-json", "--input-format", "stream-json", "--verbose"),
         *("--model", settings.model.model_id, "--system-prompt-file", str(place.top / "system")),
+        # Else it keeps the conversation on the disk.
+        *(() if settings.block.keep_scratch else ("--no-session-persistence",)),
         # What exists, what of that is allowed, and that nothing else is asked for: each is needed.
         *("--tools", ",".join(tools)),
         *(("--allowedTools", ",".join(f"{tool}(./**)" for tool in tools)) if tools else ()),
@@ -71,22 +64,18 @@ def _flags(settings: Settings, place: Scratch) -> tuple[str, ...]:
     )
 
 
-def _environment(settings: Settings, place: Scratch) -> dict[str, str]:
+def _environment(settings: Settings, place: Scratch, relay: Relay) -> dict[str, str]:
     """Return all of it: what is not here is not there, whatever the service has."""
     model = settings.model
-    key = model.api_key.get_secret_value() if model.api_key else ""
-    passed = {name: os.environ[name] for name in (*_PROXIES, *_CERTIFICATES) if os.environ.get(name)}
     environment = {
-        **passed,
         "PATH": "/usr/bin:/bin",
         "LANG": "C.UTF-8",
         "HOME": str(place.home),
         "TMPDIR": str(place.tmp),
         "CLAUDE_CONFIG_DIR": str(place.config),
-        "ANTHROPIC_BASE_URL": model.base_url or "",
+        "ANTHROPIC_BASE_URL": relay.url,
+        "ANTHROPIC_API_KEY": relay.token,
         "ANTHROPIC_SMALL_FAST_MODEL": settings.small_model or model.model_id,
-        # Anthropic takes a key in a header of its own, gateways take a bearer.
-        ("ANTHROPIC_API_KEY" if model.provider == "anthropic" else "ANTHROPIC_AUTH_TOKEN"): key,
         "CLAUDE_CODE_ENTRYPOINT": "sdk-py",
         "CLAUDE_CODE_MAX_RETRIES": str(_RETRIES),
         # The time of the whole conversation is kept outside; a try must not end later than that.
@@ -100,14 +89,3 @@ def _environment(settings: Settings, place: Scratch) -> dict[str, str]:
     if model.max_tokens:
         environment["CLAUDE_CODE_MAX_OUTPUT_TOKENS"] = str(model.max_tokens)
     return environment
-
-
-def _ports(settings: Settings, environment: Mapping[str, str]) -> list[int]:
-    """Return the ports of provider and proxies, and that of names."""
-    urls = [settings.model.base_url or "", *(environment.get(name, "") for name in _PROXIES)]
-    ports = {_DNS}
-    for url in urls:
-        parts = urlsplit(url)
-        if parts.hostname:
-            ports.add(parts.port or (443 if parts.scheme == "https" else 80))
-    return sorted(ports)

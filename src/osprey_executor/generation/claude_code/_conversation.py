@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
@@ -28,6 +29,7 @@ from osprey_executor.generation._prices import cost_of
 from osprey_executor.generation.claude_code._command import Command
 from osprey_executor.generation.claude_code._confine import REFUSED
 from osprey_executor.generation.claude_code._failures import Heard, fault_of
+from osprey_executor.generation.claude_code._relay import Relay
 from osprey_executor.generation.claude_code._schema import PhaseConfig
 from osprey_executor.generation.claude_code._scratch import Scratch
 from osprey_executor.generation.claude_code._settings import Settings
@@ -39,8 +41,9 @@ from osprey_executor.text import one_line
 class Conversation:
     """Goes through the phases of `settings` once."""
 
-    def __init__(self, settings: Settings, command: Command, place: Scratch, counting: Meter) -> None:
+    def __init__(self, settings: Settings, command: Command, place: Scratch, relay: Relay, counting: Meter) -> None:
         self._settings = settings
+        self._relay = relay
         self._meter = counting
         self._transport = CliTransport(command, place.work)
         self._heard = Heard()
@@ -48,8 +51,13 @@ class Conversation:
         self._answers_before = 0
         self._cost = 0.0
 
-    async def hold(self, system: str, task: str) -> str:
-        """Return the last answer. `system` is what the CLI was started with, for those who keep prompts.
+    async def hold(self, system: str, task: str, examples: Awaitable[object]) -> str:
+        """Return the last answer.
+
+        Args:
+            system: what the CLI was started with, for those who keep prompts.
+            task: what is asked.
+            examples: is done when the folder of the CLI is ready; meanwhile it starts.
 
         Raises:
             BudgetExceededError: what the request may take is spent.
@@ -67,13 +75,14 @@ class Conversation:
         try:
             async with asyncio.timeout(self._settings.model.timeout):
                 async with ClaudeSDKClient(options, transport=self._transport) as client:
+                    await examples
                     for number, (name, phase) in enumerate(self._settings.phases):
                         prompt = f"{task}\n\n# What to do now\n{phase.prompt}" if number == 0 else phase.prompt
                         told = f"{system}\n\n{prompt}" if number == 0 else prompt
                         answer = await self._ask(client, name, phase, prompt, told)
         except TimeoutError:
             # What an earlier try was told says more than that the time is up.
-            raise self._heard.retried() or ProviderFault(Fault.HANG) from None
+            raise self._relay.fault or ProviderFault(Fault.HANG) from None
         except ClaudeSDKError as error:
             raise self._broken(error) from None
         finally:
@@ -117,15 +126,8 @@ class Conversation:
             elif isinstance(message, ResultMessage):
                 return message
             elif isinstance(message, SystemMessage):
-                self._note(message)
+                self._heard.refused = self._heard.refused or message.subtype == "model_refusal_no_fallback"
         raise ProviderFault(Fault.GARBAGE)
-
-    def _note(self, message: SystemMessage) -> None:
-        if message.subtype == "api_retry":
-            status = message.data.get("error_status")
-            self._heard.status = status if isinstance(status, int) else None
-        elif message.subtype == "model_refusal_no_fallback":
-            self._heard.refused = True
 
     @property
     def _label(self) -> str:
@@ -153,7 +155,7 @@ class Conversation:
                 f"{who}: the answer was cut off at its longest; raise api_config.max_output_tokens or narrow the task"
             )
         if result.is_error:
-            raise fault_of(result, self._heard)
+            raise fault_of(result, self._heard, self._relay.fault)
 
     def _call(self, result: ResultMessage) -> ModelCall:
         usage: dict[str, Any] = result.usage or {}

@@ -24,7 +24,7 @@ from osprey_executor.generation._prices import knows_price
 from osprey_executor.generation._prompt import build_prompt
 from osprey_executor.generation.claude_code._command import command_of
 from osprey_executor.generation.claude_code._confine import landlock_version
-from osprey_executor.generation.claude_code._examples import check_libraries, copy_libraries
+from osprey_executor.generation.claude_code._examples import check_libraries, copied
 from osprey_executor.generation.claude_code._schema import PhaseConfig
 from osprey_executor.generation.claude_code._scratch import scratch
 from osprey_executor.generation.claude_code._settings import Settings, settings_of
@@ -32,7 +32,7 @@ from osprey_executor.models import PythonExecutionRequest
 from osprey_executor.text import one_line
 
 if TYPE_CHECKING:
-    from osprey_executor.generation.claude_code import _conversation
+    from osprey_executor.generation.claude_code import _conversation, _relay
 
 _SDK = "claude_agent_sdk"
 _CONVERSATION = "osprey_executor.generation.claude_code._conversation"
@@ -99,7 +99,7 @@ class ClaudeCodeGenerator:
 async def _conversed(settings: Settings, system: str, task: str) -> str:
     """Return the last answer of a conversation that leaves nothing behind."""
     landlock = _landlock(settings)
-    conversation = await asyncio.to_thread(_import)
+    conversation, relay_of = await asyncio.to_thread(_import)
     cli = _cli(settings)
     if _lacks_key(settings):
         raise no_key(settings.model)
@@ -109,20 +109,21 @@ async def _conversed(settings: Settings, system: str, task: str) -> str:
     counting.check_price(f"{model.provider}/{model.model_id}", known=known)
     counting.check()
     settings = replace(settings, max_budget_usd=min(settings.max_budget_usd, counting.cost_left))
-    async with scratch(keep=settings.block.keep_scratch) as place:
-        await asyncio.to_thread(copy_libraries, settings.libraries, place.work)
-        command = command_of(settings, cli, place, system, landlock=landlock)
-        try:
-            return await conversation(settings, command, place, counting).hold(system, task)
-        except ProviderFault as fault:
-            raise told(fault, settings.model, CLAUDE_CODE) from None
+    try:
+        async with scratch(keep=settings.block.keep_scratch) as place, relay_of(model) as relay:
+            command = command_of(settings, cli, place, relay, system, landlock=landlock)
+            held = conversation(settings, command, place, relay, counting)
+            async with copied(settings.libraries, place.work) as examples:
+                return await held.hold(system, task, examples)
+    except ProviderFault as fault:
+        raise told(fault, model, CLAUDE_CODE) from None
 
 
 def _lacks_key(settings: Settings) -> bool:
     return provider(settings.model.provider).needs_key and settings.model.api_key is None
 
 
-def _import() -> type[_conversation.Conversation]:
+def _import() -> tuple[type[_conversation.Conversation], type[_relay.Relay]]:
     """Return what uses the SDK, whose first import takes a second.
 
     Raises:
@@ -132,7 +133,8 @@ def _import() -> type[_conversation.Conversation]:
     if importlib.util.find_spec(_SDK) is None:
         raise MissingExtraError("the generator claude_code", "claude")
     try:
-        return importlib.import_module(_CONVERSATION).Conversation
+        found = importlib.import_module(_CONVERSATION)
+        return found.Conversation, found.Relay
     except ImportError as error:
         raise ConfigurationError(
             f"the claude-agent-sdk that is installed does not fit ({one_line(str(error), 200)}); one that does comes "

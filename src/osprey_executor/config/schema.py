@@ -123,6 +123,12 @@ def _is_time(value: Any) -> bool:
     return True
 
 
+_OF_A_SERVER = {
+    *("jupyter_host", "jupyter_port", "token", "use_https", "ca_file", "base_url", "headers", "kernel_name"),
+    "accept_unproven",
+}
+
+
 class ContainerConfig(Section):
     """The Jupyter server of the container engine."""
 
@@ -148,6 +154,17 @@ class ContainerConfig(Section):
     """Seconds for which a broken connection is tried again, before the outcome of its run is called unknown."""
     accept_unproven: Switch = False
     """Whether programs may run next to a real machine where nothing shows that the server contains them."""
+    managed: Switch = False
+    """Whether kernels run in the container that `osprey-executor container up` has started, and in no other place."""
+
+    @model_validator(mode="after")
+    def _one_place(self) -> ContainerConfig:
+        if self.managed and (other := sorted(self.model_fields_set & _OF_A_SERVER)):
+            raise ValueError(
+                f"managed: true means the container of `osprey-executor container up`, so {', '.join(other)} must not "
+                "be set beside it"
+            )
+        return self
 
 
 class ForkServerConfig(Section):

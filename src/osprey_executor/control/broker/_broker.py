@@ -215,14 +215,16 @@ def control_report(config: Config) -> ControlSystemReport:
 def unproven_problem(config: Config) -> str | None:
     """Return why an engine whose containment is not proven may not run programs next to the machine of `config`."""
     execution = config.execution
-    if execution.execution_method != "container" or execution.container.accept_unproven:
+    container = execution.container
+    # One that is managed is proven when it is opened, or not opened.
+    if execution.execution_method != "container" or container.accept_unproven or container.managed:
         return None
     if not control_report(config).real:
         return None
     return (
         f"execution_method: container next to a real control system ({config.control_system.type}): nothing shows that "
-        "its Jupyter server keeps programs from the machine, so no program is run. Use execution_method: local, or a "
-        "simulator; or write execution.container.accept_unproven: true, and a person is asked before every first run"
+        "its Jupyter server keeps programs from the machine, so no program is run. Use execution_method: local, a "
+        "container of your own (execution.container.managed), or a simulator; or write execution.container.accept_unproven: true, and a person is asked before every first run"
     )
 
 

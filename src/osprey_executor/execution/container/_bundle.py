@@ -28,7 +28,10 @@ def _osprey_executor_begin(bundle):
     get_ipython().kernel.comm_manager.register_target({comm!r}, opened)
 _osprey_executor_begin({bundle!r})
 """
-_JAIL = ("__init__", "confine", "family", "folders", "kernel", "restricted_spec", "spec", "tree", "unwalled", "watch")
+_JAIL = (
+    *("__init__", "confine", "family", "folders", "kernel", "landlock", "restricted_spec", "spec", "tree"),
+    *("unwalled", "watch"),
+)
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""The container engine: each program in a kernel of its own, on a Jupyter server that the service did not start."""
+"""The container engine: each program in a kernel of its own, of a Jupyter server that somebody or we have started."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from osprey_executor.execution._events import EngineEvent
 from osprey_executor.execution.container._bundle import digest
 from osprey_executor.execution.container._kernel import Kernel, Lost
 from osprey_executor.execution.container._pool import KernelPool
-from osprey_executor.execution.container._sandbox import ENFORCED, KernelSandbox
+from osprey_executor.execution.container._proof import Proof, look_from_kernel
+from osprey_executor.execution.container._sandbox import ENFORCED, KernelSandbox, Specify
+from osprey_executor.execution.container.inside.hardening import MISCONFIGURED
 from osprey_executor.execution.local._run import Run
 from osprey_executor.execution.local._staging import Staged, stage_program
 from osprey_executor.models import (
@@ -37,6 +39,7 @@ _UNPROVEN = (
     "nothing shows what the Jupyter server at {url} contains: programs may reach what it and its network reach. "
     "Next to a real machine it is refused unless execution.container.accept_unproven is true"
 )
+_NOTHING_KNOWN: dict[str, object] = {"memory": 1 << 60, "processes": 1 << 60, "tmp": 1 << 60}
 _FACTS = """
 import importlib.metadata, json, os, sys
 found = {}
@@ -52,7 +55,9 @@ class ContainerEngine:
 
     name = "container"
 
-    def __init__(self, url: str, pool: KernelPool, limits: Limits, root: Path) -> None:
+    def __init__(
+        self, url: str, pool: KernelPool, limits: Limits, root: Path, specify: Specify, proof: Proof | None
+    ) -> None:
         """Take over what `open_container` prepared.
 
         Args:
@@ -60,15 +65,26 @@ class ContainerEngine:
             pool: of kernels.
             limits: of programs that bring none, and those for which kernels are made ready.
             root: temporary folder of this engine's life.
+            specify: what a program's process is told.
+            proof: of a container of ours, which was given; None: nothing shows what contains the kernels.
         """
         self._url, self.pool, self._limits, self._root = url, pool, limits, root
+        self._specify, self._proof = specify, proof
         self._turn = asyncio.Lock()
         self._numbers = itertools.count(1)
         self._facts: dict[str, Any] | None = None
 
     @property
     def isolation(self) -> IsolationReport:
-        """What contains the code: nobody can say."""
+        """What contains the code: of a server that is not ours nobody can say."""
+        if self._proof is not None:
+            return IsolationReport(
+                level="managed",
+                engine=self.name,
+                proven=True,
+                mechanisms=self._proof.mechanisms,
+                enforced=ENFORCED,
+            )
         return IsolationReport(
             level="none",
             engine=self.name,
@@ -102,7 +118,7 @@ class ContainerEngine:
                 await _upload(kernel, staged.inputs)
                 return staged
 
-            sandbox = KernelSandbox(kernel, self._limits, left)
+            sandbox = KernelSandbox(kernel, self._specify, self._limits, left)
             outcome = await Run(program, limits, sandbox, self.isolation, control, on_event, self._turn).conduct(
                 stage, folder
             )
@@ -118,14 +134,22 @@ class ContainerEngine:
         return await uninterrupted(asyncio.to_thread(stage_program, job, program, private_user=False))
 
     async def probe(self) -> list[Probe]:
-        """Start a program in a kernel; containment is not proven, and told as such."""
+        """Start a program in a kernel, and tell what contains it; where that is not proven, it is told as such."""
         outcome = await self.run(Program(code="results = {'a': 1}", limits=self._limits))
         seen = "ok" if outcome.status is RunStatus.SUCCEEDED else "failed"
         detail = f"a program ran in a kernel of its own at {self._url}" if seen == "ok" else str(outcome.error)
-        return [
-            Probe(name="run in a kernel of the Jupyter server", outcome=seen, detail=detail),
-            Probe(name="containment", outcome="failed", detail=_UNPROVEN.format(url=self._url)),
+        ran = Probe(name="run in a kernel of the Jupyter server", outcome=seen, detail=detail)
+        if self._proof is not None:
+            return [ran, *await self._proof.look(), *await self._proof.try_limits()]
+        return [ran, Probe(name="containment", outcome="failed", detail=await self._unproven())]
+
+    async def _unproven(self) -> str:
+        """Tell that nothing is proven, and which of the well-known mistakes shows from inside."""
+        seen = await look_from_kernel(self.pool, _NOTHING_KNOWN)
+        told = [
+            probe.detail for probe in seen if probe.outcome == "failed" and probe.name.endswith(tuple(MISCONFIGURED))
         ]
+        return "; ".join([_UNPROVEN.format(url=self._url), *told])
 
     async def identity(self) -> dict[str, Any]:
         """Return server, interpreter, packages, isolation and limits."""
@@ -139,7 +163,7 @@ class ContainerEngine:
                 ) from error
         return {
             "engine": self.name,
-            "server": self._url,
+            **({"container": self._proof.identity} if self._proof is not None else {"server": self._url}),
             "isolation": self.isolation.level,
             "mechanisms": list(self.isolation.mechanisms),
             "interpreter": self._facts,

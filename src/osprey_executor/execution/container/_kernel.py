@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import contextlib
 import json
@@ -88,21 +89,29 @@ class Kernel:
         try:
             async with asyncio.timeout(self._patience):
                 await self._first(self._connected)
-                number = self._send("execute_request", _request(cell()))
-                self._replies[number] = self._loop.create_future()
-                reply = await self._first(self._replies[number])
-                if reply.get("status") != "ok":
-                    why = f"{reply.get('ename')}: {reply.get('evalue')}"
-                    raise ContainerConnectivityError(
-                        f"the kernel of the Jupyter server at {self._server.url} cannot be used, it must be a Python "
-                        f"kernel on Linux (ipykernel): {one_line(why, 500)}"
-                    )
+                await self._execute(cell(), {})
                 self._send("comm_open", {"comm_id": self._comm, "target_name": COMM, "data": opened})
                 await self._first(self._ready)
         except TimeoutError:
             raise ContainerConnectivityError(
                 f"a kernel of the Jupyter server at {self._server.url} was not ready within {self._patience:g} s: look "
                 "at the server's log, or raise execution.container.patience"
+            ) from None
+
+    async def evaluate(self, code: str, expression: str) -> Any:
+        """Run code in the kernel itself, beside the program's walls, and return the constant that `expression` is.
+
+        Raises:
+            ContainerConnectivityError: it does not answer so.
+        """
+        async with asyncio.timeout(self._patience):
+            reply = await self._execute(code, {"seen": expression})
+        seen = reply["user_expressions"]["seen"]
+        try:
+            return ast.literal_eval(seen["data"]["text/plain"])
+        except (KeyError, ValueError, SyntaxError):
+            raise ContainerConnectivityError(
+                f"the kernel does not say what it sees: {one_line(str(seen), 500)}"
             ) from None
 
     @property
@@ -149,6 +158,18 @@ class Kernel:
         with contextlib.suppress(asyncio.CancelledError):
             await self._task
         return await self._server.delete_kernel(self.ident)
+
+    async def _execute(self, code: str, expressions: dict[str, str]) -> dict[str, Any]:
+        number = self._send("execute_request", _request(code, expressions))
+        self._replies[number] = self._loop.create_future()
+        reply = await self._first(self._replies[number])
+        if reply.get("status") != "ok":
+            why = f"{reply.get('ename')}: {reply.get('evalue')}"
+            raise ContainerConnectivityError(
+                f"the kernel of the Jupyter server at {self._server.url} cannot be used, it must be a Python "
+                f"kernel on Linux (ipykernel): {one_line(why, 500)}"
+            )
+        return reply
 
     async def _first(self, wanted: asyncio.Future[Any]) -> Any:
         """Return what `wanted` comes to, unless the kernel is lost before."""
@@ -204,7 +225,7 @@ class Kernel:
             async for text in connection:
                 # The server sends in small pieces and waits for the acknowledgement of each, which Linux holds back
                 # for 40 ms.
-                if hasattr(socket, "TCP_QUICKACK"):
+                if hasattr(socket, "TCP_QUICKACK") and sock.family != socket.AF_UNIX:
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
                 if isinstance(text, str):
                     self._hear(json.loads(text))
@@ -275,6 +296,6 @@ class Kernel:
         self._room.set()
 
 
-def _request(code: str) -> dict[str, Any]:
+def _request(code: str, expressions: dict[str, str]) -> dict[str, Any]:
     flags = {"silent": True, "store_history": False, "allow_stdin": False, "stop_on_error": True}
-    return {"code": code, "user_expressions": {}, **flags}
+    return {"code": code, "user_expressions": expressions, **flags}

@@ -14,8 +14,10 @@ from osprey_executor.execution.container._engine import ContainerEngine
 from osprey_executor.execution.container._kernel import Kernel
 from osprey_executor.execution.container._ledger import Ledger
 from osprey_executor.execution.container._pool import KernelPool
-from osprey_executor.execution.container._sandbox import specification
+from osprey_executor.execution.container._proof import Proof
+from osprey_executor.execution.container._sandbox import unwalled, walled
 from osprey_executor.execution.container._server import JupyterServer
+from osprey_executor.execution.container.own import Record, read_record
 from osprey_executor.execution.local._root import temporary_root
 
 _FOLDER = "kernels"
@@ -34,21 +36,24 @@ async def open_container(config: ExecutionConfig, *, home: Path | None = None) -
     Raises:
         ContainerConnectivityError: no server answers.
         ContainerConfigurationError: it refuses the token, or is not what the configuration says.
+        EngineUnavailableError: a container of ours was not seen to contain what runs in it.
         MissingExtraError: the extra `container` is not installed.
     """
     try:
         import websockets as _  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("execution_method: container", "container") from error
-    section = config.container
+    section, home = config.container, home or state_folder()
+    record = await asyncio.to_thread(_started, home) if section.managed else None
+    specify = unwalled if record is None else walled
     async with contextlib.AsyncExitStack() as life:
         place = contextlib.ExitStack()
         life.push_async_callback(asyncio.to_thread, place.close)
         root = await asyncio.to_thread(place.enter_context, temporary_root())
-        server = JupyterServer(section)
+        server = JupyterServer(section, record.socket if record is not None else None)
         life.push_async_callback(server.close)
         await server.check()
-        ledger = await asyncio.to_thread(Ledger, (home or state_folder()) / _FOLDER, server.url)
+        ledger = await asyncio.to_thread(Ledger, home / _FOLDER, server.url)
         place.callback(ledger.close)
         await _sweep(ledger, server)
 
@@ -64,7 +69,7 @@ async def open_container(config: ExecutionConfig, *, home: Path | None = None) -
             try:
                 await asyncio.to_thread(ledger.add, ident)
                 kernel = Kernel(server, ident, patience=section.patience, reconnect=section.reconnect)
-                await kernel.prepare(specification(config.limits))
+                await kernel.prepare(specify(config.limits))
             except BaseException as error:
                 cut = kernel is not None and not kernel.usable and isinstance(error, ContainerConnectivityError)
                 gone = await (kernel.close() if kernel is not None else server.delete_kernel(ident))
@@ -82,7 +87,20 @@ async def open_container(config: ExecutionConfig, *, home: Path | None = None) -
         pool = KernelPool(start, end, warm=section.warm_kernels, most=section.max_kernels)
         life.push_async_callback(pool.close)
         pool.tend_at_once()
-        yield ContainerEngine(server.url, pool, config.limits, root)
+        proof = Proof(record, home, pool, config.limits, root) if record is not None else None
+        if proof is not None:
+            await proof.prove()
+        yield ContainerEngine(server.url, pool, config.limits, root, specify, proof)
+
+
+def _started(home: Path) -> Record:
+    record = read_record(home)
+    if record is None:
+        raise ContainerConnectivityError(
+            f"execution.container.managed: no container of the state folder {home} is up: `osprey-executor container "
+            "up` starts one"
+        )
+    return record
 
 
 async def _sweep(ledger: Ledger, server: JupyterServer) -> None:

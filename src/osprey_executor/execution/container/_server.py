@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 import httpx
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 _MOST_MESSAGE = 4 << 20
 """Bytes of one message that is taken; the relay sends less than one million."""
 _PING = 20.0
+_CONNECTIONS = httpx.Limits(max_connections=8)
+_REMEDY = "start it, or mend execution.container.jupyter_host, jupyter_port and use_https"
+_OWN_REMEDY = "`osprey-executor container up` starts it; then begin anew"
 _AGAIN = (0.2, 1.0, 3.0)
 """Seconds after which a kernel that could not be ended is tried again."""
 
@@ -26,32 +30,40 @@ _AGAIN = (0.2, 1.0, 3.0)
 class JupyterServer:
     """One server. Closed by `close`."""
 
-    def __init__(self, config: ContainerConfig) -> None:
+    def __init__(self, config: ContainerConfig, socket: Path | None = None) -> None:
         """Prepare; nothing is asked yet.
+
+        Args:
+            config: where it is, and what it wants to hear.
+            socket: of a server on this machine that listens on no port.
 
         Raises:
             ContainerConfigurationError: the file of certificates cannot be used.
         """
-        self._config = config
+        self._config, self._socket = config, socket
         path = "/" + config.base_url.strip("/")
-        self._place = f"{config.jupyter_host}:{config.jupyter_port}{path.rstrip('/')}"
+        host = f"{config.jupyter_host}:{config.jupyter_port}" if socket is None else "localhost"
+        self._place = f"{host}{path.rstrip('/')}"
         self._headers = {name: value.get_secret_value() for name, value in config.headers.items()}
         if config.token is not None:
             self._headers["Authorization"] = f"token {config.token.get_secret_value()}"
         self._tls = _context(config) if config.use_https else None
         # No proxy of the environment: it would see the token.
         self._client = httpx.AsyncClient(
-            base_url=self.url,
+            base_url=f"{'https' if self._tls else 'http'}://{self._place}",
             headers=self._headers,
+            transport=httpx.AsyncHTTPTransport(uds=str(socket), limits=_CONNECTIONS) if socket is not None else None,
             verify=self._tls or True,
             timeout=httpx.Timeout(config.patience),
-            limits=httpx.Limits(max_connections=8),
+            limits=_CONNECTIONS,
             trust_env=False,
         )
 
     @property
     def url(self) -> str:
         """Where it is."""
+        if self._socket is not None:
+            return f"unix:{self._socket}"
         return f"{'https' if self._config.use_https else 'http'}://{self._place}"
 
     async def check(self) -> None:
@@ -119,8 +131,10 @@ class JupyterServer:
         from websockets.asyncio.client import connect
 
         scheme = "wss" if self._tls else "ws"
+        near = {"unix": True, "path": str(self._socket)} if self._socket is not None else {}
         return connect(
             f"{scheme}://{self._place}/api/kernels/{kernel}/channels?session_id={session}",
+            **near,
             additional_headers=self._headers,
             ssl=self._tls,
             compression=None,
@@ -141,10 +155,8 @@ class JupyterServer:
             answer = await self._client.request(method, path, **more)
         except httpx.HTTPError as error:
             why = one_line(str(error), 200) or type(error).__name__
-            raise ContainerConnectivityError(
-                f"no Jupyter server answers at {self.url} ({why}): start it, or mend execution.container.jupyter_host, "
-                "jupyter_port and use_https"
-            ) from error
+            remedy = _REMEDY if self._socket is None else _OWN_REMEDY
+            raise ContainerConnectivityError(f"no Jupyter server answers at {self.url} ({why}): {remedy}") from error
         if answer.status_code in (401, 403):
             has = "the token" if self._config.token is not None else "a request without a token"
             raise ContainerConfigurationError(

@@ -53,7 +53,7 @@ async def run_script(sandbox: Sandbox, root: Path, name: str, *arguments: str, l
 
 
 async def run_as_program(
-    start: Callable[[Job], Running], root: Path, name: str, *arguments: str, limits: Limits
+    start: Callable[[Job], Running], root: Path, name: str, *arguments: str, limits: Limits, code_path: str = CODE
 ) -> ScriptEnd:  # `root` as for `run_script`; this one needs no place
     """Run `inside/<name>.py` as a program, by the guest's worker, in whatever `start` begins a job in.
 
@@ -64,7 +64,9 @@ async def run_as_program(
     given = f"import sys; sys.argv[1:] = {list(arguments)!r}; del sys\n".encode()
     running = start(Job(_after_future_imports(source, given), limits))
     try:
-        link = GuestLink(running.take_runtime(), code_path=CODE, context={}, nonce=secrets.token_hex(16), limits=limits)
+        link = GuestLink(
+            running.take_runtime(), code_path=code_path, context={}, nonce=secrets.token_hex(16), limits=limits
+        )
         serving = asyncio.create_task(link.serve())
         end = await _accompany(running, limits)
         link.stop()

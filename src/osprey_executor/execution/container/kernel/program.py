@@ -28,7 +28,7 @@ class Program:
 
         Args:
             root: folder of the kernel.
-            spec: what the monitor is told, where `{root}` stands for that folder.
+            spec: what the monitor is told, where `{root}` stands for that folder, `{prefix}` and `{base}` for Python's.
             loop: the kernel's event loop.
             line: to the service.
             on_over: called once when no process is left and all was read, with the monitor's words.
@@ -41,6 +41,8 @@ class Program:
         ends |= {"stdout": outputs[0][1], "stderr": outputs[1][1]}
         told: dict[str, Any] = {**_placed(spec, root), **ends, "executable": sys.executable}
         told["argv"] = [sys.executable, *told["argv"]]
+        told["rules"] = [(path, rights) for path, rights in told["rules"] if os.path.exists(path)]
+        told["filters"] = [base64.b64decode(program) for program in told["filters"]]
         folders = dict.fromkeys([os.path.dirname(sys.executable), "/usr/local/bin", "/usr/bin", "/bin"])
         told["environment"] = {"PATH": ":".join(folders), **told["environment"]}
         reading, writing = os.pipe()
@@ -181,7 +183,9 @@ def _end_orphans() -> None:
 
 def _placed(value: Any, root: str) -> Any:
     if isinstance(value, str):
-        return value.replace("{root}", root)
+        for name, place in (("root", root), ("prefix", sys.prefix), ("base", sys.base_prefix)):
+            value = value.replace(f"{{{name}}}", place)
+        return value
     if isinstance(value, dict):
         return {key: _placed(item, root) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
     if isinstance(value, list):

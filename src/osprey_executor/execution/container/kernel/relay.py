@@ -44,14 +44,17 @@ class Relay:
         self._begun: dict[str, Any] | None = None
         self._files: Iterator[dict[str, Any]] | None = None
         self._late: Any = None
-        for name in ("inputs", "home", "home/.matplotlib", "tmp", "out"):
+        for name in ("inputs", "out", "tmp", "tmp/home", "tmp/home/.matplotlib"):
             os.mkdir(os.path.join(root, name))
+        # The program's process starts before its code comes, and may be bound to the files that are there by then.
+        with open(os.path.join(root, "code.py"), "xb"):
+            pass
         out = os.path.join(root, "out")
         os.symlink("../inputs", os.path.join(out, "inputs"))
         # By its descriptor the folder is found, wherever a program moves it.
         self._out = os.open(out, os.O_RDONLY | os.O_DIRECTORY)
         self._program = self._start(spec)
-        _lend_fonts(os.path.join(root, "home", ".matplotlib"))
+        _lend_fonts(os.path.join(root, "tmp", "home", ".matplotlib"))
         facts = {"root": root, "executable": sys.executable, "prefix": sys.prefix, "python": sys.version.split()[0]}
         self._line.put({"ready": {**facts, "implementation": sys.implementation.name, "user": os.geteuid()}})
 

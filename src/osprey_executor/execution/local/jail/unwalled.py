@@ -1,7 +1,8 @@
-"""The monitor of a program on somebody else's machine: no walls are asked for; it starts, watches, ends, and tells.
+"""The monitor of a program in a kernel: it starts, watches, ends, and tells.
 
 Of what a restricted sandbox has, this keeps what any user may do anywhere: limits, the watch, and that nothing of the
-program outlives it. Whether the program is contained is a matter of that machine.
+program outlives it. Walls stand only where they are asked for, in a container of ours; on somebody else's machine it is
+that machine's matter whether the program is contained.
 """
 
 # contextlib costs an import, which every run would pay.
@@ -15,7 +16,7 @@ import resource
 import select
 import sys
 
-from . import family, kernel, tree
+from . import family, kernel, landlock, tree
 from .confine import arrange_descriptors, set_limits
 from .restricted_spec import read_restricted_spec
 from .watch import Watch
@@ -55,6 +56,8 @@ def _run(spec: UnwalledSpec) -> None:
     kernel.adopt_orphans()
     kernel.take(kernel.no_new_privileges())
     family.require()
+    if spec["landlock"]:
+        landlock.require()
     try:
         code = _start(spec)
         if code is None:
@@ -93,11 +96,17 @@ def _become_code(spec: UnwalledSpec, complain: int) -> None:
         os.setsid()
         complain = arrange_descriptors(spec, complain, owner=-1)
         set_limits(spec["rlimits"])
+        # Paths are looked up while this process may still go everywhere.
+        ruleset = landlock.ruleset(spec["rules"]) if spec["landlock"] else None
         _give_up_power()
         kernel.die_with_parent()
         os.umask(0o022)
         os.chdir(spec["folder"])
         kernel.default_signals()
+        if ruleset is not None:
+            landlock.enter(ruleset)
+        filters = [kernel.Filter(program) for program in spec["filters"]]
+        kernel.take([step for one in filters for step in one.load()])
         os.execve(spec["executable"], spec["argv"], spec["environment"])  # noqa: S606 - no shell is wanted
     except BaseException as error:
         number = (error.errno or 0) if isinstance(error, OSError) else 0

@@ -1,0 +1,220 @@
+"""The container of a state folder: built, started, looked at, ended."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Any
+
+from osprey_executor.errors import ConfigurationError, EngineUnavailableError
+from osprey_executor.execution.container.own._client import EngineName, container_engine
+from osprey_executor.execution.container.own._hardened import FOLDER, hardened
+from osprey_executor.execution.container.own._image import PATH, Recipe
+from osprey_executor.execution.container.own._record import (
+    ContainerLimits,
+    Record,
+    forget,
+    make_folder,
+    read_record,
+    shut_folder,
+    write_record,
+)
+from osprey_executor.models import Probe
+from osprey_executor.text import one_line
+
+IMAGE = "localhost/osprey-executor-kernels"
+_TAG = "latest"
+_MIB = 1 << 20
+_SMALL = ContainerLimits(memory=128 * _MIB, processes=64, tmp=16 * _MIB)
+"""Of a container in which limits are tried: cheap to pass."""
+_UP = 120.0
+_CHECK = "import sys; import ipykernel, jupyter_server; assert sys.version_info >= (3, 9), sys.version"
+
+
+class OwnContainer:
+    """At most one for each state folder. Its methods block."""
+
+    def __init__(self, home: Path, engine: EngineName | None = None) -> None:
+        """Look after the container of the state folder `home`, by docker or podman; None: whichever answers."""
+        self._home, self._engine = home.absolute(), engine
+        self._name = f"osprey-executor-{hashlib.sha256(os.fsencode(self._home)).hexdigest()[:12]}"
+
+    def build(
+        self,
+        *,
+        base: str | None = None,
+        root: Path | None = None,
+        python: Path | None = None,
+        packages: Iterable[str] = (),
+        image: str = IMAGE,
+    ) -> str:
+        """Make the image and return its id.
+
+        Args:
+            base: an image that is there and has Python, jupyter-server and ipykernel: it gets the name `image`.
+            root: a tar archive of a file system that has them.
+            python: without both, the Python or environment of this machine that is copied; None: the running one.
+            packages: what is copied of it beside what programs usually need.
+            image: name of what is made.
+
+        Raises:
+            ConfigurationError: what it should be made from lacks something.
+            EngineUnavailableError: there is no docker or podman, or it failed.
+        """
+        recipe = Recipe(python, packages) if base is None and root is None else None
+        with container_engine(self._engine) as (name, client):
+            before = {one.id for one in client.images.list(image)}
+            if base is not None:
+                _found(client, name, base, "pull or load it first").tag(image, _TAG)
+            elif root is not None:
+                with root.open("rb") as stream:
+                    _import(client, stream, image)
+            else:
+                assert recipe is not None
+                _piped(recipe.write, lambda stream: _import(client, stream, image))
+            made = client.images.get(image)
+            options = {**hardened(_SMALL, "hardening", ""), "command": [_CHECK], "mem_limit": -1, "memswap_limit": -1}
+            try:
+                client.containers.run(made.id, remove=True, stderr=True, **options)
+            except _container_error() as error:
+                said = one_line(error.stderr.decode(errors="replace").strip()[-300:], 300)
+                raise ConfigurationError(
+                    f"the image {image} cannot be used: it needs a python3 on its PATH with jupyter-server and "
+                    f"ipykernel ({said})"
+                ) from error
+            for old in before - {made.id}:
+                if not client.images.get(old).tags:
+                    client.images.remove(old, force=False)
+            return str(made.id)
+
+    def up(self, limits: ContainerLimits, *, image: str = IMAGE) -> Record:
+        """Start the container; whoever uses it proves it first.
+
+        Raises:
+            ConfigurationError: there is one already, or no such image.
+            EngineUnavailableError: there is no docker or podman, or what it starts is not hardened.
+            StorageError: it cannot be recorded.
+        """
+        with container_engine(self._engine) as (engine, client):
+            made = _found(client, engine, image, "`osprey-executor container build` makes it")
+            if (there := _container(client, self._name)) is not None:
+                if there.status == "running":
+                    raise ConfigurationError(
+                        f"the container {self._name} is up already: `osprey-executor container down` ends it"
+                    )
+                there.remove(force=True)
+            if off := [probe for probe in _tried(client, made.id) if probe.outcome == "failed"]:
+                told = "; ".join(f"{probe.name}: {probe.detail}" for probe in off)
+                raise EngineUnavailableError(f"what {engine} starts here is not hardened: {told}")
+            folder = make_folder(self._home, self._name)
+            record = Record(name=self._name, engine=engine, image=made.id, folder=folder, limits=limits)
+            try:
+                options = hardened(limits, "boot", FOLDER, folder)
+                started = client.containers.run(made.id, name=self._name, detach=True, **options)
+                _wait(started, record.socket)
+                shut_folder(folder)
+                write_record(self._home, record)
+            except BaseException:
+                self._remove(client)
+                raise
+            return record
+
+    def down(self) -> bool:
+        """End the container, with every program in it; return whether there was one."""
+        try:
+            record = read_record(self._home)
+        finally:
+            with container_engine(self._engine) as (_, client):
+                there = self._remove(client)
+        return there or record is not None
+
+    def status(self) -> tuple[Record | None, str]:
+        """Return what was written down, and what docker or podman says of it: `running`, `exited`, `absent`..."""
+        record = read_record(self._home)
+        with container_engine(record.engine if record is not None else self._engine) as (_, client):
+            there = _container(client, self._name)
+            return record, "absent" if there is None else str(there.status)
+
+    def probe(self) -> list[Probe]:
+        """Try every hardening and limit in a small container of the same image, with no other purpose.
+
+        Raises:
+            EngineUnavailableError: there is no docker or podman.
+        """
+        record = read_record(self._home)
+        with container_engine(record.engine if record is not None else self._engine) as (_, client):
+            return _tried(client, record.image if record is not None else IMAGE)
+
+    def _remove(self, client: Any) -> bool:
+        there = _container(client, self._name)
+        if there is not None:
+            there.remove(force=True)
+        forget(self._home)
+        return there is not None
+
+
+def _container_error() -> type[Any]:
+    import docker.errors  # pyright: ignore[reportMissingTypeStubs]
+
+    return docker.errors.ContainerError
+
+
+def _container(client: Any, name: str) -> Any:
+    return next((one for one in client.containers.list(all=True, filters={"name": name}) if one.name == name), None)
+
+
+def _found(client: Any, engine: str, image: str, remedy: str) -> Any:
+    for one in client.images.list():
+        if image in (one.id, *one.tags, *(tag.rpartition(":")[0] for tag in one.tags)):
+            return one
+    raise ConfigurationError(f"{engine} has no image {one_line(image, 100)}: {remedy}")
+
+
+def _import(client: Any, stream: IO[bytes], image: str) -> None:
+    client.api.import_image_from_stream(stream, repository=image, tag=_TAG, changes=[f"ENV PATH={PATH}"])
+
+
+def _piped(write: Callable[[IO[bytes]], None], read: Callable[[IO[bytes]], None]) -> None:
+    """Have `read` take what `write` writes, with no copy on a disk."""
+    failed: list[BaseException] = []
+    reading, writing = os.pipe()
+
+    def work() -> None:
+        try:
+            with os.fdopen(writing, "wb", buffering=_MIB) as stream:
+                write(stream)
+        except BaseException as error:
+            failed.append(error)
+
+    writer = threading.Thread(target=work)
+    writer.start()
+    try:
+        with os.fdopen(reading, "rb") as stream:
+            read(stream)
+    finally:
+        writer.join()
+    if failed:
+        raise failed[0]
+
+
+def _tried(client: Any, image: str) -> list[Probe]:
+    known = {**_SMALL.model_dump(), "trial": True}
+    options = hardened(_SMALL, "hardening", json.dumps(known))
+    options["command"][0] += "\nimport sys\nprint(told(json.loads(sys.argv[1])))\n"
+    said = client.containers.run(image, remove=True, **options)
+    return [Probe.model_validate(one) for one in json.loads(said)]
+
+
+def _wait(started: Any, socket: Path) -> None:
+    until = time.monotonic() + _UP
+    while not socket.exists():
+        started.reload()
+        if started.status in ("exited", "stopped", "dead") or time.monotonic() > until:
+            said = one_line(started.logs().decode(errors="replace").strip()[-500:], 500)
+            raise EngineUnavailableError(f"the Jupyter server in the container does not start: {said}")
+        time.sleep(0.05)

@@ -13,6 +13,7 @@ import pytest
 from osprey_executor.execution.local import jail
 
 HERE = Path(jail.__file__).parent.parent
+KNOWN = platform.machine() in ("x86_64", "aarch64")  # elsewhere memory stays where it is
 
 MOVES = """
 import sys; sys.path.insert(0, sys.argv[1])
@@ -48,10 +49,20 @@ def run(code: str) -> dict[str, object]:
     return json.loads(done.stdout)
 
 
-def test_a_process_goes_on_after_the_move() -> None:
-    known = platform.machine() in ("x86_64", "aarch64")  # elsewhere memory stays where it is
-    expected = {"moved": known, "kept": True, "in_file": known, "write": "EPERM" if known else 1, "child": 17}
-    assert run(MOVES) == expected
+WITH_LIBRARIES = MOVES.replace("move_memory_into_file(file)", "move_memory_into_file(file, libraries=True)")
+
+
+@pytest.mark.parametrize("moves", [MOVES, WITH_LIBRARIES], ids=["memory", "libraries"])
+def test_a_process_goes_on_after_the_move(moves: str) -> None:
+    expected = {"moved": KNOWN, "kept": True, "in_file": KNOWN, "write": "EPERM" if KNOWN else 1, "child": 17}
+    assert run(moves) == expected
+
+
+def test_what_lies_side_by_side_becomes_one_mapping() -> None:
+    look = 'lines = list(open("/proc/self/maps")); told = {"all": len(lines), "libc": sum("libc." in x for x in lines)}'
+    apart, joined = (run(moves.replace("print(", f"{look}\nprint(")) for moves in (MOVES, WITH_LIBRARIES))
+    assert apart["libc"]
+    assert (joined["libc"] == 0, int(str(joined["all"])) < int(str(apart["all"])) / 2) == (KNOWN, KNOWN)
 
 
 @pytest.mark.parametrize(

@@ -78,11 +78,11 @@ class Worker:
 
         return greet
 
-    def rehearse(self) -> None:
+    def rehearse(self, times: int) -> None:
         """Run a program of our own: Python finds its way faster a second time, and forks know what it has learnt."""
         _flush_c()
         kept = sys.argv, sys.modules["__main__"]
-        for _ in range(_REHEARSALS):
+        for _ in range(times):
             near, far = socket.socketpair()
             with near, far:
                 service = Outbox(far)
@@ -102,7 +102,6 @@ class Worker:
 
 
 _HELLO = start_of({"op": "hello", "protocol": PROTOCOL, "python": sys.version.split()[0]}, ())
-_REHEARSALS = 20
 _REHEARSED = os.path.join(os.path.dirname(os.path.abspath(__file__)), "rehearsed.py")
 
 

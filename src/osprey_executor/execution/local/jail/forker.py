@@ -22,7 +22,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import _socket
     from collections.abc import Callable
-    from typing import Any
+    from typing import Any, NoReturn
+
+
+_REHEARSALS = 20
 
 
 def main() -> None:
@@ -34,31 +37,32 @@ def main() -> None:
     # Taken in the child: all that is not of one run, so that it is ready there.
     steps = [*kernel.close_from(GATE + 1), *power_given_up(orders, filters), *kernel.show_memory()]
     sys.path.remove(orders["room"])
-    renew, begin = _prepare(orders)
+    worker, preloaded = _prepare(orders)
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:  # it would also go on writing to memory that is about to be moved
         line.send(f"unfit {threads - 1} threads are left after the imports".encode())
         return
     gc.collect()
     gc.freeze()
-    image.join_libraries()
-    image.move_memory_into_file(FORKER_IMAGE)
+    image.move_memory_into_file(FORKER_IMAGE, libraries=True)
+    worker.rehearse(1)  # what it only reads now, its forks find at once
+    greet = worker.connect(RUNTIME)
     line.send(b"ready")
     while True:
-        renew()
+        preloaded.renew()
         kinds, descriptors = rights.receive(line)
         if not kinds:
             return
         child = _fork(kinds.decode().split(), descriptors, line, steps)
         if child is None:
-            begin()
+            _begin(preloaded, greet)
         for descriptor in descriptors:
             os.close(descriptor)
         line.send(f"born {child}".encode() if child else b"failed")
 
 
-def _prepare(orders: dict[str, Any]) -> tuple[Callable[[], None], Callable[[], None]]:
-    """Import what programs import; return what is called before each fork, and what the code's process calls."""
+def _prepare(orders: dict[str, Any]) -> tuple[Any, Any]:
+    """Import what programs import; return what runs them, and what was imported."""
     import site
 
     site.main()
@@ -68,23 +72,23 @@ def _prepare(orders: dict[str, Any]) -> tuple[Callable[[], None], Callable[[], N
     preload: Any = importlib.import_module("osprey_executor.preload")
     preloaded = preload.Preloaded(orders["preload"])
     one = worker.Worker()
-    one.rehearse()
-    greet = one.connect(RUNTIME)
+    one.rehearse(_REHEARSALS)
     os.environ.update(orders["environment"])
-
-    def begin() -> None:
-        try:
-            preloaded.begin()
-            serve = greet()
-            if os.read(GATE, 1) == b"!":
-                os.close(GATE)
-                serve()
-        finally:
-            os._exit(1)
-
     for name in [name for name in sys.modules if name.partition(".")[0] == __package__]:
         del sys.modules[name]  # the program finds what it would find without a fork server
-    return preloaded.renew, begin
+    return one, preloaded
+
+
+def _begin(preloaded: Any, greet: Callable[[], Callable[[], NoReturn]]) -> NoReturn:
+    """Be the process of a program, which begins when the gate opens."""
+    try:
+        preloaded.begin()
+        serve = greet()
+        if os.read(GATE, 1) == b"!":
+            os.close(GATE)
+            serve()
+    finally:
+        os._exit(1)
 
 
 def _fork(kinds: list[str], descriptors: list[int], line: _socket.socket, steps: list[kernel.Step]) -> int | None:

@@ -20,12 +20,17 @@ _MACHINES = ("x86_64", "aarch64")
 _LINK, _STACK, _STACK_SIZE = 8, 16, 32
 _CONTEXT_ROOM, _STACK_ROOM = 1 << 13, 1 << 14
 _MAP_FIXED = 0x10
+_WRITABLE, _OF_LIBRARIES = ("rw-p",), ("r--p", "r-xp", "rw-p", "rwxp")
+_MOST_OF_LIBRARY = 5 << 20
+"""Python's own library has some bytes less; those that have more would take more memory than they save time."""
+_MOST_IDLE = 16
+"""A larger piece of memory of which less than one part in so many is in use stays, too, such as OpenBLAS's."""
 _ADD_SEALS, _SEAL_SHRINK, _SEAL_GROW, _SEAL_WRITE = 1033, 2, 4, 8
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def move_memory_into_file(image: int) -> bool:
+def move_memory_into_file(image: int, *, libraries: bool = False) -> bool:
     """Map `image` in place of this process's private memory, holding the same; False: it cannot be done here.
 
     The process must have one thread. Between the copy of a part and its mapping no code of Python may run, as its
@@ -34,11 +39,14 @@ def move_memory_into_file(image: int) -> bool:
 
     Args:
         image: descriptor of an empty file in memory; it is sealed, so that nobody can write there, and closed.
+        libraries: whether small libraries move as a whole, too, code and all, and what lies side by side then becomes
+            one mapping. All of it can be written and run, so this is only for a process whose code is not trusted
+            anyway, and could call mprotect as well.
     """
     try:
         if os.uname().machine not in _MACHINES or not hasattr(_libc, "makecontext"):
             return False
-        _move(image)
+        _move(image, libraries)
     except OSError:
         return False
     finally:
@@ -46,44 +54,33 @@ def move_memory_into_file(image: int) -> bool:
     return True
 
 
-def _move(image: int) -> None:
-    parts = _private_parts()
-    room = mmap.mmap(-1, (2 * len(parts) + 1) * (_CONTEXT_ROOM + _STACK_ROOM))
-    first = ctypes.addressof(ctypes.c_char.from_buffer(room))
-    # The room itself stays what it is: it is in use while the calls are made.
-    parts = [(start, end) for start, end in parts if not start <= first < end]
+def _move(image: int, libraries: bool) -> None:
+    parts = _parts(libraries)
     # Its pages are there before the first is needed: a copy that ran out of memory would be mapped as it is.
-    os.posix_fallocate(image, 0, sum(end - start for start, end in parts))
-    _call_in_turn(first, _calls(image, parts))
+    os.posix_fallocate(image, 0, sum(part[-1].end - part[0].start for part in parts))
+    calls = _calls(image, parts)
+    # Shared, and so none of the parts: it is in use while the calls are made.
+    with mmap.mmap(-1, (len(calls) + 1) * (_CONTEXT_ROOM + _STACK_ROOM)) as room:
+        _call_in_turn(ctypes.addressof(ctypes.c_char.from_buffer(room)), calls)
     fcntl.fcntl(image, _ADD_SEALS, _SEAL_SHRINK | _SEAL_GROW | _SEAL_WRITE)
 
 
-def join_libraries() -> None:
-    """Make neighbours of one library alike, so that the kernel sees one mapping where it saw two or three.
-
-    What is only read becomes executable beside what is, and writable again what the loader closed when it was done.
-    So this is only for a process whose code is not trusted anyway, and could call mprotect as well.
-    """
+def _parts(libraries: bool) -> list[list[_Mapping]]:
+    """Return what is to be moved, neighbours together; not the stack, which is in use."""
     mappings = _mappings()
-    for before, this, after in zip([None, *mappings], mappings, [*mappings[1:], None]):  # noqa: B905 - Python 3.9
-        if this.rights != "r--p" or not this.path.startswith("/"):
+    sizes: dict[str, int] = {}
+    for one in mappings:
+        sizes[one.path] = sizes.get(one.path, 0) + one.size
+    parts: list[list[_Mapping]] = []
+    for one in mappings:
+        whole = libraries and one.path.startswith("/") and sizes[one.path] <= _MOST_OF_LIBRARY
+        idle = not one.path and one.size > _MOST_OF_LIBRARY and one.resident < one.size // _MOST_IDLE
+        if one.rights not in (_OF_LIBRARIES if whole else _WRITABLE) or one.path == "[stack]" or idle:
             continue
-        for beside, wanted in ((after, "rw-p"), (before, "r-xp"), (after, "r-xp")):
-            if beside is not None and beside.rights == wanted and beside.path == this.path and this.touches(beside):
-                extra = mmap.PROT_WRITE if wanted == "rw-p" else mmap.PROT_EXEC
-                _libc.mprotect(ctypes.c_void_p(this.start), ctypes.c_size_t(this.size), mmap.PROT_READ | extra)
-                break
-
-
-def _private_parts() -> list[tuple[int, int]]:
-    """Return start and end of what this process may write, neighbours as one; not the stack, which is in use."""
-    parts: list[tuple[int, int]] = []
-    for mapping in _mappings():
-        if mapping.rights == "rw-p" and mapping.path != "[stack]":
-            if parts and parts[-1][1] == mapping.start:
-                parts[-1] = parts[-1][0], mapping.end
-            else:
-                parts.append((mapping.start, mapping.end))
+        if parts and parts[-1][-1].end == one.start:
+            parts[-1].append(one)
+        else:
+            parts.append([one])
     return parts
 
 
@@ -92,35 +89,39 @@ class _Mapping(NamedTuple):
     end: int
     rights: str
     path: str
+    resident: int
 
     @property
     def size(self) -> int:
         return self.end - self.start
 
-    def touches(self, other: _Mapping) -> bool:
-        return self.end == other.start or other.end == self.start
-
 
 def _mappings() -> list[_Mapping]:
     found: list[_Mapping] = []
-    with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as stream:
+    with open("/proc/self/smaps", encoding="utf-8", errors="surrogateescape") as stream:
         for line in stream:
-            ends, rights, _, _, _, *path = line.rstrip("\n").split(maxsplit=5)
-            start, end = (int(address, 16) for address in ends.split("-"))
-            found.append(_Mapping(start, end, rights, path[0] if path else ""))
+            first, *rest = line.rstrip("\n").split(maxsplit=5)
+            if first == "Rss:":
+                found[-1] = found[-1]._replace(resident=int(rest[0]) * 1024)
+            elif not first.endswith(":"):
+                start, end = (int(address, 16) for address in first.split("-"))
+                found.append(_Mapping(start, end, rest[0], rest[4] if len(rest) > 4 else "", 0))
     return found
 
 
-def _calls(image: int, parts: list[tuple[int, int]]) -> list[tuple[int, tuple[int, ...]]]:
+def _calls(image: int, parts: list[list[_Mapping]]) -> list[tuple[int, tuple[int, ...]]]:
     """Return function addresses of libc with their arguments."""
     write, put = (ctypes.cast(function, ctypes.c_void_p).value or 0 for function in (_libc.pwrite, _libc.mmap))
-    rights = mmap.PROT_READ | mmap.PROT_WRITE
+    flags = mmap.MAP_PRIVATE | _MAP_FIXED
     calls: list[tuple[int, tuple[int, ...]]] = []
     place = 0
-    for start, end in parts:
-        size = end - start
-        calls.append((write, (image, start, size, place)))
-        calls.append((put, (start, size, rights, mmap.MAP_PRIVATE | _MAP_FIXED, image, place)))
+    for part in parts:
+        start, size = part[0].start, part[-1].end - part[0].start
+        calls += [(write, (image, one.start, one.size, place + one.start - start)) for one in part]
+        rights = mmap.PROT_READ | mmap.PROT_WRITE
+        if any("x" in one.rights for one in part):
+            rights |= mmap.PROT_EXEC
+        calls.append((put, (start, size, rights, flags, image, place)))
         place += size
     return calls
 

@@ -173,6 +173,10 @@ class PythonExecutorService:
 
         async with AsyncExitStack() as stack:
             self._opened = await stack.enter_async_context(Executor.open(self.home, self.config.execution))
+            if self.config.notify.webhooks:
+                from osprey_executor.pipeline.herald import herald
+
+                await stack.enter_async_context(herald(self._opened.store, self.config.notify))
             self._stack = stack.pop_all()
         return self
 

@@ -31,11 +31,13 @@ from osprey_executor.config.schema import (
     ForkServerConfig,
     Key,
     ModelConfig,
+    NotifyConfig,
     PatternsConfig,
     ProxyConfig,
     Section,
     Switch,
     Url,
+    WebhookConfig,
 )
 
 __all__ = [
@@ -61,12 +63,14 @@ __all__ = [
     "GeneratorBlock",
     "Key",
     "ModelConfig",
+    "NotifyConfig",
     "PatternsConfig",
     "Provider",
     "ProxyConfig",
     "Section",
     "Switch",
     "Url",
+    "WebhookConfig",
     "check",
     "config_from",
     "generator_block",

@@ -26,6 +26,7 @@ from osprey_executor.config.schema import (
     ControlSystemConfig,
     ExecutionConfig,
     ModelConfig,
+    NotifyConfig,
     Section,
 )
 from osprey_executor.errors import ConfigurationError
@@ -53,6 +54,7 @@ class Sections(Section):
     analysis: AnalysisConfig = AnalysisConfig()
     access: AccessConfig = AccessConfig()
     audit: AuditConfig = AuditConfig()
+    notify: NotifyConfig = NotifyConfig()
 
 
 @dataclass(frozen=True)

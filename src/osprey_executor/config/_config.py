@@ -46,6 +46,7 @@ class Config(Sections):
             analysis=built.sections.analysis,
             access=built.sections.access,
             audit=built.sections.audit,
+            notify=built.sections.notify,
             source=source,
             warnings=built.warnings,
         )
@@ -126,6 +127,7 @@ def _may_hold_secret(path: KeyPath) -> bool:
         ("execution", "container"),
         ("control_system", "connectors"),
         ("access", "proxy"),
+        ("notify", "webhooks"),
     )
     return path[0] == "models" or path[:2] in blocks
 

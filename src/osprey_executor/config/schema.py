@@ -457,3 +457,26 @@ class AuditConfig(Section):
     """A file outside of the state folder, best one that this account can only append to; one state folder each."""
     interval: Seconds = 300.0
     """Between two heads, where nothing happens that must last; decisions and writes are followed by one at once."""
+
+
+class WebhookConfig(Section):
+    """Somebody who is told over HTTP what happens to runs: a chat, an electronic logbook."""
+
+    url: Url
+    events: Annotated[tuple[Literal["pending", "expired", "writing", "ended"], ...], BeforeValidator(_words)] = (
+        "pending",
+        "expired",
+        "writing",
+        "ended",
+    )
+    """A card waits; it expired; a run that may write begins; such a run has ended."""
+    secret: Key | None = None
+    """Signs what is sent, so that who gets it knows from whom it is."""
+
+
+class NotifyConfig(Section):
+    """Who is told of cards and of runs that write, while the service is open. Nobody can decide by these ways."""
+
+    webhooks: tuple[WebhookConfig, ...] = ()
+    link: Url | None = None
+    """Where people reach `osprey-executor serve`; links to runs begin with it."""

@@ -11,6 +11,7 @@ from osprey_executor.models.analysis import (
     Verdict,
     WriteTarget,
 )
+from osprey_executor.models.announcement import Announcement, AnnouncementKind
 from osprey_executor.models.approval import (
     ApprovalCard,
     Approve,
@@ -70,6 +71,8 @@ __all__ = [
     "Action",
     "AlarmSeverity",
     "AnalysisReport",
+    "Announcement",
+    "AnnouncementKind",
     "ApprovalCard",
     "Approve",
     "Assignment",

@@ -17,6 +17,7 @@ import aiosqlite
 from osprey_executor.errors import InvalidDecision, OutcomeUnknownError, RunNotFoundError, StorageError
 from osprey_executor.models import (
     RUNNING,
+    Announcement,
     ApprovalCard,
     Approve,
     CardRecord,
@@ -34,7 +35,7 @@ from osprey_executor.models import (
     parse_decision,
 )
 from osprey_executor.patience import uninterrupted
-from osprey_executor.storage import _keys, _leases, _quarantine
+from osprey_executor.storage import _announced, _keys, _leases, _quarantine
 from osprey_executor.storage._guard import WriteGuard
 from osprey_executor.storage._keys import Claim
 from osprey_executor.storage._leases import Lease
@@ -437,6 +438,14 @@ class RunStore:
                 "UPDATE runs SET effects = ? WHERE run_id = ?", (settlement.effects, settlement.run_id)
             )
 
+    async def untold(self) -> list[Announcement]:
+        """Return what nobody outside has been told yet, the oldest first; some at a time."""
+        return [_announced.announcement_of(row) for row in await self._rows(_announced.UNTOLD, _announced.moment())]
+
+    async def tell(self, announcement: Announcement) -> bool:
+        """Take it upon the caller to tell somebody outside; False: another process has."""
+        return await self._execute(_announced.TELL, (announcement.run_id, announcement.what, _now())) == 1
+
     async def unfinished_execution(self, run_id: str) -> UnfinishedExecution | None:
         """Return the execution that was begun and never ended, if there is one."""
         rows = await self._rows(
@@ -449,7 +458,7 @@ class RunStore:
         row = rows[0]
         return UnfinishedExecution(row["number"], bool(row["may_write"]), datetime.fromisoformat(row["started_at"]))
 
-    async def _rows(self, sql: str, values: tuple[object, ...] = ()) -> list[sqlite3.Row]:
+    async def _rows(self, sql: str, values: tuple[object, ...] | dict[str, str] = ()) -> list[sqlite3.Row]:
         try:
             return list(await self._db.execute_fetchall(sql, values))
         except sqlite3.Error as error:

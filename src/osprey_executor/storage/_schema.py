@@ -80,6 +80,15 @@ CREATE TABLE IF NOT EXISTS keys (
     PRIMARY KEY (person, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS keys_by_time ON keys (at);
+-- What somebody outside has been told, or is being told: each thing once, by whichever process.
+CREATE TABLE IF NOT EXISTS announced (
+    run_id TEXT NOT NULL REFERENCES runs (run_id),
+    what TEXT NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (run_id, what)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS cards_undecided ON cards (run_id) WHERE decision IS NULL;
+CREATE INDEX IF NOT EXISTS executions_writing ON executions (started_at) WHERE may_write;
 -- A lease ends with its execution or its run, whoever records that end.
 CREATE TRIGGER IF NOT EXISTS execution_ends AFTER UPDATE OF finished_at ON executions WHEN NEW.finished_at IS NOT NULL
 BEGIN

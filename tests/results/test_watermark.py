@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import struct
 import zlib
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -164,7 +166,38 @@ def test_once_it_was_ended_nothing_more_is_marked(tmp_path: Path) -> None:
 
 
 def test_pictures_that_are_no_png_are_named_as_not_marked(tmp_path: Path) -> None:
-    paths = saved(tmp_path, ["orbit.svg", "orbit.pdf", "fake.png", "table.csv"], b"no PNG")
+    paths = saved(tmp_path, ["orbit.svgz", "orbit.pdf", "fake.png", "table.csv"], b"no PNG")
     marked = marked_rehearsal(Outcome(status=RunStatus.SUCCEEDED, artifacts=paths))
     assert marked.artifacts == paths
-    assert marked.notes[-1] == "not marked, as they are no PNG pictures: orbit.svg, orbit.pdf, fake.png"
+    assert marked.notes[-1] == "not marked, as they are no PNG or SVG pictures: orbit.svgz, orbit.pdf, fake.png"
+
+
+SVG = "http://www.w3.org/2000/svg"
+
+
+@pytest.mark.parametrize(
+    "drawn",
+    [
+        b"drawn",
+        b"</svg><style>* { display: none }</style><!--",
+        b'"/><script>document.documentElement.remove()</script>',
+        b"\xff\xfe no text",
+        b"",
+    ],
+)
+def test_an_svg_is_embedded_under_a_band_that_it_cannot_touch(tmp_path: Path, drawn: bytes) -> None:
+    if drawn == b"drawn":
+        file = io.BytesIO()
+        Figure().savefig(file, format="svg")
+        drawn = file.getvalue()
+    paths = saved(tmp_path, ["a.svg", "b.SVG"], drawn)
+    marked = marked_rehearsal(Outcome(status=RunStatus.SUCCEEDED, artifacts=paths))
+    assert marked.artifacts == paths
+    for path in paths:
+        root = ElementTree.fromstring(path.read_bytes())
+        assert [part.tag for part in root] == [f"{{{SVG}}}{name}" for name in ("title", "image", "rect", "path")]
+        title, image, rect, letters = root
+        assert title.text == "REHEARSAL: NOTHING WAS WRITTEN"
+        assert base64.b64decode(image.get("href", "").partition(",")[2]) == drawn
+        assert int(image.get("y", "0")) >= int(rect.get("height", "0"))
+        assert letters.get("d", "").count("z") > 300

@@ -10,6 +10,7 @@ from osprey_executor.errors import StorageError
 from osprey_executor.models import Outcome
 from osprey_executor.results import _files
 from osprey_executor.results.watermark import MARK, is_png, watermarked
+from osprey_executor.results.watermark_svg import watermarked_svg
 from osprey_executor.text import one_line
 
 MOST_MARKED = 50
@@ -29,10 +30,10 @@ def _never() -> bool:
 
 
 def marked_rehearsal(outcome: Outcome, ended: Callable[[], bool] = _never) -> Outcome:
-    """Return the outcome with a band over each PNG that the program drew or saved, and a line before its output.
+    """Return the outcome with a band over each PNG and SVG that the program made, and a line before its output.
 
-    A PNG that cannot be marked is left out, and so are those after the first fifty; other files stay as they are, and
-    the notes name those that look like pictures. Blocks: call it in a thread.
+    A picture that cannot be marked is left out, and so are those after the first fifty; other files stay as they are,
+    and the notes name those that look like pictures. Blocks: call it in a thread.
 
     Args:
         outcome: of the rehearsal.
@@ -47,7 +48,11 @@ def marked_rehearsal(outcome: Outcome, ended: Callable[[], bool] = _never) -> Ou
             "artifacts": artifacts,
             "stdout": _LINE + outcome.stdout if outcome.stdout else "",
             "stderr": _LINE + outcome.stderr if outcome.stderr else "",
-            "notes": (*outcome.notes, f"{_SAID}; its output and PNG pictures are marked so", *marks.notes),
+            "notes": (
+                *outcome.notes,
+                f"{_SAID}; its output, and its PNG and SVG pictures, are marked so",
+                *marks.notes,
+            ),
         }
     )
 
@@ -70,7 +75,7 @@ class _Marks:
         if self._unmarked:
             more = len(self._unmarked) - _MOST_TOLD
             named = ", ".join(self._unmarked[:_MOST_TOLD]) + (f" and {more} more" if more > 0 else "")
-            notes.append(f"not marked, as they are no PNG pictures: {named}")
+            notes.append(f"not marked, as they are no PNG or SVG pictures: {named}")
         return tuple(notes)
 
     def over(self, paths: tuple[Path, ...], *, pictures: bool) -> tuple[Path, ...]:
@@ -81,7 +86,9 @@ class _Marks:
                 if self._ended():
                     raise ValueError("the rehearsal was ended")
                 if pictures or _is_png(path):
-                    self._mark(path)
+                    self._mark(path, watermarked)
+                elif path.suffix.lower() == ".svg":
+                    self._mark(path, watermarked_svg)
                 elif path.suffix.lower() in _PICTURES:
                     self._unmarked.append(one_line(path.name, 100))
             except (OSError, StorageError, ValueError) as error:
@@ -91,12 +98,12 @@ class _Marks:
                 kept.append(path)
         return tuple(kept)
 
-    def _mark(self, path: Path) -> None:
+    def _mark(self, path: Path, mark: Callable[[bytes], bytes]) -> None:
         if not self._left:
             raise ValueError(f"it comes after {MOST_MARKED} pictures, and no more are marked")
         self._left -= 1
         before = _files.read(path, most_bytes=_LARGEST)
-        after = watermarked(before)
+        after = mark(before)
         if len(after) - len(before) > self._room:
             raise ValueError(f"the marks of all pictures would take more than {MOST_GROWN // 2**20} MiB")
         _files.write(path, after)

@@ -82,6 +82,13 @@ def watermarked(png: bytes | bytearray) -> bytes:
     return b"".join((_SIGNATURE, _chunk(b"IHDR", marked), _chunk(b"IDAT", data), _chunk(b"IEND", b"")))
 
 
+def dots() -> Iterator[tuple[int, int]]:
+    """Yield column and row of each dot of `MARK`, as this font has it."""
+    for at, letter in enumerate(MARK):
+        for row, bits in enumerate(_GLYPHS[letter].split()):
+            yield from ((at * _ADVANCE + column, row) for column, bit in enumerate(bits) if bit == "1")
+
+
 def _chunks(png: bytes | bytearray) -> Iterator[tuple[bytes, bytes]]:
     if not is_png(png):
         raise ValueError("it is no PNG file")

@@ -142,3 +142,35 @@ def test_nothing_is_executed_to_see_that_python_would_not_compile_it(tmp_path: P
 def test_what_does_not_parse_says_by_which_python():
     (finding,) = analyze("x = (\n").findings
     assert f"Python {sys.version_info[0]}.{sys.version_info[1]}" in finding.message
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f():\n    nonlocal x\n",
+        "def f(x):\n    global x\n",
+        "*x = [1]\n",
+        "x = *[1]\n",
+        "print(a=1, a=2)\n",
+        "class A(x=1, x=2):\n    pass\n",
+        "x = [(yield) for _ in ()]\n",
+        "x = [y := 1 for y in ()]\n",
+        "def f():\n    await print()\n",
+        "async def f():\n    yield 1\n    return 2\n",
+        "__debug__ = 1\n",
+        "def f():\n    from os import *\n",
+        "match 1:\n    case y:\n        pass\n    case 1:\n        pass\n",
+        "try:\n    pass\nexcept:\n    pass\nexcept ValueError:\n    pass\n",
+        "def f(a, a):\n    pass\n",
+        "for x in ():\n    pass\nelse:\n    break\n",
+        "class A:\n    return 1\n",
+        "from __future__ import braces\n",
+        "".join(f"{'  ' * n}for x{n} in ():\n" for n in range(21)) + "  " * 21 + "pass\n",
+        "with " + ", ".join(["open('x')"] * 21) + ":\n    pass\n",
+    ],
+)
+def test_whatever_python_would_not_compile_is_found(code: str):
+    """To compile costs as much as to parse, and is left out where nothing stands that only the compiler knows."""
+    with pytest.raises(SyntaxError):
+        compile(code, "<program>", "exec")
+    assert [rule for rule, _ in errors(DONE + code) if rule in ("quality/statement", "syntax/error")]

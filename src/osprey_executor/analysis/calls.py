@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 from osprey_executor.analysis import blowups, boxes, functions, loops, sizes, spending, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
 from osprey_executor.analysis.lookups import computed_name, from_namespace
-from osprey_executor.analysis.machine import NO_ARGUMENTS, Arguments, Machine
+from osprey_executor.analysis.machine import NO_ARGUMENTS, Arguments, Callee, Look, Machine
 from osprey_executor.analysis.protocols import iterated
 from osprey_executor.analysis.values import (
     NOTHING,
@@ -26,6 +26,7 @@ from osprey_executor.analysis.values import (
     Partial,
     Pattern,
     Ref,
+    Unknown,
     Value,
     flat,
     held,
@@ -96,8 +97,8 @@ _ACCESSORS = {
     "__getattr__": "builtins.getattr",
     "__setattr__": "builtins.setattr",
 }
-_Look = Callable[[Machine, ast.AST, str, Arguments], None]
-_MUCH: dict[str, list[_Look]] = {}
+_ODD = frozenset(("?", "__get__"))
+_MUCH: dict[str, list[Look]] = {}
 """By last name: who looks whether a call takes more than there is, of memory, time, processes or disk."""
 for _names, _look in (
     (sizes.SIZED, sizes.check_size),
@@ -115,24 +116,18 @@ def call(m: Machine, node: ast.AST, callee: Value, given: Arguments) -> Value:
     """Return what calling `callee` gives, and note what it does."""
     if len(callee) == 1:
         atom = callee[0]
-        return _library(m, node, atom, given) if type(atom) is Ref else _call(m, node, atom, given)
+        return _CALLED.get(type(atom), _call)(m, node, atom, given)
     if not callee:
         return UNKNOWN
     before, m.doubt = m.doubt, True
     try:
-        return joined([_call(m, node, atom, given) for atom in callee])
+        return joined([_CALLED.get(type(atom), _call)(m, node, atom, given) for atom in callee])
     finally:
         m.doubt = before
 
 
 def _call(m: Machine, node: ast.AST, atom: Atom, given: Arguments) -> Value:
     match atom:
-        case Ref():
-            return _library(m, node, atom, given)
-        case Method():
-            return _method(m, node, atom, given)
-        case Func():
-            return functions.invoke(m, atom, given)
         case Bound():
             return functions.invoke(m, atom.func, given, atom.owner)
         case Class():
@@ -153,7 +148,9 @@ def unknown(m: Machine, node: ast.AST, given: Arguments) -> Value:
     if given is NO_ARGUMENTS:
         return UNKNOWN
     kept: list[Value] = [UNKNOWN]
-    values = given.everything()
+    values = [value for value in given.everything() if not _is_plain(value)]
+    if not values:
+        return UNKNOWN
     _hand_on(m, node, values)
     for value in values:
         for atom in held(value):
@@ -163,6 +160,15 @@ def unknown(m: Machine, node: ast.AST, given: Arguments) -> Value:
             ):
                 kept.append((atom,))
     return joined(kept)
+
+
+def _is_plain(value: Value) -> bool:
+    """Return whether a value is mere data."""
+    for atom in value:
+        kind = type(atom)
+        if kind is not Unknown and kind is not Const:
+            return False
+    return True
 
 
 def _hand_on(m: Machine, node: ast.AST, values: Sequence[Value]) -> None:
@@ -193,48 +199,44 @@ def let_go(m: Machine, node: ast.AST, atom: Atom) -> None:
             m.apply(node, rule, atom, None)
 
 
+def _known(m: Machine, path: str) -> Callee:
+    """Return what is known of calling a path, found once for each path of a program."""
+    owner, _, last = path.rpartition(".")
+    root, _, rest = path.partition(".")
+    rule = m.rule(path)
+    if rule is None or rule.whole:
+        rule = (m.rule(owner) if owner in _NATIVE else m.catalogue.exact.get(f"{owner}.*")) or rule
+    found = m.callees[path] = Callee(
+        owner, last, root, rest, m.model(path), rule, tuple(_MUCH.get(last, ())), last in _ODD or last in _ACCESSORS
+    )
+    return found
+
+
 def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     path = ref.path
     catalogue = m.catalogue
-    owner, _, last = path.rpartition(".")
-    if last in _MUCH:
-        for look in _MUCH[last]:
-            look(m, node, path, given)
-    model = m.model(path)
+    owner, last, root, rest, model, rule, looks, is_odd = m.callees.get(path) or _known(m, path)
+    for look in looks:
+        look(m, node, path, given)
     if model is not None:
         if last in _ITERATES and any(type(atom) in _OWN_KINDS for value in given.args for atom in value):
             given = given._replace(args=tuple(iterated(m, node, value) for value in given.args))
         made = model(m, node, given._replace(made_with=ref.channels) if ref.channels else given)
         if made is not None:
-            rule = m.rule(path)
-            if rule is not None and rule.effect and path in m.semantics.models:
-                m.apply(node, rule, ref, given)
-            elif rule is not None:
-                m.find_also(node, rule)
+            own = m.rule(path)
+            if own is not None and own.effect and path in m.semantics.models:
+                m.apply(node, own, ref, given)
+            elif own is not None:
+                m.find_also(node, own)
             return made
-    if last in _ACCESSORS and given.args:
-        model = m.semantics.models[_ACCESSORS[last]]
-        holder = ref._replace(path=owner, made=bool(ref.channels))
-        return model(m, node, given._replace(args=((holder,), *given.args[-2:]), nodes={})) or UNKNOWN
-    if last == "?" and not ref.made and catalogue.is_control(path):
-        return computed_name(m, node, ref._replace(path=owner))
-    if last == "__get__":
-        callee: Value = (ref._replace(path=owner),)
-        return (Partial(callee, given.args[:1], ()),) if given.args else callee
-    if path in m.call_rules:
-        rule = m.call_rules[path]
-    else:
-        rule = m.rule(path)
-        if rule is None or rule.whole:
-            rule = (m.rule(owner) if owner in _NATIVE else catalogue.exact.get(f"{owner}.*")) or rule
-        m.call_rules[path] = rule
+    if is_odd and (found := _odd(m, node, ref, owner, last, given)) is not None:
+        return found
     if rule is not None:
         if rule.channel == "self" and not ref.channels and given.args:
             ref, given = _with_itself(ref, owner, given)
         m.apply(node, rule, ref, given)
         if path in catalogue.signatures:
             _check_arguments(m, node, path, given)
-    root, _, rest = path.partition(".")
     if root == "builtins":
         return _builtin(m, node, rest, ref, given, known=rule is not None)
     if root not in catalogue.roots:
@@ -272,6 +274,20 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         return (Ref(path, True, channels[:64]),)
     things = tuple(atom for value in values for atom in held(value) if isinstance(atom, Func | Obj))
     return (Ref(f"{root}.?", True, channels[:64]), *things)
+
+
+def _odd(m: Machine, node: ast.AST, ref: Ref, owner: str, last: str, given: Arguments) -> Value | None:
+    """Return what a name gives that is called for another one; None where it is an ordinary name after all."""
+    if last in _ACCESSORS and given.args:
+        model = m.semantics.models[_ACCESSORS[last]]
+        holder = ref._replace(path=owner, made=bool(ref.channels))
+        return model(m, node, given._replace(args=((holder,), *given.args[-2:]), nodes={})) or UNKNOWN
+    if last == "?" and not ref.made and m.catalogue.is_control(ref.path):
+        return computed_name(m, node, ref._replace(path=owner))
+    if last == "__get__":
+        callee: Value = (ref._replace(path=owner),)
+        return (Partial(callee, given.args[:1], ()),) if given.args else callee
+    return None
 
 
 def _with_itself(ref: Ref, owner: str, given: Arguments) -> tuple[Ref, Arguments]:
@@ -361,3 +377,15 @@ def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, g
     if name == "encode":
         return (owner,)
     return texts.reshaped(Pattern(""), name) if is_text(owner) else UNKNOWN
+
+
+def _func(m: Machine, node: ast.AST, func: Func, given: Arguments) -> Value:
+    return functions.invoke(m, func, given)
+
+
+_CALLED: dict[type[object], Callable[[Machine, ast.AST, Any, Arguments], Value]] = {
+    Ref: _library,
+    Method: _method,
+    Func: _func,
+}
+"""What is called most: told apart by one look."""

@@ -25,6 +25,8 @@ from osprey_executor.analysis.values import (
 )
 
 _MOST_ITEMS = 128
+_LONG = 100
+_ONLY_INT, _ONLY_STR = {int}, {str}
 
 
 def comprehension(m: Machine, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> Value:
@@ -128,10 +130,18 @@ def _texts(m: Machine, target: ast.expr, elt: ast.expr, each: list[Value]) -> li
             form.append(f"{{0:{text}}}")
         else:
             return None
-    known: list[Any] = [item[0].value for item in each if len(item) == 1 and type(item[0]) is Const]
-    if len(known) < len(each) or not all(
-        -(10**9) < one < 10**9 if type(one) is int else type(one) is str and len(one) < 100 for one in known
-    ):
+    try:
+        atoms = [atom for (atom,) in each]
+    except ValueError:  # one of them may be several things
+        return None
+    known: list[Any] = [atom.value for atom in atoms if isinstance(atom, Const)]
+    if len(known) < len(each):
+        return None
+    kinds = set(map(type, known))
+    if kinds == _ONLY_INT:
+        if not -(10**9) < min(known) <= max(known) < 10**9:
+            return None
+    elif kinds != _ONLY_STR or max(map(len, known)) >= _LONG:
         return None
     m.budget -= len(each)
     try:

@@ -41,49 +41,53 @@ def _keys(m: Machine, box: Box) -> Value:
 
 def method_of_box(m: Machine, node: ast.AST, box: Box, name: str, given: Arguments) -> Value | None:
     """Return what a method of a container gives; None for a method that containers lack."""
-    first = given.args[0] if given.args else NOTHING
-    match name:
-        case "append" | "add" | "appendleft" | "put" | "put_nowait":
-            sizes.check_kept(m, node, given.nodes.get(0))
-            boxes.add(m, box, first)
-            return UNKNOWN
-        case "insert":
-            boxes.add(m, box, given.args[1] if len(given.args) > 1 else UNKNOWN)
-            return UNKNOWN
-        case "extend" | "extendleft":
-            loops.check_collected(m, node, given.nodes.get(0))
-            sizes.check_kept(m, node, given.nodes.get(0))
-            boxes.add(m, box, contents(first))
-            return UNKNOWN
-        case "update":
-            _update(m, box, first)
-            for key, value in given.keywords.items():
-                boxes.put(m, box, key, value)
-            return UNKNOWN
-        case "get" | "pop" | "setdefault" | "popleft" | "popitem" | "get_nowait" | "__getitem__":
-            return _taken_out(m, box, name, given)
-        case "values":
-            return (_listed(m, node, box, joined([*box.items.values(), box.rest])),)
-        case "keys":
-            return (_listed(m, node, box, _keys(m, box)),)
-        case "items":
-            return (_pairs(m, node, box),)
-        case "copy" | "__iter__" | "tolist" | "to_list":
-            return (box,)
-        case "__setitem__" if len(given.args) > 1:
-            for atom in first:
-                if isinstance(atom, Const):
-                    boxes.put(m, box, atom.value, given.args[1])
-                else:
-                    boxes.add(m, box, given.args[1])
-            return UNKNOWN
-        case "sort" | "reverse" | "remove" | "rotate":
-            boxes.add(m, box, joined([*box.items.values(), box.rest]))  # the order is not known any more
-            return UNKNOWN
-        case "index" | "count" | "clear" | "discard" | "union" | "difference":
-            return (box,) if name in ("union", "difference") else UNKNOWN
-        case _:
-            return None
+    method = _METHODS.get(name)
+    return None if method is None else method(m, node, box, name, given)
+
+
+def _append(m: Machine, node: ast.AST, box: Box, name: str, given: Arguments) -> Value:
+    sizes.check_kept(m, node, given.nodes.get(0))
+    boxes.add(m, box, given.args[0] if given.args else NOTHING)
+    return UNKNOWN
+
+
+def _insert(m: Machine, node: ast.AST, box: Box, name: str, given: Arguments) -> Value:
+    boxes.add(m, box, given.args[1] if len(given.args) > 1 else UNKNOWN)
+    return UNKNOWN
+
+
+def _extend(m: Machine, node: ast.AST, box: Box, name: str, given: Arguments) -> Value:
+    loops.check_collected(m, node, given.nodes.get(0))
+    sizes.check_kept(m, node, given.nodes.get(0))
+    boxes.add(m, box, contents(given.args[0] if given.args else NOTHING))
+    return UNKNOWN
+
+
+def _update_with(m: Machine, node: ast.AST, box: Box, name: str, given: Arguments) -> Value:
+    _update(m, box, given.args[0] if given.args else NOTHING)
+    for key, value in given.keywords.items():
+        boxes.put(m, box, key, value)
+    return UNKNOWN
+
+
+def _values(m: Machine, node: ast.AST, box: Box, name: str, given: Arguments) -> Value:
+    return (_listed(m, node, box, joined([*box.items.values(), box.rest])),)
+
+
+def _set_item(m: Machine, node: ast.AST, box: Box, name: str, given: Arguments) -> Value | None:
+    if len(given.args) < 2:
+        return None
+    for atom in given.args[0]:
+        if isinstance(atom, Const):
+            boxes.put(m, box, atom.value, given.args[1])
+        else:
+            boxes.add(m, box, given.args[1])
+    return UNKNOWN
+
+
+def _reorder(m: Machine, node: ast.AST, box: Box, name: str, given: Arguments) -> Value:
+    boxes.add(m, box, joined([*box.items.values(), box.rest]))  # the order is not known any more
+    return UNKNOWN
 
 
 def _update(m: Machine, box: Box, value: Value) -> None:
@@ -100,7 +104,7 @@ def _update(m: Machine, box: Box, value: Value) -> None:
             boxes.add(m, box, contents((atom,)))
 
 
-def _taken_out(m: Machine, box: Box, name: str, given: Arguments) -> Value:
+def _taken_out(m: Machine, node: ast.AST, box: Box, name: str, given: Arguments) -> Value:
     default = given.args[1] if len(given.args) > 1 else NOTHING
     key = only_const(given.args[0]) if given.args else None
     if name == "setdefault" and key is not None:
@@ -136,6 +140,25 @@ def _pairs(m: Machine, node: ast.AST, box: Box) -> Box:
     boxes.fill(m, pair, [_keys(m, box), joined([*box.items.values(), box.rest])])
     boxes.add(m, pairs, (pair,))
     return pairs
+
+
+_Method = Callable[[Machine, ast.AST, Box, str, Arguments], Value | None]
+_METHODS: dict[str, _Method] = {
+    **dict.fromkeys(("append", "add", "appendleft", "put", "put_nowait"), _append),
+    "insert": _insert,
+    **dict.fromkeys(("extend", "extendleft"), _extend),
+    "update": _update_with,
+    **dict.fromkeys(("get", "pop", "setdefault", "popleft", "popitem", "get_nowait", "__getitem__"), _taken_out),
+    "values": _values,
+    "keys": lambda m, node, box, name, given: (_listed(m, node, box, _keys(m, box)),),
+    "items": lambda m, node, box, name, given: (_pairs(m, node, box),),
+    **dict.fromkeys(
+        ("copy", "__iter__", "tolist", "to_list", "union", "difference"), lambda m, node, box, name, given: (box,)
+    ),
+    "__setitem__": _set_item,
+    **dict.fromkeys(("sort", "reverse", "remove", "rotate"), _reorder),
+    **dict.fromkeys(("index", "count", "clear", "discard"), lambda m, node, box, name, given: UNKNOWN),
+}
 
 
 def method_of_namespace(

@@ -36,7 +36,10 @@ from osprey_executor.text import one_line
 
 _MOST_BITS = 4096
 """Longer numbers cannot be written as text, and mean nothing here."""
-_BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__", "__builtins__"}
+_BUILTINS: dict[str, Value] = {
+    **{word: (Ref(f"builtins.{word}"),) for word in (*dir(builtins), "__file__", "__name__")},
+    "__builtins__": (Ref("builtins"),),
+}
 
 
 def constant(m: Machine, node: ast.Constant) -> Value:
@@ -47,17 +50,17 @@ def constant(m: Machine, node: ast.Constant) -> Value:
 
 def name(m: Machine, node: ast.Name) -> Value:
     scope, word = m.scope, node.id
-    found = scope.vars.get(word)
-    if found is not None and word not in scope.globals:
-        # What `m.lookup` would do, without three calls: names are a third of all expressions.
+    if word not in scope.globals:
+        # What `m.lookup` would do, without a call: names are a third of all expressions.
         if scope.journals and word not in scope.journals[-1]:
             scope.first_reads.add(word)
+        found = scope.vars.get(word)
+        if found is not None:
+            return found
+    if scope.outer is not None and (found := m.lookup_around(word)) is not None:
         return found
-    found = m.lookup(word)
-    if found is not None:
-        return found
-    if node.id in _BUILTINS:
-        return (Ref("builtins" if node.id == "__builtins__" else f"builtins.{node.id}"),)
+    if word in _BUILTINS:
+        return _BUILTINS[word]
     if m.stars and (starred := m.from_star(node.id)):
         return starred
     bare = m.catalogue.bare.get(node.id)

@@ -58,6 +58,7 @@ KNOWN = {
     "numpy.inf": Const(float("inf")),
 }
 """Constants of libraries."""
+_WITH_METHODS = (Box, Const, Pattern, Namespace)
 _LOOKED_AT = frozenset(("__doc__", "__name__", "__module__", "__qualname__", "__version__", "__file__"))
 
 
@@ -68,13 +69,17 @@ def attribute_of(m: Machine, node: ast.AST, owner: Value, attr: str) -> Value:
         m.find(node, "interpreter/inside", Effect.INTERPRETER, told)
     if len(owner) == 1:
         atom = owner[0]
-        if type(atom) is Ref and atom.path in m.catalogue.exports:
+        if type(atom) is not Ref:
+            return _attribute(m, node, atom, attr)
+        if atom.path in m.catalogue.exports:
             check_exported(m, node, atom.path, attr)
-        return _of_library(m, atom, attr) if type(atom) is Ref else _attribute(m, node, atom, attr)
+        return _of_library(m, atom, attr)
     return joined([_attribute(m, node, atom, attr) for atom in owner]) if owner else UNKNOWN
 
 
 def _attribute(m: Machine, node: ast.AST, atom: Atom, attr: str) -> Value:
+    if isinstance(atom, _WITH_METHODS):
+        return (Method(atom, attr),)
     match atom:
         case Ref():
             return _of_library(m, atom, attr)
@@ -82,8 +87,6 @@ def _attribute(m: Machine, node: ast.AST, atom: Atom, attr: str) -> Value:
             if attr in ("__class__", "__dict__"):
                 return (atom.kind,) if attr == "__class__" and isinstance(atom, Obj) else UNKNOWN
             return functions.attribute(m, node, atom, attr)
-        case Const() | Pattern() | Box() | Namespace():
-            return (Method(atom, attr),)
         case Func():
             if attr == "__globals__":
                 return (Namespace("__main__"),)

@@ -6,6 +6,7 @@ import ast
 import time
 from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -75,7 +76,23 @@ _MAY_FILL_BUFFERS = ("science-", "files-dump")
 _BUFFERS = frozenset(("io.BytesIO", "io.StringIO"))
 Handler = Callable[["Machine", Any], Any]
 Model = Callable[["Machine", ast.AST, Arguments], Value | None]
+Look = Callable[["Machine", ast.AST, str, Arguments], None]
 Caller = Callable[["Machine", ast.AST, Value, Arguments], Value]
+
+
+class Callee(NamedTuple):
+    """What is known of calling a path of a library."""
+
+    owner: str
+    last: str
+    root: str
+    rest: str
+    model: Model | None
+    rule: Rule | None
+    looks: tuple[Look, ...]
+    """Who looks whether it takes more than there is."""
+    is_odd: bool
+    """Whether its last name is one by which another thing is called."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +105,26 @@ class Semantics:
     caller: Caller
 
 
+@cache
+def _kinds(of: type[ast.AST]) -> Sequence[type[ast.AST]]:
+    return [kind for kind in vars(ast).values() if isinstance(kind, type) and issubclass(kind, of)]
+
+
+def _no_gaps(
+    handlers: Mapping[type[ast.AST], Handler], of: type[ast.AST], other: Handler
+) -> dict[type[ast.AST], Handler]:
+    """Return the table with a handler for each kind of node, so that nobody has to ask whether there is one."""
+    return {**dict.fromkeys(_kinds(of), other), **handlers}
+
+
+def _unknown(_machine: Machine, _node: ast.expr) -> Value:
+    return UNKNOWN
+
+
+def _nothing(_machine: Machine, _node: ast.stmt) -> None:
+    return None
+
+
 class Machine(Record):
     """One analysis on its way."""
 
@@ -98,9 +135,10 @@ class Machine(Record):
         super().__init__(source)
         self.catalogue = catalogue
         self.semantics = semantics
-        self._expressions, self._statements = semantics.expressions, semantics.statements
+        self._expressions = _no_gaps(semantics.expressions, ast.expr, _unknown)
+        self._statements = _no_gaps(semantics.statements, ast.stmt, _nothing)
         self._rules: dict[str, Rule | None] = {}
-        self.call_rules: dict[str, Rule | None] = {}
+        self.callees: dict[str, Callee] = {}
         """By path: what a call does, once it was looked up."""
         self._models: dict[str, Model | None] = {}
         self.budget = budget
@@ -181,8 +219,7 @@ class Machine(Record):
         self.budget = left = self.budget - 1
         if left < 0:
             raise OverBudget
-        handler = self._expressions.get(type(node))
-        return handler(self, node) if handler else UNKNOWN
+        return self._expressions[type(node)](self, node)
 
     def eval(self, node: ast.expr) -> Value:
         """Return the value of an expression; a write function among it is noted as taken."""
@@ -190,10 +227,7 @@ class Machine(Record):
         if left < self._next_look:
             self._look_at_the_clock()
         kind = type(node)
-        handler = self._expressions.get(kind)
-        if handler is None:
-            return UNKNOWN
-        value = handler(self, node)
+        value = self._expressions[kind](self, node)
         if kind in _NEVER_TAKES:
             return value
         for atom in value:
@@ -250,9 +284,7 @@ class Machine(Record):
             self.budget = left = self.budget - 1
             if left < self._next_look:
                 self._look_at_the_clock()
-            handler = statements.get(type(node))
-            if handler:
-                handler(self, node)
+            statements[type(node)](self, node)
 
     def model(self, path: str) -> Model | None:
         """Return the model that tells what calling `path` does, by its path or by the catalogue's word."""
@@ -278,15 +310,14 @@ class Machine(Record):
 
     def bind(self, name: str, value: Value, node: ast.AST | None = None, source: ast.expr | None = None) -> None:
         """Bind a name where the running body would; `node` and `source` tell where and by what."""
-        scope = self.scope
+        scope, of = self.scope, None
         if name in scope.globals:
-            scope = self.module
-        elif name in scope.nonlocals:
-            scope = self._owner(name) or scope
-        place = None
+            scope, of = self.module, scope
+        elif name in scope.nonlocals and (owner := self._owner(name)) is not None:
+            scope, of = owner, scope
         if node is not None:
-            place = Place(node, source, self.scope if scope is not self.scope else None)
-        scope.bind(name, value or UNKNOWN, self._changed, place)
+            scope.places[name] = Place(node, source, of)
+        scope.bind(name, value or UNKNOWN, self._changed)
 
     def _owner(self, name: str) -> Scope | None:
         scope = self.scope.outer
@@ -297,8 +328,17 @@ class Machine(Record):
     def lookup(self, name: str) -> Value | None:
         """Return what a name holds here, None where nothing binds it."""
         scope = self.scope
-        if name not in scope.globals and (held := scope.read(name)) is not None:
-            return held
+        if name not in scope.globals:
+            if scope.journals and name not in scope.journals[-1]:
+                scope.first_reads.add(name)
+            held = scope.vars.get(name)
+            if held is not None:
+                return held
+        return self.lookup_around(name)
+
+    def lookup_around(self, name: str) -> Value | None:
+        """Return what a name holds in the scopes around this one, None where none of them binds it."""
+        scope = self.scope
         outer = scope.outer
         while outer is not None:
             if outer.kind != "class":

@@ -28,11 +28,25 @@ _A_FILE = re.compile(
 """What makes a word without a slash the name of a file."""
 _TELLS_SECRETS = re.compile(r"(?i)^file:|169\.254\.169\.254|metadata\.google\.internal")
 _HINTS = (
-    *("_history", "gcloud", "id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "authorized_keys", "known_hosts", "keytab"),
-    *("credential", "secret", "passw", "api_key", "apikey", "token", "private", "keychain", "login data", "cookies"),
-    *("logins.json", "key3.db", "key4.db", "169.254.169", "metadata.google", "gitconfig", ".boto", "s3cfg", "vault-"),
-    *("htpasswd",),
+    *(
+        "_history",
+        "gcloud",
+        "known_hosts",
+        "credential",
+        "secret",
+        "passw",
+        "token",
+        "private",
+        "login data",
+        "cookies",
+    ),
+    *("logins.json", "169.254.169", "metadata.google", "gitconfig", ".boto", "s3cfg", "vault-"),
 )
+_STEMS = {
+    "key": ("authorized_keys", "keytab", "api_key", "apikey", "keychain", "key3.db", "key4.db"),
+    "id_": ("id_rsa", "id_dsa", "id_ecdsa", "id_ed25519"),
+}
+"""More of them, by what they have in common."""
 _MARKED_HINTS = re.compile(
     r"[/.](?:etc|proc|var/|root|dev/|boot|ssh|gnupg|aws|azure|kube|docker|netrc|pgpass|npmrc|pypirc|env|pem|p12|pfx|kdbx)"
 )
@@ -57,7 +71,9 @@ _SINKS = tuple(f"/dev/{name}" for name in ("null", "shm", "std", "fd", "full", "
 def may_name_secrets(source: str) -> bool:
     """Return whether a source may name a file of secrets: a quick look that spares most programs a slow one."""
     lower = source.lower()
-    return _MARKED_HINTS.search(lower) is not None or any(hint in lower for hint in _HINTS)
+    if any(stem in lower and any(hint in lower for hint in hints) for stem, hints in _STEMS.items()):
+        return True
+    return any(hint in lower for hint in _HINTS) or _MARKED_HINTS.search(lower) is not None
 
 
 def is_sensitive(name: str) -> bool:

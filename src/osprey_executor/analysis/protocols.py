@@ -63,10 +63,18 @@ def answered(m: Machine, node: ast.AST, value: Value, names: tuple[str, ...], *a
     return joined(found) if found else NOTHING
 
 
+def _has_own(value: Value) -> bool:
+    """Return whether there are objects or classes of the program in a value."""
+    for atom in value:  # a generator takes twice the time, and this is asked of each operation
+        kind = type(atom)
+        if kind is Obj or kind is Class:
+            return True
+    return False
+
+
 def operated(m: Machine, node: ast.AST, first: Value, second: Value, operator: ast.AST) -> Value:
     """Return what an operator gives that classes of the program define."""
-    name = OPERATORS.get(type(operator), "")
-    if not name or not any(type(atom) is Obj or type(atom) is Class for atom in (*first, *second)):
+    if not (_has_own(first) or _has_own(second)) or not (name := OPERATORS.get(type(operator), "")):
         return NOTHING
     if name == "contains":
         return answered(m, node, second, ("__contains__",), first)
@@ -81,7 +89,7 @@ def operated(m: Machine, node: ast.AST, first: Value, second: Value, operator: a
 
 def iterated(m: Machine, node: ast.AST, value: Value) -> Value:
     """Return `value` with what iterating over the program's own objects gives, as containers, in their place."""
-    if not any(type(atom) is Obj or type(atom) is Class for atom in value):
+    if not _has_own(value):
         return value
     found: list[Atom] = []
     for atom in value:

@@ -25,7 +25,9 @@ class Record:
     """The findings of one analysis on its way."""
 
     def __init__(self, source: str) -> None:
+        self.text = source
         self.lines = _NEW_LINE.split(source) if "\r" in source else source.split("\n")
+        self._is_ascii = source.isascii()
         self._columns: dict[int, list[int]] = {}
         """By line that is not ASCII: the byte at which each of its characters ends."""
         self.module = Scope("module")
@@ -43,6 +45,8 @@ class Record:
     @cached_property
     def rebound(self) -> frozenset[str]:
         """Names that a body sets which are another's, by `global` and `nonlocal`."""
+        if "global" not in self.text and "nonlocal" not in self.text:
+            return frozenset()
         return frozenset(
             name for line in self.lines for words in _REBINDS.findall(line) for name in _WORD.findall(words)
         )
@@ -57,7 +61,7 @@ class Record:
         return line, column, end, end_column
 
     def _column(self, line: int, offset: int) -> int:
-        text = self.lines[line - 1] if 0 < line <= len(self.lines) else ""
+        text = "" if self._is_ascii or not 0 < line <= len(self.lines) else self.lines[line - 1]
         if text.isascii():
             return offset + 1
         ends = self._columns.get(line)

@@ -55,10 +55,8 @@ class Scope:
         """Names that held so much that only what is no text or number is still told apart."""
         self.journals: list[dict[str, Value | None]] = []
 
-    def bind(self, name: str, value: Value, changed: Callable[[Func], None], place: Place | None = None) -> None:
+    def bind(self, name: str, value: Value, changed: Callable[[Func], None]) -> None:
         """Let `name` hold `value` from here on."""
-        if place is not None:
-            self.places[name] = place
         held = self.vars
         if self.journals and name not in (journal := self.journals[-1]):
             journal[name] = held.get(name)
@@ -68,7 +66,8 @@ class Scope:
             return
         if before is None:
             self.ever[name] = value
-            self._tell(name, value, changed)
+            if name in self.readers:
+                self._tell(name, value, changed)
             return
         if name in self._spent:
             value = tuple(atom for atom in value if not isinstance(atom, Const | Pattern | Unknown))
@@ -85,12 +84,6 @@ class Scope:
         if readers and matters(value):
             for func in readers:
                 changed(func)
-
-    def read(self, name: str) -> Value | None:
-        """Return what `name` holds here, None where it is not bound in this scope."""
-        if self.journals and name not in self.journals[-1]:
-            self.first_reads.add(name)
-        return self.vars.get(name)
 
     def forget(self) -> None:
         """Let go of all that is held."""

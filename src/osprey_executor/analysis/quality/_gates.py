@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 
 from osprey_executor.analysis.machine import Machine
-from osprey_executor.analysis.quality._compiled import refused
+from osprey_executor.analysis.quality._compiled import JUDGED, may_be_refused, refused
 from osprey_executor.analysis.quality._loops import busy_for_ever
-from osprey_executor.analysis.quality._names import mistaken_names
-from osprey_executor.analysis.quality._tree import Seen, look, set_again
+from osprey_executor.analysis.quality._names import checked, mistaken_names
+from osprey_executor.analysis.quality._tree import LOOKED_AT, Seen, look, set_again
 from osprey_executor.analysis.values import Box, Const, Unknown, Value
 from osprey_executor.models import Finding, FindingKind, Severity
 from osprey_executor.text import one_line
@@ -19,6 +19,7 @@ from osprey_executor.text import one_line
 _MOST_FLAWS = 1000
 _BROUGHT = {"mpl_toolkits": "matplotlib", "pylab": "matplotlib", "pkg_resources": "setuptools"}
 """Modules that come with others, and that no folder of their own tells of."""
+_KINDS = LOOKED_AT | JUDGED
 _ALWAYS = frozenset(("osprey", "osprey_executor"))
 """What every run finds, whatever its environment has."""
 
@@ -38,9 +39,11 @@ class Gates:
 def flaws(m: Machine, tree: ast.Module, gates: Gates) -> list[Finding]:
     """Return what is wrong with a program that was followed by `m`, in no order, and no more than anybody reads."""
     dynamic = bool(m.stars) or any(rule.startswith("dynamic/") for rule, _, _ in m.found)
-    mistaken = list(mistaken_names(tree, dynamic=dynamic))
-    seen = look(tree)
-    if (broken := refused(tree)) is not None and all(one.line != broken.line for one in mistaken):
+    told, nodes = checked(tree, m.text, _KINDS)
+    mistaken = list(mistaken_names(told, dynamic=dynamic))
+    seen = look(nodes)
+    broken = refused(tree) if may_be_refused(m.text, nodes) else None
+    if broken is not None and all(one.line != broken.line for one in mistaken):
         mistaken.append(broken)
     found = chain(
         m.flaws.values(),

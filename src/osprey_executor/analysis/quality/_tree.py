@@ -1,36 +1,34 @@
-"""What one walk over the tree of a program tells: what it imports, where `results` is set, which loops may not end."""
+"""What the nodes of a program tell: what it imports, where `results` is set, which loops may not end."""
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import cast
 
 from osprey_executor.analysis.quality._loops import suppressed_by
 
 Place = tuple[int, int]
 _NO_MODULE = frozenset(("ImportError", "ModuleNotFoundError", "Exception", "BaseException"))
-_LOOKED_AT = frozenset(
+LOOKED_AT = frozenset(
     (
         *(ast.Import, ast.ImportFrom, ast.Try, ast.TryStar, ast.If, ast.Name, ast.Call, ast.While, ast.Constant),
         *(ast.With, ast.AsyncWith, ast.Delete),
     )
 )
-_LEAVES = frozenset((ast.Name, ast.Constant, ast.alias, ast.Pass, ast.Break, ast.Continue))
-_RING = "_pyflakes_parent"
-"""With it each node holds its parent too, so that only the collector could free the tree."""
+"""Kinds of nodes that tell something here."""
 
 
 @dataclass
 class Seen:
-    """What the walk found; places are line and column from 1."""
+    """What the nodes told; places are line and column from 1."""
 
     imports: dict[str, Place] = field(default_factory=dict[str, Place])
     """Roots of modules that must be there: those in a `try` that expects otherwise are left out."""
     written: set[str] = field(default_factory=set[str])
     """Modules that the program may write itself."""
     results: Place | None = None
+    """Where it is set at last."""
     fills_results: bool = False
     """Whether `results` goes to a function, which may add keys."""
     dropped: dict[str, Place] = field(default_factory=dict[str, Place])
@@ -41,12 +39,20 @@ class Seen:
     """Loops whose test is a true constant."""
 
 
-def look(tree: ast.Module) -> Seen:
-    """Walk over `tree` once."""
+def look(nodes: Iterable[ast.AST]) -> Seen:
+    """Look at the nodes of a program that tell something, parents before what is in them."""
     seen = Seen()
     spared: set[int] = set()
-    for node in _walk(tree):
-        if isinstance(node, ast.Import | ast.ImportFrom):
+    for node in nodes:
+        if isinstance(node, ast.Name):
+            if node.id == "results" and isinstance(node.ctx, ast.Store):
+                seen.results = max(seen.results or (0, 0), (node.lineno, node.col_offset + 1))
+        elif isinstance(node, ast.Call):
+            _call(seen, node)
+        elif isinstance(node, ast.Constant):
+            if isinstance(node.value, str) and node.value.endswith(".py"):
+                seen.written.add(node.value.removesuffix(".py").rpartition("/")[2])
+        elif isinstance(node, ast.Import | ast.ImportFrom):
             if id(node) not in spared:
                 _import(seen, node)
         elif isinstance(node, ast.Try | ast.TryStar):
@@ -65,35 +71,9 @@ def look(tree: ast.Module) -> Seen:
                 seen.written.update(_texts(node.test))
             if _is_type_checking(node.test):
                 spared.update(id(inner) for part in node.body for inner in ast.walk(part))
-        elif isinstance(node, ast.Name):
-            if node.id == "results" and isinstance(node.ctx, ast.Store) and seen.results is None:
-                seen.results = node.lineno, node.col_offset + 1
-        elif isinstance(node, ast.Call):
-            _call(seen, node)
-        elif isinstance(node, ast.While):
-            if isinstance(node.test, ast.Constant) and node.test.value:
-                seen.unending.append(node)
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value.endswith(".py"):
-            seen.written.add(node.value.removesuffix(".py").rpartition("/")[2])
+        elif isinstance(node, ast.While) and isinstance(node.test, ast.Constant) and node.test.value:
+            seen.unending.append(node)
     return seen
-
-
-def _walk(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes that are looked at, parents first; a third of the time of `ast.walk`."""
-    waiting: list[ast.AST] = [tree]
-    while waiting:
-        node = waiting.pop()
-        if type(node) in _LOOKED_AT:
-            yield node
-        inside = vars(node)
-        inside.pop(_RING, None)
-        if type(node) in _LEAVES:
-            continue
-        for value in inside.values():
-            if type(value) is list:
-                waiting.extend([one for one in cast("list[object]", value) if isinstance(one, ast.AST)])
-            elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context | ast.operator):
-                waiting.append(value)
 
 
 def _import(seen: Seen, node: ast.Import | ast.ImportFrom) -> None:

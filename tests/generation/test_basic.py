@@ -186,11 +186,24 @@ async def test_each_try_is_counted(make: Make, server: ScriptedProvider, streami
     assert all("give me pi" in prompt for prompt, _ in counted.exchanges)
 
 
-async def test_usage_that_is_not_told_is_unknown_and_keeps_no_budget(make: Make, server: ScriptedProvider) -> None:
-    server.script(Step(ANSWER, input_tokens=0))
+@pytest.mark.parametrize(
+    "step",
+    [
+        Step(ANSWER, tells_usage=False),
+        Step(ANSWER, input_tokens=0),
+        Step(ANSWER, input_tokens=-5000),
+        Step(ANSWER, output_tokens=-5000),
+        Step(ANSWER, input_tokens=10**30),
+    ],
+    ids=["none", "zero", "negative-input", "negative-output", "absurd"],
+)
+async def test_usage_that_is_not_told_is_unknown_and_keeps_no_budget(
+    make: Make, server: ScriptedProvider, step: Step
+) -> None:
+    server.script(step)
     with metered(Meter(BudgetConfig(tokens=1000))) as counted:
         await make().generate_code(REQUEST, [])
-        assert counted.generation.tokens is None
+        assert (counted.generation.tokens, counted.generation.cost) == (None, None)
         with pytest.raises(BudgetExceededError, match="nobody knows how many tokens it used"):
             await make().generate_code(REQUEST, [])
     assert len(server.requests) == 1

@@ -23,7 +23,7 @@ from tests.generation.claude_cli import (
     without_rules,
 )
 
-from osprey_executor.config import BudgetConfig
+from osprey_executor.config import BudgetConfig, ModelConfig
 from osprey_executor.errors import (
     BudgetExceededError,
     CodeGenerationError,
@@ -34,6 +34,7 @@ from osprey_executor.generation import ChecksOnline, ClaudeCodeGenerator, Meter,
 from osprey_executor.generation._faults import CLAUDE_CODE, ProviderFault, told
 from osprey_executor.generation.claude_code import _conversation
 from osprey_executor.generation.claude_code import generator as module
+from osprey_executor.generation.claude_code._relay import Relay
 from osprey_executor.models import PythonExecutionRequest
 from osprey_executor.testing.scripted_provider import Asked, ScriptedProvider, Step, ToolUse
 
@@ -179,6 +180,7 @@ async def test_secrets_stay_out_and_a_cancel_ends_all_processes(
         beside.kill()
     assert beside.pid in leaking
     assert not set(leaking) & set(ours)
+    assert not set(processes(KEY)) & set(ours)  # nor have they the provider's key
     assert processes(KEY, "cmdline") == []
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -252,6 +254,34 @@ async def test_each_failure_is_told_in_one_sentence(
     assert calls["turns"].cost is None  # nobody knows what that model costs
 
 
+@pytest.mark.parametrize("relayed", [True, False])
+async def test_a_redirect_takes_the_key_nowhere(
+    make: Make, server: ScriptedProvider, monkeypatch: pytest.MonkeyPatch, relayed: bool
+) -> None:
+    """Without the relay, which is the canary, the CLI hands its key on to the other host."""
+    port = server.url.rpartition(":")[2]
+    redirect = Step(status=307, headers={"location": f"http://localhost:{port}/v1/messages"})
+    server.script(lambda asked: redirect if asked.headers["host"].startswith("127") else Step(ANSWER))
+    if not relayed:
+        monkeypatch.setattr(Relay, "url", server.url)
+        without_landlock(monkeypatch)
+        begin = Relay.__init__
+
+        def with_the_key(self: Relay, model: ModelConfig) -> None:
+            begin(self, model)
+            self.token = KEY
+
+        monkeypatch.setattr(Relay, "__init__", with_the_key)
+    asking = make().generate_code(REQUEST, [])
+    if relayed:
+        with pytest.raises(GeneratorUnavailableError, match=f"a redirect to http://localhost:{port}/v1/messages; mend"):
+            await asking
+    else:
+        assert await asking == PROGRAM
+    elsewhere = [asked for asked in server.requests if asked.headers["host"].startswith("localhost")]
+    assert [asked.headers["x-api-key"] for asked in elsewhere] == ([] if relayed else [KEY])
+
+
 async def test_its_key_is_not_kept_with_the_prompts(make: Make, server: ScriptedProvider) -> None:
     server.script(Step(f"The key is {KEY}."))
     request = PythonExecutionRequest(user_query=f"my key is {KEY}")
@@ -287,6 +317,19 @@ async def test_a_budget_is_kept_within_a_phase(
     (call,) = meter.generation.calls
     assert call.tokens is not None
     assert call.tokens > 50_000
+
+
+@pytest.mark.parametrize("step", [Step(ANSWER, tells_usage=False), Step(ANSWER, input_tokens=-5)])
+async def test_usage_that_is_not_told_is_unknown_and_not_nothing(
+    make: Make, server: ScriptedProvider, step: Step
+) -> None:
+    server.script(step)
+    with metered(Meter(BudgetConfig(tokens=10_000))) as meter:
+        await make().generate_code(REQUEST, [])
+        assert (meter.generation.tokens, meter.generation.cost) == (None, None)
+        with pytest.raises(BudgetExceededError, match="nobody knows how many tokens it used"):
+            await make().generate_code(REQUEST, [])
+    assert len(server.requests) == 1
 
 
 async def test_a_budget_of_money_needs_a_price(make: Make, server: ScriptedProvider) -> None:

@@ -1,22 +1,30 @@
-"""What a request to a model costs, by list price: from the extra `prices`, imported at its first use."""
+"""What a request to a model used and costs: the provider's count, and the list price from the extra `prices`."""
 
 from __future__ import annotations
 
 import importlib
 from typing import Any
 
+_MOST_TOKENS = 10**12
+
+
+def tokens_in(told: object) -> int | None:
+    """Return a number of tokens as a provider tells it; None where it tells none, or what cannot be one."""
+    right = isinstance(told, int) and not isinstance(told, bool) and 0 <= told <= _MOST_TOKENS
+    return told if right else None
+
 
 def cost_of(provider: str, model_id: str, input_tokens: int, cached_tokens: int, output_tokens: int) -> float | None:
     """Return US dollars; None where the price list is not installed or does not know the model. Asks nobody."""
     try:
-        # Not at the top: the service starts without it.
+        # Not at the top: the service starts without it, and it takes its time.
         prices: Any = importlib.import_module("genai_prices")
     except ImportError:
         return None
-    usage = prices.Usage(
-        input_tokens=input_tokens, cache_read_tokens=min(cached_tokens, input_tokens), output_tokens=output_tokens
-    )
     try:
+        usage = prices.Usage(
+            input_tokens=input_tokens, cache_read_tokens=min(cached_tokens, input_tokens), output_tokens=output_tokens
+        )
         return float(prices.calc_price(usage, model_ref=model_id, provider_id=provider).total_price)
     except (LookupError, ValueError):
         return None

@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from osprey_executor.config import ModelConfig, provider
 from osprey_executor.errors import MissingExtraError
 from osprey_executor.generation._faults import Fault, ProviderFault, causes, retry_after, words_in
+from osprey_executor.generation._prices import tokens_in
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
@@ -171,9 +172,9 @@ def _reply(answer: BaseMessage) -> Reply:
     details: Mapping[str, Any] = used.get("input_token_details") or {}
     tokens: dict[str, Any] = {
         # No request is empty: a 0 says that the provider did not tell.
-        "input_tokens": used.get("input_tokens") or None,
-        "cached_tokens": details.get("cache_read") or 0,
-        "output_tokens": used.get("output_tokens"),
+        "input_tokens": tokens_in(used.get("input_tokens")) or None,
+        "cached_tokens": tokens_in(details.get("cache_read")) or 0,
+        "output_tokens": tokens_in(used.get("output_tokens")),
     }
     refusal = answer.additional_kwargs.get("refusal")
     if refusal:

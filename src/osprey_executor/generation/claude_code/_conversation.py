@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from functools import partial
 from typing import Any
 
@@ -25,7 +25,7 @@ from claude_agent_sdk import (
 from osprey_executor.errors import BudgetExceededError, CodeGenerationError, GeneratorUnavailableError
 from osprey_executor.generation._faults import Fault, ProviderFault, without_key
 from osprey_executor.generation._meter import Meter
-from osprey_executor.generation._prices import cost_of
+from osprey_executor.generation._prices import cost_of, tokens_in
 from osprey_executor.generation.claude_code._command import Command
 from osprey_executor.generation.claude_code._confine import REFUSED
 from osprey_executor.generation.claude_code._failures import Heard, fault_of
@@ -158,40 +158,25 @@ class Conversation:
             raise fault_of(result, self._heard, self._relay.fault)
 
     def _call(self, result: ResultMessage) -> ModelCall:
-        usage: dict[str, Any] = result.usage or {}
-        cached = int(usage.get("cache_read_input_tokens") or 0)
-        made = int(usage.get("cache_creation_input_tokens") or 0)
         before, self._cost = self._cost, result.total_cost_usd or self._cost  # it adds up over the conversation
-        # For a model that it does not know, the CLI makes a price up.
+        # For a model that it does not know, the CLI makes a price up; where no usage is told, it counts 0.
         priced = all(used.get("costBasis") != "unknown" for used in (result.model_usage or {}).values())
-        return ModelCall(
-            model=self._label,
-            input_tokens=int(usage.get("input_tokens") or 0) + cached + made,
-            cached_tokens=cached,
-            output_tokens=int(usage.get("output_tokens") or 0),
-            cost=self._cost - before if priced else None,
-        )
+        used = _tokens(result.usage or {}) or _tokens(*self._usages)
+        return ModelCall(model=self._label, cost=max(0.0, self._cost - before) if priced and used else None, **used)
 
     def _so_far(self, error: str = "underway") -> ModelCall:
         """Return what the answers of this phase have used, where no result tells it: the least that was paid."""
-        used = list(self._transport.answers.values())[self._answers_before :]
-        if not used:
-            return ModelCall(model=self._label, error=error)
+        call = ModelCall(model=self._label, error=error, **_tokens(*self._usages))
+        sent, received, model = call.input_tokens, call.output_tokens, self._settings.model
+        if sent is None or received is None:
+            return call
+        cost = cost_of(model.provider, model.model_id, sent, call.cached_tokens, received)
+        return call.model_copy(update={"cost": cost})
 
-        def total(*keys: str) -> int:
-            return sum(int(usage.get(key) or 0) for usage in used for key in keys)
-
-        cached, output = total("cache_read_input_tokens"), total("output_tokens")
-        sent = total("input_tokens", "cache_creation_input_tokens") + cached
-        model = self._settings.model
-        return ModelCall(
-            model=self._label,
-            input_tokens=sent,
-            cached_tokens=cached,
-            output_tokens=output,
-            cost=cost_of(model.provider, model.model_id, sent, cached, output),
-            error=error,
-        )
+    @property
+    def _usages(self) -> list[Mapping[str, Any]]:
+        """What each answer of this phase has used."""
+        return list(self._transport.answers.values())[self._answers_before :]
 
     async def _before_tool(self, asked: HookInput, _id: str | None, _context: HookContext) -> HookJSONOutput:
         """Keep each phase to its own tools and turns; the CLI knows one list for the whole conversation."""
@@ -223,3 +208,16 @@ class Conversation:
             )
         ended = f"ended early with exit code {code}" if code is not None else one_line(str(error), 200)
         return GeneratorUnavailableError(f"Claude Code {ended}{': ' + said if said else ''}; try again")
+
+
+def _tokens(*answers: Mapping[str, Any]) -> dict[str, int]:
+    """Return what answers have used, as fields of a `ModelCall`; none where they do not tell."""
+
+    def total(*keys: str) -> int:
+        counts = [tokens_in(usage.get(key) or 0) for usage in answers for key in keys]
+        return sum(count or 0 for count in counts) if None not in counts else 0
+
+    cached = total("cache_read_input_tokens")
+    sent, received = total("input_tokens", "cache_creation_input_tokens"), total("output_tokens")
+    # No request and no answer is empty: a 0 says that the provider did not tell.
+    return {"input_tokens": sent + cached, "cached_tokens": cached, "output_tokens": received} if sent + cached else {}

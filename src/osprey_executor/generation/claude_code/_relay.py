@@ -12,7 +12,7 @@ import json
 import os
 import secrets
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from functools import cache
 from http.client import HTTPException, parse_headers
 from io import BytesIO
@@ -198,8 +198,7 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
 async def _complaint(answer: httpx.Response) -> str:
     """Return what the provider says of a failure, if it says it in its protocol."""
     read = b""
-    pieces: AsyncIterator[bytes] = answer.aiter_raw()
-    async for piece in pieces:
+    async for piece in answer.aiter_raw():
         read += piece
         if len(read) > _MOST_COMPLAINT:
             break

@@ -43,7 +43,7 @@ def events(step: Step, model: str) -> Iterator[str]:
         yield _event("error", error=error(529, step.message)["error"])
         return
     delta = {"stop_reason": _stop(step), "stop_sequence": None}
-    yield _event("message_delta", delta=delta, usage=_usage(step))
+    yield _event("message_delta", delta=delta, **_usage(step))
     yield _event("message_stop")
 
 
@@ -68,16 +68,17 @@ def _content(step: Step) -> list[dict[str, Any]]:
 
 def _message(step: Step, model: str, content: list[Any], stop: str | None) -> dict[str, Any]:
     head = {"id": f"msg_{secrets.token_hex(8)}", "type": "message", "role": "assistant", "model": model}
-    return {**head, "content": content, "stop_reason": stop, "stop_sequence": None, "usage": _usage(step)}
+    return {**head, "content": content, "stop_reason": stop, "stop_sequence": None, **_usage(step)}
 
 
-def _usage(step: Step) -> dict[str, int]:
-    return {
+def _usage(step: Step) -> dict[str, Any]:
+    used = {
         "input_tokens": step.input_tokens,
         "cache_creation_input_tokens": 0,
         "cache_read_input_tokens": step.cached_tokens,
         "output_tokens": step.output_tokens,
     }
+    return {"usage": used} if step.tells_usage else {}
 
 
 def _event(kind: str, **data: Any) -> str:

@@ -19,7 +19,7 @@ def whole(step: Step, model: str) -> dict[str, Any]:
     if step.tools:
         message["tool_calls"] = _tools(step)
     choice = {"index": 0, "message": message, "finish_reason": _stop(step), "logprobs": None}
-    return {**_head("chat.completion", model), "choices": [choice], "usage": _usage(step)}
+    return {**_head("chat.completion", model), "choices": [choice], **_usage(step)}
 
 
 def events(step: Step, model: str) -> Iterator[str]:
@@ -33,7 +33,8 @@ def events(step: Step, model: str) -> Iterator[str]:
         yield _data(error(529, step.message))
         return
     yield _chunk(model, {}, _stop(step))
-    yield _data({**_head("chat.completion.chunk", model), "choices": [], "usage": _usage(step)})
+    if step.tells_usage:
+        yield _data({**_head("chat.completion.chunk", model), "choices": [], **_usage(step)})
     yield "data: [DONE]\n\n"
 
 
@@ -61,12 +62,13 @@ def _tools(step: Step) -> list[dict[str, Any]]:
 
 def _usage(step: Step) -> dict[str, Any]:
     asked = step.input_tokens + step.cached_tokens
-    return {
+    used = {
         "prompt_tokens": asked,
         "completion_tokens": step.output_tokens,
         "total_tokens": asked + step.output_tokens,
         "prompt_tokens_details": {"cached_tokens": step.cached_tokens},
     }
+    return {"usage": used} if step.tells_usage else {}
 
 
 def _head(kind: str, model: str) -> dict[str, Any]:

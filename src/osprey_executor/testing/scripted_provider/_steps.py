@@ -28,6 +28,8 @@ class Step:
     """Without the cached ones."""
     cached_tokens: int = 0
     output_tokens: int = 20
+    tells_usage: bool = True
+    """Whether the answer says how many tokens it took."""
     delay: float = 0.0
     """Seconds before the answer begins."""
     pause: float = 0.0

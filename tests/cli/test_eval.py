@@ -69,11 +69,12 @@ def test_one_document(cli: Cli) -> None:
     assert told["tasks"][0]["problems"] == ["results: answer is 41, not 42"]
 
 
-def test_a_generator_that_cannot_be_asked(cli: Cli) -> None:
-    Path("config.yml").write_text("execution: {generators: {basic: {script: none.py}}}\n")
+def test_a_generator_that_lacks_its_key(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    Path("config.yml").write_text("models: {python_code_generator: {provider: anthropic, model_id: m}}\n")
     said = cli("eval", "--suite", "suite.yml", "--generator", "basic")
-    assert said.code == 6
-    assert "basic: ended early: " in said.out
+    assert said.code == 2
+    assert "ended early: anthropic, model m: there is no key; set ANTHROPIC_API_KEY" in said.out
 
 
 def test_a_provider_that_refuses_the_key(cli: Cli) -> None:
@@ -89,10 +90,14 @@ def test_a_provider_that_refuses_the_key(cli: Cli) -> None:
     assert [(task["passed"], task["answered"]) for task in told["tasks"]] == [(False, False)]
 
 
-def test_a_generator_that_nobody_knows_is_told_before_anything_is_run(cli: Cli) -> None:
-    said = cli("eval", "--suite", "suite.yml", "--generator", "mock", "--generator", "nobody")
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("nobody", "there is no generator nobody; available are "), ("no_module:Writer", "cannot be loaded: ")],
+)
+def test_a_generator_that_nobody_knows_is_told_before_anything_is_run(cli: Cli, name: str, words: str) -> None:
+    said = cli("eval", "--suite", "suite.yml", "--generator", "mock", "--generator", name)
     assert said.code == 2
-    assert "there is no generator nobody; available are " in said.err
+    assert words in said.err
     assert "answer passed" not in said.err
 
 

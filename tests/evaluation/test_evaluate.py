@@ -9,7 +9,7 @@ import pytest
 
 from osprey_executor import PythonExecutionRequest, PythonExecutorService
 from osprey_executor.config import config_from
-from osprey_executor.errors import GeneratorUnavailableError
+from osprey_executor.errors import ConfigurationError, GeneratorUnavailableError
 from osprey_executor.evaluation import Suite, evaluate, self_test, shipped_suite
 from osprey_executor.evaluation._evaluate import run_tasks
 from osprey_executor.generation import MockCodeGenerator
@@ -94,18 +94,35 @@ async def test_each_generator_by_its_name_and_none_is_asked_that_cannot_answer()
     heard: list[tuple[str, str]] = []
     report = await evaluate(
         suite({"result": "mean", "between": [-1e9, 1e9]}),
-        config_from({}),
+        config_from({"models": {"python_code_generator": {"provider": "anthropic", "model_id": "m"}}}),
         ["mock", "basic"],
         repeats=2,
         told=lambda name, run: heard.append((name, run.id)),
     )
     assert [(each.name, each.label, len(each.tasks)) for each in report.generators] == [
         ("mock", "mock (scripted)", 2),
-        ("basic", "", 0),
+        ("basic", "basic (anthropic/m)", 1),
     ]
     assert report.generators[0].first_try == 2
-    assert "model python_code_generator" in report.generators[1].stopped
-    assert heard == [("mock", "add"), ("mock", "add")]
+    assert "there is no key" in report.generators[1].stopped
+    assert [each.misconfigured for each in report.generators] == [False, True]
+    assert heard == [("mock", "add"), ("mock", "add"), ("basic", "add")]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("basic", "the model python_code_generator, which is not in models"),
+        ("no_such_module:Writer", "cannot be loaded"),
+    ],
+)
+async def test_what_cannot_be_made_is_told_before_anything_is_run(name: str, words: str) -> None:
+    heard: list[str] = []
+    with pytest.raises(ConfigurationError, match=words):
+        await evaluate(
+            suite({"figures": 1}), config_from({}), ["mock", name], told=lambda name, run: heard.append(name)
+        )
+    assert heard == []
 
 
 class Away:

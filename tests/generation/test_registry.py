@@ -126,7 +126,7 @@ def test_built_in_ones_need_no_entry_point(monkeypatch: pytest.MonkeyPatch) -> N
     [
         ("their_broken_one:Plain", "cannot be loaded: RuntimeError: boom"),
         ("their_generators:Missing", "cannot be loaded: AttributeError"),
-        ("no_such_module:Plain", "cannot be loaded: ModuleNotFoundError"),
+        ("no_such_module:Plain", "cannot be loaded: ModuleNotFoundError.*; install it, or name the folder"),
         ("their_generators:Nothing", "not a class with the method"),
         ("their_generators:function", "not a class with the method"),
         ("their_generators:Synchronous", "must be `async def`"),

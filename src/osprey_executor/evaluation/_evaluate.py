@@ -14,7 +14,7 @@ from osprey_executor.config import Config, ControlSystemConfig
 from osprey_executor.errors import ConfigurationError, ErrorCategory, GeneratorUnavailableError, MissingExtraError
 from osprey_executor.evaluation._report import GeneratorReport, Report, TaskReport
 from osprey_executor.evaluation._suite import Suite, Task
-from osprey_executor.generation import available_generators
+from osprey_executor.generation import create_code_generator
 from osprey_executor.models import ApprovalCard, Reject, RunResult, RunStatus
 from osprey_executor.service import PythonExecutorService
 from osprey_executor.text import one_line
@@ -48,23 +48,22 @@ async def evaluate(
         told: hears the name of the generator and each task that has ended.
 
     Raises:
-        ConfigurationError: there is no generator of such a name.
+        ConfigurationError: one of them cannot be made; nothing was run.
         PythonExecutorException: programs cannot be run here at all.
     """
-    for name in generators:
-        if ":" not in name and name not in available_generators():
-            listed = ", ".join(map(one_line, available_generators()))
-            raise ConfigurationError(
-                f"there is no generator {one_line(name)}; available are {listed}, or a class of yours as module:Class"
-            )
+    configs = {name: _with_generator(config, name) for name in generators}
+    for chosen in configs.values():
+        create_code_generator(chosen)  # before the others have cost time and money
     reports: list[GeneratorReport] = []
-    for name in generators:
-        execution = config.execution.model_copy(update={"code_generator": name})
-        chosen = config.model_copy(update={"execution": execution})
+    for name, chosen in configs.items():
         hear = functools.partial(told, name) if told else None
         report = await run_tasks(suite, chosen, repeats=repeats, home=home, told=hear)
         reports.append(report.model_copy(update={"name": name}))
     return Report(suite=suite.name, repeats=repeats, generators=tuple(reports))
+
+
+def _with_generator(config: Config, name: str) -> Config:
+    return config.model_copy(update={"execution": config.execution.model_copy(update={"code_generator": name})})
 
 
 async def run_tasks(
@@ -82,7 +81,7 @@ async def run_tasks(
     Raises:
         PythonExecutorException: programs cannot be run here at all.
     """
-    label, stopped = "", ""
+    label, stopped, misconfigured = "", "", False
     reports: list[TaskReport] = []
     unanswered = 0
     with ExitStack() as stack:
@@ -98,7 +97,7 @@ async def run_tasks(
                 except (ConfigurationError, MissingExtraError) as error:
                     if not reports and generator is not None:
                         raise
-                    stopped = str(error)
+                    stopped, misconfigured = str(error), True
                     break
                 label = label or result.generator
                 reports.append(_judged(task, repeat, result, looked.card))
@@ -106,8 +105,9 @@ async def run_tasks(
                     told(reports[-1])
                 stopped, unanswered = _give_up(result, unanswered)
                 if stopped:
+                    misconfigured = not unanswered
                     break
-    return GeneratorReport(name="", label=label, tasks=tuple(reports), stopped=stopped)
+    return GeneratorReport(name="", label=label, tasks=tuple(reports), stopped=stopped, misconfigured=misconfigured)
 
 
 @dataclass

@@ -45,6 +45,8 @@ class GeneratorReport(BaseModel):
     tasks: tuple[TaskReport, ...]
     stopped: str = ""
     """Why not all of it was run; empty: it was."""
+    misconfigured: bool = False
+    """Whether it was stopped by what a person must mend in the configuration: a key or an extra that is not there."""
 
     @property
     def complete(self) -> bool:

@@ -170,7 +170,9 @@ def _imported(name: str, load: Callable[[], Any]) -> Callable[..., Any]:
         found = load()
     except Exception as error:
         # Importing runs a stranger's module; whatever it raises is one sentence for the person who named it.
-        raise ConfigurationError(f"the generator {one_line(name)} cannot be loaded: {_why(error)}") from error
+        missing = isinstance(error, ModuleNotFoundError) and error.name == name.partition(":")[0].partition(".")[0]
+        hint = "; install it, or name the folder that it is in with PYTHONPATH" if missing else ""
+        raise ConfigurationError(f"the generator {one_line(name)} cannot be loaded: {_why(error)}{hint}") from error
     method = getattr(found, "generate_code", None)
     if not inspect.isclass(found) or not callable(method):
         raise ConfigurationError(

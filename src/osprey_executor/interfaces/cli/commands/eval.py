@@ -38,7 +38,8 @@ def evaluate(
     """Run a suite of tasks with generators, and count what they did at the first try and after repair.
 
     Nothing is written to any machine: of tasks that write, the plan is looked at, and then rejected. Exit code 0 says
-    that all of it was run, however well; 6 that a generator could not be asked, 1 that a suite fails its own test.
+    that all of it was run, however well; 2 that a generator lacks something (a key, an extra), 6 that its provider did
+    not answer, 1 that a suite fails its own test.
     """
     import asyncio
 
@@ -79,6 +80,8 @@ async def _evaluated(
     else:
         screen.show(report_table(report))
         screen.show(failures(report), wrap=False)
+    if any(each.misconfigured for each in report.generators):
+        return Exit.USAGE
     return Exit.SUCCEEDED if all(each.complete for each in report.generators) else Exit.UNAVAILABLE
 
 

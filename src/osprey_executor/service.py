@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         unproven_problem,
     )
     from osprey_executor.execution import engine_problem
+    from osprey_executor.execution.container import ContainerLimits, OwnContainer, start_container
     from osprey_executor.generation import (
         CodeGenerator,
         available_generators,
@@ -70,9 +71,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RULES",
+    "ContainerLimits",
     "Gates",
     "Identity",
     "People",
+    "OwnContainer",
     "PythonExecutorService",
     "SimulatorConnector",
     "StopSwitch",
@@ -91,6 +94,7 @@ __all__ = [
     "result_to_json",
     "site_of",
     "system_person",
+    "start_container",
     "unproven_problem",
 ]
 
@@ -98,7 +102,10 @@ _DOORS = {
     "RULES": "analysis",
     "Identity": "access",
     "People": "access",
+    "ContainerLimits": "execution.container",
+    "OwnContainer": "execution.container",
     "StopSwitch": "control",
+    "start_container": "execution.container",
     "Gates": "analysis",
     "analysis_problem": "analysis",
     "analyze": "analysis",

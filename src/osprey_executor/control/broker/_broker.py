@@ -224,7 +224,8 @@ def unproven_problem(config: Config) -> str | None:
     return (
         f"execution_method: container next to a real control system ({config.control_system.type}): nothing shows that "
         "its Jupyter server keeps programs from the machine, so no program is run. Use execution_method: local, a "
-        "container of your own (execution.container.managed), or a simulator; or write execution.container.accept_unproven: true, and a person is asked before every first run"
+        "container of your own (execution.container.managed: true), or a simulator; or write "
+        "execution.container.accept_unproven: true, and a person is asked before every first run"
     )
 
 

@@ -131,7 +131,7 @@ class JupyterServer:
         from websockets.asyncio.client import connect
 
         scheme = "wss" if self._tls else "ws"
-        near = {"unix": True, "path": str(self._socket)} if self._socket is not None else {}
+        near: dict[str, Any] = {"unix": True, "path": str(self._socket)} if self._socket is not None else {}
         return connect(
             f"{scheme}://{self._place}/api/kernels/{kernel}/channels?session_id={session}",
             **near,

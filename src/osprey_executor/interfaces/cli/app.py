@@ -16,6 +16,7 @@ from osprey_executor.interfaces.cli.commands import (
     approve,
     cancel,
     config,
+    container,
     demo,
     doctor,
     edit,
@@ -81,6 +82,7 @@ for name, command in (("stop-writes", stop_writes.stop_writes), ("allow-writes",
     app.command(name, help=help_of(command), rich_help_panel="Decide")(command)
 app.command("eval", help=help_of(eval.evaluate), rich_help_panel="Set up")(eval.evaluate)
 app.add_typer(config.app, name="config", rich_help_panel="Set up")
+app.add_typer(container.app, name="container", rich_help_panel="Set up")
 app.add_typer(generate.app, name="generate", rich_help_panel="Set up")
 app.add_typer(users.app, name="users", rich_help_panel="Set up")
 app.add_typer(limits.app, name="limits", rich_help_panel="Set up")

@@ -33,7 +33,14 @@ server = subprocess.Popen(
 subprocess.Popen(
     [sys.executable, "-c", "import matplotlib.font_manager"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
 )
-signal.signal(signal.SIGTERM, lambda *_: server.kill())
+
+
+def end(number: int, frame: object) -> None:
+    """End the server, and with it the container."""
+    server.kill()
+
+
+signal.signal(signal.SIGTERM, end)
 while True:
     process, status = os.wait()
     if process == server.pid:

@@ -223,8 +223,7 @@ def _take_memory(known: dict[str, Any]) -> str:
     if child == 0:
         with open("/proc/self/oom_score_adj", "w") as stream:
             stream.write("1000")  # this one is taken, and not the first process
-        bytearray(b"x") * (2 * known["memory"])
-        os._exit(0)
+        os._exit(len(bytearray(b"x") * (2 * known["memory"])) & 1)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code == -_SIGKILL:
         raise Held(f"killed at {known['memory'] >> 20} MiB")

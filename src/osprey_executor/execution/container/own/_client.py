@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,9 +24,20 @@ _UP = 30.0
 _V1 = Path("/sys/fs/cgroup/memory")
 
 
+@dataclass(frozen=True)
+class Reached:
+    """Docker or podman."""
+
+    name: EngineName
+    client: Any
+    """Of the docker SDK."""
+    failed: Any
+    """What the SDK raises when what was run in a container has failed."""
+
+
 @contextmanager
-def container_engine(wanted: EngineName | None = None) -> Generator[tuple[EngineName, Any]]:
-    """Yield docker or podman by name, and a client of the docker SDK for it.
+def container_engine(wanted: EngineName | None = None) -> Generator[Reached]:
+    """Yield docker or podman.
 
     Args:
         wanted: None: the first one that answers.
@@ -47,7 +59,7 @@ def container_engine(wanted: EngineName | None = None) -> Generator[tuple[Engine
                 "install podman), or start the docker service and see that this user may use it"
             )
         try:
-            yield found
+            yield Reached(found[0], found[1], docker.errors.ContainerError)
         except docker.errors.DockerException as error:
             why = one_line(str(getattr(error, "explanation", None) or error), 600)
             raise EngineUnavailableError(f"{found[0]} could not do it: {why}") from error

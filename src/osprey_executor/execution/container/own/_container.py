@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from osprey_executor.errors import ConfigurationError, EngineUnavailableError
-from osprey_executor.execution.container.own._client import EngineName, container_engine
+from osprey_executor.execution.container.own._client import EngineName, Reached, container_engine
 from osprey_executor.execution.container.own._hardened import FOLDER, hardened
 from osprey_executor.execution.container.own._image import PATH, Recipe
 from osprey_executor.execution.container.own._record import (
@@ -29,6 +29,8 @@ from osprey_executor.text import one_line
 
 IMAGE = "localhost/osprey-executor-kernels"
 _TAG = "latest"
+_UNCHECKED = "-unchecked"
+"""Ends the name of an image until it is known to do."""
 _MIB = 1 << 20
 _SMALL = ContainerLimits(memory=128 * _MIB, processes=64, tmp=16 * _MIB)
 """Of a container in which limits are tried: cheap to pass."""
@@ -41,8 +43,9 @@ class OwnContainer:
 
     def __init__(self, home: Path, engine: EngineName | None = None) -> None:
         """Look after the container of the state folder `home`, by docker or podman; None: whichever answers."""
-        self._home, self._engine = home.absolute(), engine
-        self._name = f"osprey-executor-{hashlib.sha256(os.fsencode(self._home)).hexdigest()[:12]}"
+        self.home = home.absolute()
+        self._engine: EngineName | None = engine
+        self._name = f"osprey-executor-{hashlib.sha256(os.fsencode(self.home)).hexdigest()[:12]}"
 
     def build(
         self,
@@ -51,7 +54,7 @@ class OwnContainer:
         root: Path | None = None,
         python: Path | None = None,
         packages: Iterable[str] = (),
-        image: str = IMAGE,
+        image: str | None = None,
     ) -> str:
         """Make the image and return its id.
 
@@ -60,39 +63,44 @@ class OwnContainer:
             root: a tar archive of a file system that has them.
             python: without both, the Python or environment of this machine that is copied; None: the running one.
             packages: what is copied of it beside what programs usually need.
-            image: name of what is made.
+            image: name of what is made; None: the usual one.
 
         Raises:
             ConfigurationError: what it should be made from lacks something.
             EngineUnavailableError: there is no docker or podman, or it failed.
         """
+        image = image or IMAGE
         recipe = Recipe(python, packages) if base is None and root is None else None
-        with container_engine(self._engine) as (name, client):
-            before = {one.id for one in client.images.list(image)}
+        with container_engine(self._engine) as engine:
+            images = engine.client.images
+            before = {one.id for one in images.list(image)}
             if base is not None:
-                _found(client, name, base, "pull or load it first").tag(image, _TAG)
+                made = _found(engine, base, "pull or load it first")
             elif root is not None:
                 with root.open("rb") as stream:
-                    _import(client, stream, image)
+                    made = _imported(engine.client, stream, image)
             else:
                 assert recipe is not None
-                _piped(recipe.write, lambda stream: _import(client, stream, image))
-            made = client.images.get(image)
-            options = {**hardened(_SMALL, "hardening", ""), "command": [_CHECK], "mem_limit": -1, "memswap_limit": -1}
+                made = _piped(recipe.write, lambda stream: _imported(engine.client, stream, image))
+            options = {**hardened(ContainerLimits(), "hardening", ""), "command": [_CHECK]}
             try:
-                client.containers.run(made.id, remove=True, stderr=True, **options)
-            except _container_error() as error:
+                engine.client.containers.run(made.id, remove=True, stderr=True, **options)
+                made.tag(image, _TAG)
+            except engine.failed as error:
                 said = one_line(error.stderr.decode(errors="replace").strip()[-300:], 300)
                 raise ConfigurationError(
-                    f"the image {image} cannot be used: it needs a python3 on its PATH with jupyter-server and "
-                    f"ipykernel ({said})"
+                    f"{image} cannot be made of that: it needs a python3 on its PATH with jupyter-server and ipykernel "
+                    f"({said})"
                 ) from error
+            finally:
+                if base is None:
+                    images.remove(image + _UNCHECKED)
             for old in before - {made.id}:
-                if not client.images.get(old).tags:
-                    client.images.remove(old, force=False)
+                if not images.get(old).tags:
+                    images.remove(old)
             return str(made.id)
 
-    def up(self, limits: ContainerLimits, *, image: str = IMAGE) -> Record:
+    def up(self, limits: ContainerLimits, image: str | None = None) -> Record:
         """Start the container; whoever uses it proves it first.
 
         Raises:
@@ -100,8 +108,9 @@ class OwnContainer:
             EngineUnavailableError: there is no docker or podman, or what it starts is not hardened.
             StorageError: it cannot be recorded.
         """
-        with container_engine(self._engine) as (engine, client):
-            made = _found(client, engine, image, "`osprey-executor container build` makes it")
+        with container_engine(self._engine) as engine:
+            client = engine.client
+            made = _found(engine, image or IMAGE, "`osprey-executor container build` makes it")
             if (there := _container(client, self._name)) is not None:
                 if there.status == "running":
                     raise ConfigurationError(
@@ -110,15 +119,15 @@ class OwnContainer:
                 there.remove(force=True)
             if off := [probe for probe in _tried(client, made.id) if probe.outcome == "failed"]:
                 told = "; ".join(f"{probe.name}: {probe.detail}" for probe in off)
-                raise EngineUnavailableError(f"what {engine} starts here is not hardened: {told}")
-            folder = make_folder(self._home, self._name)
-            record = Record(name=self._name, engine=engine, image=made.id, folder=folder, limits=limits)
+                raise EngineUnavailableError(f"what {engine.name} starts here is not hardened: {told}")
+            folder = make_folder(self.home, self._name)
+            record = Record(name=self._name, engine=engine.name, image=made.id, folder=folder, limits=limits)
             try:
                 options = hardened(limits, "boot", FOLDER, folder)
                 started = client.containers.run(made.id, name=self._name, detach=True, **options)
                 _wait(started, record.socket)
                 shut_folder(folder)
-                write_record(self._home, record)
+                write_record(self.home, record)
             except BaseException:
                 self._remove(client)
                 raise
@@ -126,18 +135,19 @@ class OwnContainer:
 
     def down(self) -> bool:
         """End the container, with every program in it; return whether there was one."""
+        record: Record | None = None
         try:
-            record = read_record(self._home)
+            record = read_record(self.home)
         finally:
-            with container_engine(self._engine) as (_, client):
-                there = self._remove(client)
+            with container_engine(self._engine or (record.engine if record is not None else None)) as engine:
+                there = self._remove(engine.client)
         return there or record is not None
 
     def status(self) -> tuple[Record | None, str]:
         """Return what was written down, and what docker or podman says of it: `running`, `exited`, `absent`..."""
-        record = read_record(self._home)
-        with container_engine(record.engine if record is not None else self._engine) as (_, client):
-            there = _container(client, self._name)
+        record = read_record(self.home)
+        with container_engine(record.engine if record is not None else self._engine) as engine:
+            there = _container(engine.client, self._name)
             return record, "absent" if there is None else str(there.status)
 
     def probe(self) -> list[Probe]:
@@ -146,60 +156,57 @@ class OwnContainer:
         Raises:
             EngineUnavailableError: there is no docker or podman.
         """
-        record = read_record(self._home)
-        with container_engine(record.engine if record is not None else self._engine) as (_, client):
-            return _tried(client, record.image if record is not None else IMAGE)
+        record = read_record(self.home)
+        with container_engine(record.engine if record is not None else self._engine) as engine:
+            return _tried(engine.client, record.image if record is not None else IMAGE)
 
     def _remove(self, client: Any) -> bool:
         there = _container(client, self._name)
         if there is not None:
             there.remove(force=True)
-        forget(self._home)
+        forget(self.home)
         return there is not None
-
-
-def _container_error() -> type[Any]:
-    import docker.errors  # pyright: ignore[reportMissingTypeStubs]
-
-    return docker.errors.ContainerError
 
 
 def _container(client: Any, name: str) -> Any:
     return next((one for one in client.containers.list(all=True, filters={"name": name}) if one.name == name), None)
 
 
-def _found(client: Any, engine: str, image: str, remedy: str) -> Any:
-    for one in client.images.list():
+def _found(engine: Reached, image: str, remedy: str) -> Any:
+    for one in engine.client.images.list():
         if image in (one.id, *one.tags, *(tag.rpartition(":")[0] for tag in one.tags)):
             return one
-    raise ConfigurationError(f"{engine} has no image {one_line(image, 100)}: {remedy}")
+    raise ConfigurationError(f"{engine.name} has no image {one_line(image, 100)}: {remedy}")
 
 
-def _import(client: Any, stream: IO[bytes], image: str) -> None:
-    client.api.import_image_from_stream(stream, repository=image, tag=_TAG, changes=[f"ENV PATH={PATH}"])
+def _imported(client: Any, stream: IO[bytes], image: str) -> Any:
+    name = image + _UNCHECKED
+    client.api.import_image_from_stream(stream, repository=name, tag=_TAG, changes=[f"ENV PATH={PATH}"])
+    return client.images.get(name)
 
 
-def _piped(write: Callable[[IO[bytes]], None], read: Callable[[IO[bytes]], None]) -> None:
-    """Have `read` take what `write` writes, with no copy on a disk."""
-    failed: list[BaseException] = []
+def _piped(write: Callable[[IO[bytes]], None], read: Callable[[IO[bytes]], Any]) -> Any:
+    """Return what `read` makes of what `write` writes, with no copy on a disk."""
+    failed: list[Exception] = []
     reading, writing = os.pipe()
 
     def work() -> None:
         try:
             with os.fdopen(writing, "wb", buffering=_MIB) as stream:
                 write(stream)
-        except BaseException as error:
+        except Exception as error:
             failed.append(error)
 
     writer = threading.Thread(target=work)
     writer.start()
     try:
         with os.fdopen(reading, "rb") as stream:
-            read(stream)
+            made = read(stream)
     finally:
         writer.join()
-    if failed:
-        raise failed[0]
+        if failed and not isinstance(failed[0], BrokenPipeError):
+            raise failed[0]
+    return made
 
 
 def _tried(client: Any, image: str) -> list[Probe]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from osprey_executor.access import may
-from osprey_executor.errors import AccessDeniedError, RunNotFoundError
+from osprey_executor.errors import AccessDeniedError, InvalidDecision, RunNotFoundError
 from osprey_executor.models import (
     Action,
     ApprovalCard,
@@ -94,9 +94,15 @@ class Desk:
         """Return how a run ended, or that it waits.
 
         Raises:
-            InvalidRequestError: it is going on.
+            RunGoesOnError: it is going on.
         """
         return await self.service.result((await self._run(run_id, Action.SEE)).run_id)
+
+    async def watch(self, run_id: str) -> AsyncGenerator[Event]:
+        """Yield the events of a run from its beginning, as `PythonExecutorService.watch` does."""
+        async with aclosing(self.events(run_id)) as events:
+            async for _, event in events:
+                yield event
 
     async def events(self, run_id: str, after: int = 0) -> AsyncGenerator[tuple[int, Event]]:
         """Yield the numbered events of a run behind number `after`, as `PythonExecutorService.events` does."""
@@ -109,7 +115,7 @@ class Desk:
         """Return the files that a run left, by the names under which `artifact` gives them.
 
         Raises:
-            InvalidRequestError: it is going on.
+            RunGoesOnError: it is going on.
         """
         return names_of_files(await self.result(run_id))
 
@@ -198,9 +204,18 @@ class Desk:
         return await self.service.unsettled((await self._run(run_id, Action.SETTLE)).run_id)
 
     async def settle(self, seen: Settlement) -> Settlement:
-        """Let the channels of a run be written again, in the name of the person, who has looked at the machine."""
-        await self._run(seen.run_id, Action.SETTLE)
-        return await self.service.settle(seen, by=self.person.name)
+        """Let the channels of a run be written again, in the name of the person, who has looked at the machine.
+
+        It is looked at once more: what goes into the record is never what somebody sends.
+
+        Raises:
+            InvalidDecision: it is not as they saw it, or somebody was first.
+            StorageError: it cannot be recorded; the channels stay closed.
+        """
+        now = await self.unsettled(seen.run_id)
+        if {one.number: one.outcome for one in now.writes} != {one.number: one.outcome for one in seen.writes}:
+            raise InvalidDecision(f"the channels of run {now.run_id} are not as you saw them: look again")
+        return await self.service.settle(now, by=self.person.name)
 
     async def open_ends(self) -> list[Unsettled]:
         """Return the writes that nobody knows the end of, of runs that the person may see, the oldest first."""

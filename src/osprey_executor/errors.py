@@ -42,6 +42,7 @@ PythonExecutorException
 │   └── ContainerConfigurationError
 ├── MissingExtraError
 └── InvalidRequestError
+    └── RunGoesOnError            what was asked of a run can be told when it has ended
 """
 
 from __future__ import annotations
@@ -257,3 +258,7 @@ class InvalidRequestError(PythonExecutorException, ValueError):
     """The request cannot be used."""
 
     category = ErrorCategory.CONFIGURATION
+
+
+class RunGoesOnError(InvalidRequestError):
+    """What was asked of a run can only be told, or done, when it has ended."""

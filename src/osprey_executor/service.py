@@ -74,8 +74,8 @@ __all__ = [
     "ContainerLimits",
     "Gates",
     "Identity",
-    "People",
     "OwnContainer",
+    "People",
     "PythonExecutorService",
     "SimulatorConnector",
     "StopSwitch",
@@ -93,8 +93,8 @@ __all__ = [
     "limits_problem",
     "result_to_json",
     "site_of",
-    "system_person",
     "start_container",
+    "system_person",
     "unproven_problem",
 ]
 
@@ -496,7 +496,7 @@ class PythonExecutorService:
 
         Raises:
             RunNotFoundError: no such run.
-            InvalidRequestError: it is going on.
+            RunGoesOnError: it is going on.
         """
         return await self._executor.result(run_id)
 
@@ -540,7 +540,7 @@ class PythonExecutorService:
 
         Raises:
             RunNotFoundError: no such run.
-            InvalidRequestError: it is going on.
+            RunGoesOnError: it is going on.
         """
         return await self._executor.restoring(run_id)
 
@@ -605,7 +605,7 @@ class PythonExecutorService:
 
         Raises:
             RunNotFoundError: no such run.
-            InvalidRequestError: it is going on.
+            RunGoesOnError: it is going on.
         """
         return await self._executor.unsettled(run_id)
 

@@ -433,4 +433,7 @@ async def test_a_rehearsal_by_itself_marks_them(service: PythonExecutorService) 
     rehearsal = await service.rehearse(own(DRAWN))
     assert rehearsal.outcome is not None
     assert [marked(path) for path in (*rehearsal.outcome.figures, *rehearsal.outcome.artifacts)] == [True, True]
-    assert rehearsal.outcome.notes[-1] == "rehearsal: nothing was written; its output, and its PNG and SVG pictures, are marked so"
+    assert (
+        rehearsal.outcome.notes[-1]
+        == "rehearsal: nothing was written; its output, and its PNG and SVG pictures, are marked so"
+    )

@@ -28,6 +28,7 @@ from osprey_executor.config.schema import (
     ModelConfig,
     NotifyConfig,
     Section,
+    ServeConfig,
 )
 from osprey_executor.errors import ConfigurationError
 
@@ -36,6 +37,8 @@ _PATHS = (
     ("control_system", "limits_database"),
     ("control_system", "stop_file"),
     ("audit", "heads"),
+    ("serve", "tls_certificate"),
+    ("serve", "tls_key"),
 )
 # A run that uses none of these must not fail because one of them lacks a key.
 _WHEN_USED = (("models",), ("execution", "generators"), ("archiver", "epics_archiver"))
@@ -55,6 +58,7 @@ class Sections(Section):
     access: AccessConfig = AccessConfig()
     audit: AuditConfig = AuditConfig()
     notify: NotifyConfig = NotifyConfig()
+    serve: ServeConfig = ServeConfig()
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class Config(Sections):
             access=built.sections.access,
             audit=built.sections.audit,
             notify=built.sections.notify,
+            serve=built.sections.serve,
             source=source,
             warnings=built.warnings,
         )

@@ -8,7 +8,18 @@ from typing import Any, cast
 from osprey_executor.config._draft import Draft
 from osprey_executor.config._yaml import Document
 
-OURS = ("execution", "models", "approval", "control_system", "archiver", "analysis", "access", "audit", "notify")
+OURS = (
+    "execution",
+    "models",
+    "approval",
+    "control_system",
+    "archiver",
+    "analysis",
+    "access",
+    "audit",
+    "notify",
+    "serve",
+)
 FROM_OSPREY = ("api", "python_executor", "execution_control")
 _OSPREYS_OWN = {
     *("api_calls", "ariel", "build_dir", "channel_finder", "claude_code", "cli", "container_runtime"),

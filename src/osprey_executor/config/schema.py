@@ -393,6 +393,23 @@ class ControlSystemConfig(Section):
     """One block a plug-in, handed to it as `settings`; also to one that `archiver.type` names."""
 
 
+class ServeConfig(Section):
+    """How `serve` is reached."""
+
+    tls_certificate: Path | None = None
+    """PEM: the certificate with its chain. Without one, nobody but this machine is served."""
+    tls_key: Path | None = None
+    """PEM: the key of the certificate."""
+    hosts: Addresses = ()
+    """Names under which browsers and programs reach it, beside addresses, `localhost` and what `--host` says."""
+
+    @model_validator(mode="after")
+    def _both(self) -> ServeConfig:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise ValueError("tls_certificate and tls_key go together: name both, or none")
+        return self
+
+
 class EpicsArchiverConfig(Section):
     """The EPICS Archiver Appliance."""
 

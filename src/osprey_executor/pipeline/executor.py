@@ -20,6 +20,7 @@ from osprey_executor.errors import (
     InvalidDecision,
     InvalidRequestError,
     PythonExecutorException,
+    RunGoesOnError,
     StorageError,
     WriteRefused,
 )
@@ -268,7 +269,7 @@ class Executor:
 
         Raises:
             RunNotFoundError: no such run.
-            InvalidRequestError: it has not ended and does not wait.
+            RunGoesOnError: it has not ended and does not wait.
         """
         run_id = await self.store.find(prefix)
         summary = await self.store.summary(run_id)
@@ -277,7 +278,7 @@ class Executor:
             values = await (await self._driver()).state(run_id)
             return await asyncio.to_thread(waiting_result, self._folder(run_id), values, card)
         if summary.state == RUNNING:
-            raise InvalidRequestError(f"run {run_id} is going on; `osprey-executor watch {run_id}` shows it")
+            raise RunGoesOnError(f"run {run_id} is going on; `osprey-executor watch {run_id}` shows it")
         return await asyncio.to_thread(self._folder(run_id).load_result)
 
     async def pending_card(self, run_id: str) -> ApprovalCard:
@@ -379,11 +380,11 @@ class Executor:
 
         Raises:
             RunNotFoundError: no such run.
-            InvalidRequestError: it is going on.
+            RunGoesOnError: it is going on.
         """
         run_id = await self.store.find(prefix)
         if (await self.store.summary(run_id)).finished_at is None:
-            raise InvalidRequestError(f"run {run_id} has not ended: there is nothing to restore yet")
+            raise RunGoesOnError(f"run {run_id} has not ended: there is nothing to restore yet")
         config = Config.from_record(await self.store.config(run_id))
         broker = (await self.equipment.of(config)).broker
         limits = await asyncio.to_thread(broker.limits)
@@ -405,10 +406,11 @@ class Executor:
             InvalidRequestError: there is nothing to bring back, or not what `restoring` shows any more.
             WriteRefused: writes are stopped.
         """
-        if restoring.channels and (await self.restoring(restoring.run_id)).channels != restoring.channels:
-            raise InvalidRequestError(f"the channels of run {restoring.run_id} have changed since: look again")
         if not restoring.channels:
             raise InvalidRequestError(f"nothing of run {restoring.run_id} can be brought back")
+        seen, restoring = restoring, await self.restoring(restoring.run_id)
+        if restoring.channels != seen.channels:
+            raise InvalidRequestError(f"the channels of run {restoring.run_id} have changed since: look again")
         config = Config.from_record(await self.store.config(restoring.run_id))
         if stopped := await (await self.equipment.of(config)).broker.stopped():
             raise WriteRefused(f"run {restoring.run_id} is not restored: {stopped}")
@@ -433,7 +435,7 @@ class Executor:
 
         Raises:
             RunNotFoundError: no such run.
-            InvalidRequestError: it is going on.
+            RunGoesOnError: it is going on.
         """
         await self.recover()
         return await look(self.store, self.equipment, await self.store.find(prefix))

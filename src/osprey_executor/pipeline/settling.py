@@ -17,7 +17,7 @@ from osprey_executor.control import (
     looked_at,
     open_control,
 )
-from osprey_executor.errors import ControlSystemError, InvalidDecision, InvalidRequestError, PythonExecutorException
+from osprey_executor.errors import ControlSystemError, InvalidDecision, PythonExecutorException, RunGoesOnError
 from osprey_executor.models import RUNNING, RunResult, Settlement, Unsettled, Write
 from osprey_executor.pipeline.equipment import EquipmentPool
 from osprey_executor.results import RunFolder
@@ -29,11 +29,11 @@ async def look(store: RunStore, equipment: EquipmentPool, run_id: str) -> Settle
     """Return the writes of a run that are to be settled, with their channels as they are now.
 
     Raises:
-        InvalidRequestError: the run is going on.
+        RunGoesOnError: the run is going on.
     """
     summary = await store.summary(run_id)
     if summary.state == RUNNING:
-        raise InvalidRequestError(f"run {run_id} is going on; `osprey-executor watch {run_id}` shows it")
+        raise RunGoesOnError(f"run {run_id} is going on; `osprey-executor watch {run_id}` shows it")
     writes = await store.quarantine(run_id=run_id)
     if not writes:
         return Settlement(run_id=run_id, effects=summary.effects)

@@ -1,15 +1,23 @@
-"""Who stands at the door: found out once, for every route alike."""
+"""Who stands at the door: found out once, before anything else is looked at."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from osprey_executor.desk import Desk
+from osprey_executor.errors import PythonExecutorException
+from osprey_executor.interfaces.web.problems import problem_of
 from osprey_executor.models import Person
 from osprey_executor.service import Identity, PythonExecutorService
+
+OPEN: Final = ("/healthz",)
+"""What strangers may ask for."""
 
 
 class Doorkeeper:
@@ -19,7 +27,7 @@ class Doorkeeper:
         """Tell it by `identity`."""
         self._identity = identity
 
-    def identify(self, request: Request) -> Person:
+    def identify(self, request: HTTPConnection) -> Person:
         """Return who asks.
 
         Raises:
@@ -29,18 +37,36 @@ class Doorkeeper:
         return self._identity.of(request.headers.items(), request.client.host if request.client else None)
 
 
-def desk_at(app: Starlette, request: Request) -> Desk:
-    """Return the desk of who asks.
+class Gate:
+    """Middleware: lets nobody in who has not shown who they are, so that strangers cannot even tell what there is."""
 
-    Raises:
-        NotIdentifiedError: nobody knows who that is.
-    """
+    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper, open_to_all: Collection[str] = OPEN) -> None:
+        self._app = app
+        self._doorkeeper = doorkeeper
+        self._open = frozenset(open_to_all)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on the request of a person, who stands in its state from then on."""
+        if scope["type"] == "http" and scope["path"] not in self._open:
+            try:
+                person = self._doorkeeper.identify(HTTPConnection(scope))
+            except PythonExecutorException as error:
+                await problem_of(error)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["person"] = person
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        await self._app(scope, receive, send)
+
+
+def desk_at(app: Starlette, request: HTTPConnection) -> Desk:
+    """Return the desk of who asks; only behind the gate is there one."""
     service: PythonExecutorService = app.state.service
-    doorkeeper: Doorkeeper = app.state.doorkeeper
-    return Desk(service, doorkeeper.identify(request))
+    return Desk(service, request.state.person)
 
 
-def _desk(request: Request) -> Desk:
+def _desk(request: HTTPConnection) -> Desk:
     return desk_at(request.app, request)
 
 

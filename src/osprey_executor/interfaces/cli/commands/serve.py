@@ -10,7 +10,7 @@ from osprey_executor.interfaces.cli.commands.options import ConfigFile
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at; one of this machine's loopback.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen at; beyond this machine only with TLS.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0: one that is free.")] = 8420,
     config: ConfigFile = None,
 ) -> int:
@@ -20,15 +20,19 @@ def serve(
     from osprey_executor.errors import InvalidRequestError, MissingExtraError
     from osprey_executor.service import PythonExecutorService
 
+    service = PythonExecutorService.from_config(config)
     try:
         local = host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         local = False
-    if not local:
-        raise InvalidRequestError(f"{host} is not of this machine's loopback, and there is no TLS: use 127.0.0.1")
+    if not local and service.config.serve.tls_certificate is None:
+        raise InvalidRequestError(
+            f"{host} is not of this machine's loopback, and tokens would pass the network in the clear: use 127.0.0.1, "
+            "or name serve.tls_certificate and serve.tls_key in the configuration"
+        )
     try:
         from osprey_executor.interfaces.web.running import serve as run
     except ImportError:
         raise MissingExtraError("serve", "web") from None
-    run(PythonExecutorService.from_config(config), host, port)
+    run(service, host, port)
     return 0

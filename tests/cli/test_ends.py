@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -40,7 +41,6 @@ class Started:
         self.temporary = tmp_path / "tmp"
         self.temporary.mkdir()
         self.marker = f"marker-{secrets.token_hex(8)}"
-        self.namespaces = _namespaces()
         program = tmp_path / "stubborn.py"
         program.write_text(STUBBORN.replace("MARKER", self.marker))
         self.process = subprocess.Popen(
@@ -92,13 +92,26 @@ def _arguments(process: Path) -> bytes:
 
 def _namespaces() -> set[str]:
     """The mount namespaces of the machine: a mount of a jail lives as long as its own."""
-    found: set[str] = set()
+    return {space for process in Path("/proc").iterdir() if (space := _namespace(process))}
+
+
+def _namespace(process: Path) -> str | None:
+    try:
+        return os.readlink(process / "ns" / "mnt")  # noqa: PTH115 - it is no path
+    except OSError:
+        return None
+
+
+def _descendants(pid: int) -> list[Path]:
+    """Who was begun by a process, or by who was; other tests begin and end processes meanwhile."""
+    parents: dict[int, int] = {}
     for process in Path("/proc").iterdir():
-        try:
-            found.add(os.readlink(process / "ns" / "mnt"))  # noqa: PTH115 - it is no path
-        except OSError:
-            continue
-    return found
+        with contextlib.suppress(OSError, ValueError):
+            parents[int(process.name)] = int((process / "stat").read_bytes().rpartition(b")")[2].split()[1])
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents.items() if parent == one]
+    return [Path("/proc") / str(one) for one in found[1:]]
 
 
 def _until(true: Any) -> None:
@@ -130,7 +143,8 @@ def test_a_signal_ends_the_whole_tree_and_the_record_is_true(started: Started, n
 def test_kill_9_leaves_no_process_and_no_mount_and_the_next_one_clears_up(
     started: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    jails = _namespaces() - started.namespaces
+    jails = {space for one in _descendants(started.process.pid) if (space := _namespace(one))}
+    jails.discard(str(_namespace(Path("/proc/self"))))
     assert jails
     assert started.end(signal.SIGKILL) == -9
     _until(lambda: started.left() == [] and not jails & _namespaces())

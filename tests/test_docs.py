@@ -26,7 +26,7 @@ PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")
 PAGES += [page for page in sorted((ROOT / "docs").rglob("*.md")) if not {"decisions", "_build"} & set(page.parts)]
 # Commands that a page may show and that other tests, or CI itself, run.
 RUN_ELSEWHERE = re.compile(r"make (setup|demo|test)|\. \.venv/bin/activate|\.venv/bin/pytest .*")
-RUN_HERE = re.compile(r"(echo .* \| )?osprey-executor .*|pytest .*|mkdir -p [\w/]+")
+RUN_HERE = re.compile(r"(echo .* \| |[A-Z_]+=[\w-]+ )?osprey-executor .*|pytest .*|mkdir -p [\w/]+")
 EXIT_CODE = "echo $?"
 RUN_ID = r"\d{8}-\d{6}-[0-9a-f]{4}|\bn-[0-9a-f]{8}"
 """Of a run or a note."""

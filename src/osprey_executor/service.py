@@ -8,6 +8,7 @@ import importlib
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -17,12 +18,14 @@ from osprey_executor.errors import StorageError
 from osprey_executor.models import (
     RUNNING,
     ApprovalCard,
+    Backup,
     CardRecord,
     ChannelNow,
     Decision,
     Outcome,
     Probe,
     ProvenScript,
+    Pruning,
     PythonExecutionRequest,
     Rehearsal,
     Restoring,
@@ -644,6 +647,34 @@ class PythonExecutorService:
             StorageError: it cannot be kept.
         """
         return await self._executor.keep(run_id, by=by or system_user(), shared=shared)
+
+    async def prunable(self, before: datetime, *, written: bool = False) -> Pruning:
+        """Return which runs of the past `prune` would remove; nothing is removed.
+
+        Args:
+            before: they had ended by then.
+            written: also those that wrote to the machine. Those of which a write has no known end never go.
+        """
+        return await self._executor.prunable(before, written=written)
+
+    async def prune(self, seen: Pruning) -> Pruning:
+        """Remove the runs that `prunable` has shown, with all that they left, and return which went.
+
+        Raises:
+            StorageError: something cannot be removed; what went before is gone.
+        """
+        return await self._executor.prune(seen)
+
+    async def backup(self, folder: Path) -> Backup:
+        """Copy the state folder, which may be in use, into a new folder that is a state folder like any other then.
+
+        Raises:
+            InvalidRequestError: there is something at that place already, or it lies inside the state folder.
+            StorageError: it cannot be copied.
+        """
+        from osprey_executor.pipeline.backup import backup
+
+        return await asyncio.to_thread(backup, self.home, folder)
 
     def identity(self, *, own_token: str | None = None) -> Identity:
         """Return what tells doors over HTTP who asks.

@@ -61,6 +61,7 @@ from osprey_executor.models.report import ErrorReport, Stage
 from osprey_executor.models.request import PythonExecutionRequest, slug, system_user
 from osprey_executor.models.restoring import LeftChannel, RestoredChannel, Restoring
 from osprey_executor.models.result import Attempt, Rehearsal, RunResult, RunSummary, Timings
+from osprey_executor.models.retention import Backup, Pruning
 from osprey_executor.models.settlement import Settlement, Unsettled
 from osprey_executor.models.writing import Writing
 
@@ -78,6 +79,7 @@ __all__ = [
     "Assignment",
     "Attempt",
     "AttemptedWrite",
+    "Backup",
     "CardRecord",
     "ChannelNow",
     "ChannelStart",
@@ -121,6 +123,7 @@ __all__ = [
     "Program",
     "Proof",
     "ProvenScript",
+    "Pruning",
     "PythonExecutionRequest",
     "Reading",
     "Recalled",

@@ -63,6 +63,10 @@ class Checkpoints(SqliteSaver):
         if any(channel in WRITES_IDX_MAP for channel, _ in writes):
             await self._do(partial(self.put_writes, config, writes, task_id, task_path))
 
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Remove all checkpoints of a run."""
+        await self._do(partial(self.delete_thread, thread_id))
+
     async def _do(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 

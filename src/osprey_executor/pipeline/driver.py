@@ -63,6 +63,10 @@ class Driver:
         """Put a run that was approved, and whose approval was taken back, before its card again."""
         await self._graph.aupdate_state(_thread(run_id), {"next": "approve"}, as_node="analyse")
 
+    async def forget(self, run_id: str) -> None:
+        """Remove the checkpoints of a run that has ended."""
+        await self._checkpoints.adelete_thread(run_id)
+
     async def state(self, run_id: str) -> State:
         """Return the state of a run at its last checkpoint."""
         return cast(State, (await self.snapshot(run_id)).values)

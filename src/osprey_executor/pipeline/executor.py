@@ -37,6 +37,7 @@ from osprey_executor.models import (
     Probe,
     Program,
     ProvenScript,
+    Pruning,
     PythonExecutionRequest,
     Rehearsal,
     Restoring,
@@ -50,6 +51,7 @@ from osprey_executor.pipeline.equipment import Equipment, EquipmentPool
 from osprey_executor.pipeline.in_the_way import in_the_way
 from osprey_executor.pipeline.looking import present
 from osprey_executor.pipeline.probe import probe
+from osprey_executor.pipeline.pruning import prunable, prune
 from osprey_executor.pipeline.record import cancelled, waiting_result, with_notes
 from osprey_executor.pipeline.recovery import end_undriven, recover, settle
 from osprey_executor.pipeline.rehearsing import rehearse_alone
@@ -459,6 +461,18 @@ class Executor:
             StorageError: it cannot be kept.
         """
         return await self.memory.keep(proven(await self.result(prefix), by, shared=shared))
+
+    async def prunable(self, before: datetime, *, written: bool) -> Pruning:
+        """Return which runs `prune` would remove."""
+        return await prunable(self.store, before, written=written)
+
+    async def prune(self, seen: Pruning) -> Pruning:
+        """Remove the runs of `seen`, and return which went.
+
+        Raises:
+            StorageError: something cannot be removed.
+        """
+        return await prune(self.store, self._driver, seen)
 
     async def probe(self, config: Config) -> list[Probe]:
         """Try, with the engine and the broker of `config`, what must be refused and what is needed."""

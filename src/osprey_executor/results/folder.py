@@ -128,6 +128,14 @@ class RunFolder:
         """
         _files.make_durable(self.path)
 
+    def remove(self) -> None:
+        """Remove the folder with all in it; links in it are removed, not followed.
+
+        Raises:
+            StorageError: it cannot be removed.
+        """
+        _files.remove_tree(self.path)
+
     def finish(self, result: RunResult, *, control_system: ControlSystemReport | None = None) -> RunResult:
         """Complete the record: promote the last attempt, write notebooks and manifest. Done twice it is the same.
 

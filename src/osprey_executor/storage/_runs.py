@@ -438,6 +438,25 @@ class RunStore:
                 "UPDATE runs SET effects = ? WHERE run_id = ?", (settlement.effects, settlement.run_id)
             )
 
+    async def ended_before(self, moment: datetime, *, written: bool) -> list[str]:
+        """Return the ids of runs that had ended by then, the oldest first, and of whose writes the end is known.
+
+        Those that wrote to the machine are among them only with `written`.
+        """
+        effects = (MachineEffects.NONE, MachineEffects.WRITTEN if written else MachineEffects.NONE)
+        rows = await self._rows(
+            "SELECT run_id FROM runs WHERE finished_at < ? AND effects IN (?, ?) AND run_id NOT IN"
+            " (SELECT run_id FROM quarantine WHERE settled_at IS NULL) ORDER BY created_at",
+            (moment.astimezone(UTC).isoformat(), *effects),
+        )
+        return [row["run_id"] for row in rows]
+
+    async def remove(self, run_id: str) -> None:
+        """Remove a run that has ended, and all that the index knows of it."""
+        async with self._transaction(durable=False):
+            for table in ("keys", "announced", "quarantine", "leases", "executions", "cards", "runs"):
+                await self._db.execute(f"DELETE FROM {table} WHERE run_id = ?", (run_id,))  # noqa: S608 - constant names
+
     async def untold(self) -> list[Announcement]:
         """Return what nobody outside has been told yet, the oldest first; some at a time."""
         return [_announced.announcement_of(row) for row in await self._rows(_announced.UNTOLD, _announced.moment())]

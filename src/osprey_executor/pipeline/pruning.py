@@ -75,6 +75,8 @@ async def _remove_strays(store: RunStore, before: datetime) -> None:
 def _folders(home: Path) -> list[Path]:
     try:
         return [path for path in (home / "runs").iterdir() if path.is_dir() and not path.is_symlink()]
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise StorageError(f"the runs in {home} cannot be listed: {error}") from error
 

@@ -114,6 +114,30 @@ results = {'own': own, 'child': os.waitstatus_to_exitcode(os.wait()[1]),
         assert await results(engine, code + FORKED) == {"own": True, "child": 2, "thread": True, "forked": True}
 
 
+async def test_what_packages_want_called_at_the_end_is_called_for_programs_that_import_them(tmp_path: Path) -> None:
+    package = (
+        "import atexit\nimport logging\natexit.register(print, 'left')\n@atexit.register\ndef leave(): print('own')\n"
+    )
+    folder = environment(tmp_path / "e", {"leaving.py": package})
+    buffered = """
+from logging import INFO, StreamHandler, makeLogRecord
+from logging.handlers import MemoryHandler
+import sys
+handler = MemoryHandler(10, target=StreamHandler(sys.stdout))
+handler.emit(makeLogRecord({'msg': 'buffered', 'levelno': INFO}))
+results = {'leaving': 'leaving' in sys.modules}
+"""
+    async with forking(python_env_path=folder, fork_server={"preload": ("leaving",)}) as engine:
+        programs = {"without": "results = {}", "with": "import leaving", "log": buffered}
+        told = {name: await engine.run(Program(code=code)) for name, code in programs.items()}
+    assert {name: outcome.stdout for name, outcome in told.items()} == {
+        "without": "",
+        "with": "own\nleft\n",
+        "log": "buffered\n",
+    }
+    assert told["log"].results == {"leaving": False}
+
+
 async def test_the_memory_of_a_server_lies_in_a_file() -> None:
     code = "results = {'in_file': 'memfd:image' in open('/proc/self/maps').read()}"
     async with forking() as engine:

@@ -25,6 +25,8 @@ Frame = Tuple[Dict[str, Any], List[bytes]]
 _PREFIX = Struct(">II")
 _LENGTH = Struct(">Q")
 _PIECE = 1 << 20
+_PIECE_IN = 1 << 16
+"""The room for a larger one is memory of its own from the kernel."""
 # Taken here, so that a program which rebinds names of these modules does not break us.
 _to_json = JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 _from_json = JSONDecoder().decode
@@ -114,7 +116,7 @@ class Inbox:
             try:
                 if not self._poll.poll(milliseconds):
                     return
-                arrived.pieces.extend(map(self._receive, (_PIECE,), (socket.MSG_DONTWAIT,)))
+                arrived.pieces.extend(map(self._receive, (_PIECE_IN,), (socket.MSG_DONTWAIT,)))
             except BlockingIOError:
                 return
             except OSError as error:
@@ -130,7 +132,8 @@ class Inbox:
         data = b"".join(arrived.pieces)
         size, number = _PREFIX.unpack_from(data)
         start = _PREFIX.size + number * _LENGTH.size
-        lengths = Struct(">{}Q".format(number)).unpack_from(data, _PREFIX.size) if len(data) >= start else ()
+        there = number and len(data) >= start
+        lengths = Struct(">{}Q".format(number)).unpack_from(data, _PREFIX.size) if there else ()
         arrived.need = start + size + sum(lengths)
         if len(data) < arrived.need:
             return None

@@ -6,6 +6,7 @@ would be the same in two runs is renewed.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import importlib
@@ -15,7 +16,10 @@ import sys
 import warnings
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any, Callable, Generator
+from typing import Any, Callable, Dict, Generator, Tuple
+
+_Exit = Tuple[str, Callable[..., Any], Tuple[Any, ...], Dict[str, Any]]
+"""Who wants what to be called when Python ends."""
 
 _SET_MKL_THREADS = "MKL_Set_Num_Threads"
 _MKL = "libmkl_rt"
@@ -32,7 +36,8 @@ class Preloaded:
         start its own, as many as it shall have: it ends them before a fork and starts them again when there is work.
         """
         self._hooks: list[Callable[[], Any]] = []
-        with warnings.catch_warnings(), _listening(self._hooks):
+        at_exit: list[_Exit] = []
+        with warnings.catch_warnings(), _listening(self._hooks), _noting_exits(at_exit):
             warnings.simplefilter("ignore")
             for name in names:
                 _try(lambda name=name: importlib.import_module(name))
@@ -44,8 +49,7 @@ class Preloaded:
         self._random = [sys.modules[name].seed for name in ("random",) if name in sys.modules]
         if "numpy.random" in sys.modules:
             self._random.append(_seeder_of(sys.modules["numpy.random"]))
-        tops = dict.fromkeys(name.partition(".")[0] for name in names)
-        hidden = _Hidden({name: sys.modules.pop(name) for name in tops if name in sys.modules}, _thread_setters())
+        hidden = _Hidden(names, at_exit, _thread_setters())
         sys.meta_path.insert(0, hidden)
         _renew_streams()
 
@@ -91,24 +95,67 @@ def _listening(hooks: list[Callable[[], Any]]) -> Generator[None, None, None]:
         os.register_at_fork = register
 
 
-class _Hidden:
-    """Finds packages that were imported in advance, all of them when the program imports the first."""
+@contextlib.contextmanager
+def _noting_exits(at_exit: list[_Exit]) -> Generator[None, None, None]:
+    """Note what packages want to be called at the end, which is for programs that import one of them."""
+    register = atexit.register
 
-    def __init__(self, modules: dict[str, ModuleType], setters: list[Callable[[int], Any]]) -> None:
-        self._modules, self._setters = modules, setters
+    def noted(call: Any, *args: Any, **kwargs: Any) -> Any:
+        caller = sys._getframe(1)  # pyright: ignore[reportPrivateUsage]
+        at_exit.append((_top(caller.f_globals.get("__name__", "")), call, args, kwargs))
+        return call
+
+    atexit.register = noted
+    try:
+        yield
+    finally:
+        atexit.register = register
+
+
+class _Hidden:
+    """Finds packages that were imported in advance, all of them when the program imports the first.
+
+    What those want to be called at the end is called then, too. A module beside them that wants to be called, such as
+    `logging`, is hidden as well, and found alone if the program imports that one first.
+    """
+
+    def __init__(self, names: list[str], at_exit: list[_Exit], setters: list[Callable[[int], Any]]) -> None:
+        tops = dict.fromkeys(map(_top, names))
+        beside = dict.fromkeys(who for who, *_ in at_exit)
+        self._modules = {name: sys.modules.pop(name) for name in (*tops, *beside) if name in sys.modules}
+        self._beside = [name for name in beside if name not in tops]
+        self._at_exit, self._setters = at_exit, setters
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> ModuleSpec | None:
         if name not in self._modules:
             return None
+        module = self._modules.pop(name)
+        if name in self._beside:
+            self._register([one for one in self._at_exit if one[0] == name])
+        else:
+            self._show_all()
+        return ModuleSpec(name, _Ready(module))  # type: ignore[arg-type]
+
+    def _show_all(self) -> None:
+        """Put all there but the one that is being imported: the import system would else load it again."""
         sys.meta_path.remove(self)
         threads = int(os.environ.get("MKL_NUM_THREADS", "1"))
         if threads > 1:
             for setter in self._setters:
                 setter(threads)
-        for other, module in self._modules.items():
-            if other != name:  # that one is put there by the import system, which would else load it again
-                sys.modules.setdefault(other, module)
-        return ModuleSpec(name, _Ready(self._modules[name]))  # type: ignore[arg-type]
+        self._register(list(self._at_exit))
+        for name, module in self._modules.items():
+            sys.modules.setdefault(name, module)
+
+    def _register(self, exits: list[_Exit]) -> None:
+        for one in exits:
+            self._at_exit.remove(one)
+            _, call, args, kwargs = one
+            atexit.register(call, *args, **kwargs)
+
+
+def _top(name: str) -> str:
+    return name.partition(".")[0]
 
 
 class _Ready:

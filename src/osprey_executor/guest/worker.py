@@ -30,6 +30,7 @@ from .shown import class_name, safe_str
 
 PROTOCOL = 1
 _ABSENT = object()
+_PIECE = 1 << 16
 _exit_code: Callable[[BaseException], Any] = vars(SystemExit)["code"].__get__
 _exit = os._exit  # pyright: ignore[reportPrivateUsage]
 
@@ -110,9 +111,8 @@ def _serve(channel: Channel, figures: FigureKeeper, rehearsal: bool = False) -> 
     path: str = start["code_path"]
     finish = _finisher(channel, start.pop("nonce"))
     try:
-        with open(path, "rb") as file:
-            source = file.read()
-        context = Context.of(decode(start["context"], blobs))
+        source = _read(path)
+        context = Context.of(decode(start["context"], blobs)) if start["context"] else Context()
         module = _main_module(channel, path, source, context, start["limits"])
     except Exception as error:
         return finish(_Ending(1, describe(error, error.__traceback__, path)), None, [])
@@ -127,6 +127,18 @@ def _serve(channel: Channel, figures: FigureKeeper, rehearsal: bool = False) -> 
     if not rehearsal:
         _leave(ending.code)
     return finish(ending, encoded, figures.notes)
+
+
+def _read(path: str) -> bytes:
+    """Return what a file holds; without a stream, which costs a process that was just forked more than the file."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        pieces = [os.read(file, os.fstat(file).st_size + 1)]
+        while pieces[-1]:
+            pieces.append(os.read(file, _PIECE))
+        return b"".join(pieces)
+    finally:
+        os.close(file)
 
 
 def _main_module(channel: Channel, path: str, source: bytes, context: Context, limits: dict[str, int]) -> ModuleType:
@@ -225,8 +237,11 @@ def _wait_for_threads() -> None:
 def _leave(code: int) -> int:
     """Do what Python does before it ends, short of taking the interpreter down."""
     _quietly(getattr(atexit, "_run_exitfuncs"))  # noqa: B009  (private in the stubs; what Python itself calls)
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+    for stream in (sys.stdout, sys.stderr):
         _quietly(getattr(stream, "flush", _nothing))
+    for stream, replaced in ((sys.__stdout__, sys.stdout), (sys.__stderr__, sys.stderr)):
+        if stream is not replaced:
+            _quietly(getattr(stream, "flush", _nothing))
     _quietly(_flush_c)
     return code
 

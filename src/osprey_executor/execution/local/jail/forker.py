@@ -45,6 +45,7 @@ def main() -> None:
     gc.collect()
     gc.freeze()
     image.move_memory_into_file(FORKER_IMAGE, libraries=True)
+    clone = kernel.cloning(as_sibling=True)
     worker.rehearse(1)  # what it only reads now, its forks find at once
     greet = worker.connect(RUNTIME)
     line.send(b"ready")
@@ -53,7 +54,7 @@ def main() -> None:
         kinds, descriptors = rights.receive(line)
         if not kinds:
             return
-        child = _fork(kinds.decode().split(), descriptors, line, steps)
+        child = _fork(clone, kinds.decode().split(), descriptors, line, steps)
         if child is None:
             _begin(preloaded, greet)
         for descriptor in descriptors:
@@ -91,12 +92,14 @@ def _begin(preloaded: Any, greet: Callable[[], Callable[[], NoReturn]]) -> NoRet
         os._exit(1)
 
 
-def _fork(kinds: list[str], descriptors: list[int], line: _socket.socket, steps: list[kernel.Step]) -> int | None:
+def _fork(
+    clone: Callable[[], int], kinds: list[str], descriptors: list[int], line: _socket.socket, steps: list[kernel.Step]
+) -> int | None:
     """Return the process id of a new child in the namespaces behind the first descriptors; in it, None."""
     namespaces = dict(zip(kinds, descriptors))  # noqa: B905 - Python 3.9; the others follow
     try:
         kernel.join(namespaces["pid"], kernel.CLONE_NEWPID)
-        child = kernel.clone(as_sibling=True)
+        child = clone()
     except OSError:  # that jail is gone
         return 0
     if child:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from . import kernel, root
-from .confine import watching_power_alone
+from .confine import user_changed, watching_power_alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,6 +19,9 @@ class Furniture:
         # What stands below a place that is about to be covered is put there again.
         self._covered = [target for _, target in spec["binds"] if target.startswith(("/tmp/", "/dev/shm/"))]  # noqa: S108
         self._writable, self._job = root.writable_mounted("", spec), root.job_mounted(spec["job"])
+        # From an id that is not there inside; so no power is lost.
+        user = user_changed(spec["monitor_id"]) if spec["identity_map"] else []
+        self.hiding = [*user, *kernel.memory_hidden(), *kernel.dying_with_parent()]
         self.watching_power_alone = watching_power_alone(spec)
 
     def put(self) -> None:

@@ -11,20 +11,20 @@ not the forker, is who the kernel tells its end.
 
 from __future__ import annotations
 
+import _socket
 import gc
 import os
 import resource
 import select
 
 from . import image, kernel, listening, network, rights, root
-from .confine import become_forker, keep_only
+from .confine import become_forker
 from .furniture import Furniture
 from .identity import enter_user_namespace, map_one, map_some
-from .monitor import OWN_NAMESPACES, be_spare, refuse, say
+from .monitor import be_spare, own_namespaces, refuse, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import _socket
     from collections.abc import Callable
 
     from .spec import JailSpec, ServerSpec
@@ -40,6 +40,8 @@ def be_keeper(spec: ServerSpec) -> None:
         kernel.die_with_parent()
         kernel.forget_interrupt()
         kernel.unshare(spec["namespaces"] | kernel.CLONE_NEWNS)
+        if spec["namespaces"] & kernel.CLONE_NEWUTS:
+            _socket.sethostname("sandbox")
         proc = _own_proc()
         # What the forker writes while it imports is its own.
         ground: JailSpec = {**spec, "code_id": spec["forker_id"]}  # pyright: ignore[reportAssignmentType]
@@ -71,7 +73,7 @@ def _own_proc() -> int:
 class _Run:
     """One jail: its monitor, its code, and the descriptors that wait to be handed on."""
 
-    def __init__(self, line: int, ends: list[int]) -> None:
+    def __init__(self, line: _socket.socket, ends: list[int]) -> None:
         self.line = line
         self.ends = ends
         """Gate, standard output, standard error and runtime socket of the code, and the doors of its control groups."""
@@ -106,6 +108,7 @@ class _Keeper:
         # Where the service listens for a run, its monitor needs power over the network: then it makes one of its own.
         own = not spec["namespaces"] & kernel.CLONE_NEWNET or spec["listen"]
         self._networks = None if own else network.Networks(spec["gateways"])
+        self._clone = kernel.cloning(own_namespaces(spec) & ~(0 if own else kernel.CLONE_NEWNET))
 
     def serve(self) -> None:
         self._forker, far = rights.pair()
@@ -165,7 +168,7 @@ class _Keeper:
         message, ends = rights.receive(self._service)
         if not message:
             os._exit(0)
-        line, stdout, stderr, runtime, *doors = ends
+        line, (stdout, stderr, runtime, *doors) = rights.line_of(ends[0]), ends[1:]
         if self._spec["identity_map"]:  # else /dev/stdout could not be opened by the code's user
             for output in (stdout, stderr):
                 os.fchown(output, self._spec["code_id"], self._spec["code_id"])
@@ -179,18 +182,18 @@ class _Keeper:
                 self._kill(run)
             else:
                 run.close_ends()
-                os.close(line)
+                line.close()
         finally:
             os.close(gate)
 
     def _start_monitor(self, run: _Run, gate: int) -> None:
         near, far = rights.pair()
-        run.monitor = self._clone(run)
+        run.monitor = self._fork_monitor(run)
         if run.monitor == 0:
             doors = run.ends[4:]
-            keep_only([run.line, gate, far.detach(), *doors])
-            self._spec["groups"] = list(range(6, 6 + len(doors)))
-            be_spare(self._spec, self._furniture, 3, rights.line_of(5), 4, networked=self._networks is not None)
+            kernel.close_all_but([run.line.fileno(), gate, far.fileno(), *doors])
+            self._spec["groups"] = doors
+            be_spare(self._spec, self._furniture, run.line, far, gate, networked=self._networks is not None)
         far.close()
         run.monitor_fd = os.pidfd_open(run.monitor)
         self._on(run.monitor_fd, lambda: self._monitor_ended(run))
@@ -205,13 +208,12 @@ class _Keeper:
         near.send(b"!")
         self._on(near.fileno(), lambda: self._ask_forker(run, near))
 
-    def _clone(self, run: _Run) -> int:
-        flags = self._spec["namespaces"] | OWN_NAMESPACES
+    def _fork_monitor(self, run: _Run) -> int:
         if self._networks is None:
-            return kernel.clone(flags)
+            return self._clone()
         try:
             run.network = self._networks.enter()
-            child = kernel.clone(flags & ~kernel.CLONE_NEWNET)
+            child = self._clone()
         except OSError:
             self._networks.leave()
             self._take_back_network(run)
@@ -251,15 +253,12 @@ class _Keeper:
             return False
         run.code = code
         self._on(run.code_fd, lambda: self._code_ended(run))
-        line = rights.line_of(os.dup(run.line))
         try:
             if run.expecting is not None:
                 run.expecting.send(b"!")
-            rights.send(line, b"spare", [run.monitor_fd])
+            rights.send(run.line, b"spare", [run.monitor_fd])
         except OSError:  # the service wants it no more
             self._kill(run)
-        finally:
-            line.close()
         return True
 
     def _code_ended(self, run: _Run) -> None:
@@ -283,16 +282,16 @@ class _Keeper:
         os.close(run.monitor_fd)
         run.monitor_fd = -1
         _send(run.line, f"gone {run.cpu + usage.ru_utime + usage.ru_stime:.6f} {run.memory}")
-        os.close(run.line)
+        run.line.close()
         run.close_ends()
         if run.expecting is not None:
             run.expecting.close()
         self._take_back_network(run)
 
 
-def _send(line: int, message: str) -> None:
+def _send(line: _socket.socket, message: str) -> None:
     """Tell the service about one run; it may have lost interest."""
     try:
-        os.write(line, message.encode())
+        line.send(message.encode())
     except OSError:
         return

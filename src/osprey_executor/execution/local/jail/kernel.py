@@ -61,7 +61,6 @@ _capset, _mount, _pivot_root, _setns = _libc.capset, _libc.mount, _libc.pivot_ro
 _signal, _syscall, _umount2, _unshare = _libc.signal, _libc.syscall, _libc.umount2, _libc.unshare
 _prctl_call, _fork_call = _libc.prctl, ctypes.PyDLL(None, use_errno=True).syscall
 _prctl_call.argtypes = (ctypes.c_int, *[ctypes.c_ulong] * 4)
-_before_fork, _after_fork = ctypes.pythonapi.PyOS_BeforeFork, ctypes.pythonapi.PyOS_AfterFork_Parent
 
 
 def _done(result: int, what: str) -> int:
@@ -102,29 +101,29 @@ def join(namespace: int, kind: int) -> None:
     _done(_setns(namespace, kind), "setns")
 
 
-def clone(flags: int = 0, *, as_sibling: bool = False) -> int:
-    """Fork this process of one thread, with more flags; `as_sibling`: the child's parent is this process's own.
+def cloning(flags: int = 0, *, as_sibling: bool = False) -> Callable[[], int]:
+    """Return what forks this process of one thread, with more flags; `as_sibling`: as a child of its own parent.
 
-    libc is told the child's thread id the way its own fork tells it, by the address that it gave to the kernel.
-    Python's part in the child is that of a parent: it lets go of what was locked for the fork, and what modules
-    registered to run in a child does not run. It would repair what other threads left behind, and there are none.
+    libc is told the child's thread id the way its own fork tells it, by the address that it gave to the kernel. What
+    modules registered to run before and after a fork is not run, in neither process: it holds or repairs what other
+    threads use, and there are none.
 
     Raises:
-        OSError: the kernel refused; ENOSYS: on this architecture or kernel it cannot be done.
+        OSError: on this architecture or kernel it cannot be done; of the call: the kernel refused.
     """
     number, place = _CLONE.get(os.uname().machine, (0, 0))
     if not number:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), "clone")
     wanted = flags | _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID | _SIGCHLD | (_CLONE_PARENT if as_sibling else 0)
-    arguments = [wanted, 0, 0, 0, 0]
-    arguments[place] = _thread_id_address()
-    _before_fork()
-    child = _fork_call(*map(ctypes.c_long, (number, *arguments)))
-    number = ctypes.get_errno()
-    _after_fork()
-    if child < 0:
-        raise OSError(number, os.strerror(number), "clone")
-    return child
+    arguments = [number, wanted, 0, 0, 0, 0]
+    arguments[1 + place] = _thread_id_address()
+    ready = [ctypes.c_long(argument) for argument in arguments]
+
+    def clone() -> int:
+        child = _fork_call(*ready)
+        return child if child >= 0 else _done(child, "clone")
+
+    return clone
 
 
 def _thread_id_address() -> int:
@@ -289,6 +288,16 @@ def close_on_exec_from(first: int) -> None:
 def close_from(first: int) -> list[Step]:
     """Return what closes every descriptor from `first` on."""
     return [("close_range", _syscall, tuple(map(ctypes.c_long, (_SYS_CLOSE_RANGE, first, 0x7FFFFFFF, 0))))]
+
+
+def close_all_but(kept: list[int]) -> None:
+    """Close every descriptor above 2 but those."""
+    first = 3
+    for one in sorted(kept):
+        if one > first:
+            _done(_syscall(*map(ctypes.c_long, (_SYS_CLOSE_RANGE, first, one - 1, 0))), "close_range")
+        first = one + 1
+    take(close_from(first))
 
 
 def forget_interrupt() -> None:

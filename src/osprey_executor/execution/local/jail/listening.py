@@ -27,22 +27,18 @@ _HEAD = struct.Struct("=IHHII BBBBI")
 _ANSWER = struct.Struct("=IHHII i")
 
 
-def hand_out(control: int, word: str, places: list[Place]) -> None:
+def hand_out(line: _socket.socket, word: str, places: list[Place]) -> None:
     """Listen at each place and send the sockets to the service, in order, with `word`. This process keeps no socket."""
     if places:
         sockets = listen_at(places)
-        send_out(control, word, sockets)
+        send_out(line, word, sockets)
         for made in sockets:
             made.close()
 
 
-def send_out(control: int, word: str, sockets: list[_socket.socket]) -> None:
+def send_out(line: _socket.socket, word: str, sockets: list[_socket.socket]) -> None:
     """Send sockets to the service; they stay the caller's."""
-    line = rights.line_of(os.dup(control))
-    try:
-        rights.send(line, word.encode(), [made.fileno() for made in sockets])
-    finally:
-        line.close()
+    rights.send(line, word.encode(), [made.fileno() for made in sockets])
 
 
 def listen_at(places: list[Place]) -> list[_socket.socket]:

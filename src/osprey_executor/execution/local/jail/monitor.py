@@ -11,7 +11,7 @@ import os
 import select
 
 from . import groups, kernel, listening, network, rights, root, tree
-from .confine import become_code, change_user, watching_power_alone
+from .confine import become_code, watching_power_alone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,17 +21,14 @@ if TYPE_CHECKING:
     from .spec import JailSpec, ServerSpec
 
 
-OWN_NAMESPACES = kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID | kernel.CLONE_NEWNS
-"""Those that every jail of a fork server has, beside the ones that the specification asks for."""
-
-
 def be_monitor(spec: JailSpec) -> None:
     """Build the jail, start the code in it, watch it to its end, and tell. Returns never."""
-    _be(spec, lambda: _run(spec))
+    line = rights.line_of(spec["control"])
+    _be(spec, lambda: _run(spec, line))
 
 
 def be_spare(
-    spec: ServerSpec, furniture: Furniture, line: int, keeper: _socket.socket, gate: int, *, networked: bool
+    spec: ServerSpec, furniture: Furniture, line: _socket.socket, keeper: _socket.socket, gate: int, *, networked: bool
 ) -> None:
     """Furnish a jail of the fork server, wait for a program, let it begin, and watch. Returns never.
 
@@ -44,8 +41,17 @@ def be_spare(
         gate: written to when the program may begin.
         networked: whether the network namespace is ready, and the keeper's.
     """
-    spec["control"] = line
-    _be(spec, lambda: _wait_and_watch(spec, furniture, keeper, gate, networked))
+    spec["control"] = line.fileno()
+    _be(spec, lambda: _wait_and_watch(spec, furniture, line, keeper, gate, networked))
+
+
+def own_namespaces(spec: ServerSpec) -> int:
+    """Return those that each jail of a fork server has for itself; the others are the keeper's, for all of them.
+
+    The host's name and the root of control groups are the same in each, and nobody inside has power over either.
+    """
+    common = kernel.CLONE_NEWUTS | kernel.CLONE_NEWCGROUP
+    return (spec["namespaces"] & ~common) | kernel.CLONE_NEWUSER | kernel.CLONE_NEWPID | kernel.CLONE_NEWNS
 
 
 def say(control: int, message: str) -> None:
@@ -72,14 +78,19 @@ def _be(spec: JailSpec, work: Callable[[], None]) -> None:
         os._exit(0)
 
 
-def _run(spec: JailSpec) -> None:
-    _be_alone()
+def _run(spec: JailSpec, line: _socket.socket) -> None:
+    os.setsid()
+    kernel.die_with_parent()
+    kernel.forget_interrupt()
+    kernel.hide_memory()
     kernel.unshare(spec["namespaces"] | kernel.CLONE_NEWNS)
-    _settle_namespaces(spec)
+    _settle_network(spec, line)
+    if spec["namespaces"] & kernel.CLONE_NEWUTS:
+        _socket.sethostname("sandbox")
     root.build_root(spec)
     root.empty_proc()
     kernel.make_read_only("/")
-    _hand_over_folder(spec)
+    _hand_over_folder(spec, line)
     code = _start(spec)
     if code is None:
         return
@@ -88,16 +99,17 @@ def _run(spec: JailSpec) -> None:
     say(spec["control"], _watch(spec, code))
 
 
-def _wait_and_watch(spec: ServerSpec, furniture: Furniture, keeper: _socket.socket, gate: int, networked: bool) -> None:
+def _wait_and_watch(
+    spec: ServerSpec, furniture: Furniture, line: _socket.socket, keeper: _socket.socket, gate: int, networked: bool
+) -> None:
     grouped = groups.enter(spec["groups"])
     keeper.recv(1)  # the keeper has written the maps of our user namespace
-    if spec["identity_map"]:
-        change_user(spec["monitor_id"])  # from an id that is not there inside; so no power is lost
-    _be_alone()
-    _settle_namespaces(spec, networked)
+    kernel.take(furniture.hiding)
+    if not networked:
+        _settle_network(spec, line)
     furniture.put()
-    _hand_over_folder(spec)
-    kinds = [kind for kind, flag in kernel.NAMESPACES.items() if flag & (spec["namespaces"] | OWN_NAMESPACES)]
+    _hand_over_folder(spec, line)
+    kinds = [kind for kind, flag in kernel.NAMESPACES.items() if flag & own_namespaces(spec)]
     namespaces = [os.open(f"/proc/self/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds]
     rights.send(keeper, " ".join(kinds).encode(), namespaces)
     for descriptor in namespaces:
@@ -107,7 +119,7 @@ def _wait_and_watch(spec: ServerSpec, furniture: Furniture, keeper: _socket.sock
     # Before the program comes, as nobody waits now.
     if spec["groups"] and not (grouped and groups.all_join_us()):
         say(spec["control"], "ungrouped")
-    if not _take_program(spec):
+    if not _take_program(spec, line):
         return
     kernel.make_read_only(spec["job"])
     kernel.take(furniture.watching_power_alone)
@@ -117,29 +129,16 @@ def _wait_and_watch(spec: ServerSpec, furniture: Furniture, keeper: _socket.sock
     say(spec["control"], _watch(spec, None))
 
 
-def _be_alone() -> None:
-    os.setsid()
-    kernel.die_with_parent()
-    kernel.forget_interrupt()
-    kernel.hide_memory()
-
-
-def _settle_namespaces(spec: JailSpec, networked: bool = False) -> None:
-    if spec["namespaces"] & kernel.CLONE_NEWNET and not networked:
+def _settle_network(spec: JailSpec, line: _socket.socket) -> None:
+    if spec["namespaces"] & kernel.CLONE_NEWNET:
         network.raise_loopback()
-        listening.hand_out(spec["control"], "listening", spec["listen"])
-        listening.hand_out(spec["control"], "gateways", spec["gateways"])
-    if spec["namespaces"] & kernel.CLONE_NEWUTS:
-        _socket.sethostname("sandbox")
+        listening.hand_out(line, "listening", spec["listen"])
+        listening.hand_out(line, "gateways", spec["gateways"])
 
 
-def _take_program(spec: ServerSpec) -> bool:
+def _take_program(spec: ServerSpec, line: _socket.socket) -> bool:
     """Wait for the program and its inputs and put them where the code looks; False: the service wants no run."""
-    line = rights.line_of(os.dup(spec["control"]))
-    try:
-        message, found = rights.receive(line)
-    finally:
-        line.close()
+    message, found = rights.receive(line)
     if not message:
         return False
     names = message.decode("utf-8", "surrogateescape").split("\0")[1:]
@@ -148,11 +147,9 @@ def _take_program(spec: ServerSpec) -> bool:
     return True
 
 
-def _hand_over_folder(spec: JailSpec) -> None:
+def _hand_over_folder(spec: JailSpec, line: _socket.socket) -> None:
     folder = os.open(spec["folder"], os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    line = rights.line_of(os.dup(spec["control"]))
     rights.send(line, b"ready", [folder])
-    line.close()
     os.close(folder)
 
 

@@ -23,6 +23,7 @@ _DEVICE_LINKS = (
     ("/dev/stdout", "/proc/self/fd/1"),
     ("/dev/stderr", "/proc/self/fd/2"),
 )
+_PIECE = 1 << 24
 _OF_THE_HOST = ("keys", "key-users", "kallsyms", "timer_list")
 """Files of /proc that no process namespace hides: names of the user's keys, addresses of the kernel, its timers."""
 
@@ -118,8 +119,11 @@ def job_mounted(path: str) -> list[kernel.Step]:
 
 def write_job(path: str, code: int, inputs: list[tuple[int, str]]) -> None:
     """Copy the program from a descriptor and put shielded trees at `inputs/NAME`; all descriptors are closed."""
-    with os.fdopen(code, "rb") as stream:
-        _create(path + "/code.py", stream.read())
+    target = os.open(path + "/code.py", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    while os.sendfile(target, code, None, _PIECE):
+        pass
+    os.close(target)
+    os.close(code)
     for tree, name in inputs:
         attach(tree, f"{path}/inputs/{name}")
 

@@ -185,12 +185,12 @@ async def test_doctor_notices_a_group_that_does_not_hold(monkeypatch: pytest.Mon
 
 async def test_groups_are_used_again_and_removed_in_the_end() -> None:
     async with opened(Walls(), forks=False) as engine:
-        for _ in range(5):
+        for _ in range(10):  # the last four may wait to be looked at, and two may hold something still
             assert (await engine.run(Program(code="results = {}"))).status is RunStatus.SUCCEEDED
         assert engine.groups is not None
         made = len(engine.groups._made)
         assert left_by(engine._root.name) == [place.folder / engine._root.name for place in PLACES]
-    assert made <= 4 * bool(HERE)
+    assert made <= 7 * bool(HERE)
     assert left_by(engine._root.name) == []
 
 

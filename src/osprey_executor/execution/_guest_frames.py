@@ -9,10 +9,10 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from struct import Struct
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 from osprey_executor.models import show_size
 
@@ -20,6 +20,8 @@ MOST_HEADER = 2**20
 MOST_BLOBS = 100_000
 _PREFIX = Struct(">II")
 _LENGTH = 8
+_PIECE = 1 << 14
+T = TypeVar("T")
 
 
 class Malformed(Exception):
@@ -56,6 +58,8 @@ class FrameSocket:
         self._sock = sock
         self._most, self._admit = most, admit
         self._sending = asyncio.Lock()
+        self._arrived = memoryview(b"")
+        """Of the next frame, or of several small ones."""
 
     async def receive(self) -> Frame | None:
         """Return the next frame, or None when the other end has closed, even in the middle of one.
@@ -108,14 +112,25 @@ class FrameSocket:
         loop = asyncio.get_running_loop()
         at = 0
         while at < size:
-            try:
-                got = await loop.sock_recv_into(self._sock, view[at:])
-            except OSError:
-                raise _Ended from None
-            if not got:
-                raise _Ended
-            at += got
+            if not self._arrived and size - at < _PIECE:
+                self._arrived = memoryview(await self._received(loop.sock_recv(self._sock, _PIECE)))
+            if self._arrived:
+                some = self._arrived[: size - at]
+                view[at : at + len(some)] = some
+                self._arrived = self._arrived[len(some) :]
+                at += len(some)
+            else:  # straight to where it belongs
+                at += await self._received(loop.sock_recv_into(self._sock, view[at:]))
         return data
+
+    async def _received(self, arriving: Coroutine[Any, Any, T]) -> T:
+        try:
+            got = await arriving
+        except OSError:
+            raise _Ended from None
+        if not got:
+            raise _Ended
+        return got
 
 
 def _parse(raw: bytearray) -> dict[str, Any]:

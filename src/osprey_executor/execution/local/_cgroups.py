@@ -18,6 +18,8 @@ from osprey_executor.models import Limits
 
 _PREFIX = "osprey-executor-"
 _MOST_FREE = 40
+_MOST_WAITING = 4
+"""Groups that are looked at together, in one turn of the thread."""
 
 
 class ControlGroups:
@@ -29,6 +31,8 @@ class ControlGroups:
         self._numbers = itertools.count(1)
         self._made: set[RunGroup] = set()
         self._free: deque[RunGroup] = deque()
+        self._waiting: list[RunGroup] = []
+        """Of runs that ended, not looked at yet."""
         self._left: list[RunGroup] = []
         """Of runs that ended; of the thread only, which may wait for who is in them to end."""
         self._thread = ThreadPoolExecutor(1, "cgroups")
@@ -65,18 +69,23 @@ class ControlGroups:
 
     def _leave(self, group: RunGroup) -> None:
         group.taken = False
+        self._waiting.append(group)
+        if self._free and len(self._waiting) < _MOST_WAITING:
+            return
+        waiting, self._waiting = self._waiting, []
         try:
-            self._thread.submit(self._give_back, group)
-        except RuntimeError:  # closed: it is removed already
-            group.close_alarm()
+            self._thread.submit(self._give_back, waiting)
+        except RuntimeError:  # closed: they are removed already
+            for one in waiting:
+                one.close_alarm()
 
-    def _give_back(self, group: RunGroup) -> None:
-        """Keep it for another run once it is clean: to make one costs more than all else about it."""
+    def _give_back(self, groups: list[RunGroup]) -> None:
+        """Keep them for other runs once they are clean: to make one costs more than all else about it."""
         left, self._left = self._left, []
-        for one in (*left, group):
+        for one in (*left, *groups):
             if one.is_clean():
                 self._free.append(one)
-            elif one is group:  # the kernel takes a moment to let go of what it held
+            elif one in groups:  # the kernel takes a moment to let go of what it held
                 self._left.append(one)
             else:
                 self._remove(one)

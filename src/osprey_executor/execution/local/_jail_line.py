@@ -225,8 +225,10 @@ class JailLine(ABC):
                 if what in ("memory", "processes", "cpu_time"):
                     self._exceeded = Exceeded(what, int(amount))
             case "gone":
-                seconds, _, memory = rest.partition(" ")
+                seconds, memory, *code = rest.split()
                 self._usage = (float(seconds), int(memory))
+                if code:
+                    self._code = int(code[0])
             case "refused":
                 number, _, what = rest.partition(" ")
                 self._refusal = explain(int(number), what, os.path.realpath(sys.executable))

@@ -30,6 +30,7 @@ class Capture:
         self._loop = asyncio.get_running_loop()
         self._done: asyncio.Future[None] = self._loop.create_future()
         self._loop.add_reader(descriptor, self._read)
+        self._reading = True
 
     @property
     def text(self) -> str:
@@ -39,7 +40,8 @@ class Capture:
     async def finish(self, patience: float) -> bool:
         """Wait for the end of the pipe; return False if it did not come within `patience` seconds."""
         try:
-            await asyncio.wait_for(asyncio.shield(self._done), patience)
+            if not self._done.done():
+                await asyncio.wait_for(asyncio.shield(self._done), patience)
         except TimeoutError:
             return False
         finally:
@@ -48,7 +50,9 @@ class Capture:
 
     def stop(self) -> None:
         """Read no more."""
-        self._loop.remove_reader(self._descriptor)
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self._descriptor)
 
     def _read(self) -> None:
         try:

@@ -15,7 +15,7 @@ from osprey_executor.errors import EngineError, InvalidRequestError, ResultsErro
 from osprey_executor.execution._events import EngineEvent, OutputChunk
 from osprey_executor.execution.guest_link import GuestLink, GuestReport
 from osprey_executor.execution.local._collect import Collected, collect, is_untouched, why_not
-from osprey_executor.execution.local._enforcement import enforced
+from osprey_executor.execution.local._enforcement import Enforced, enforced
 from osprey_executor.execution.local._gateways import GatewayPool, RunGateways
 from osprey_executor.execution.local._outcome import Case, Cut, judge
 from osprey_executor.execution.local._output import Capture
@@ -117,7 +117,8 @@ class Run:
         finally:
             for output in outputs:
                 output.stop()
-            await uninterrupted(_cancel(serving))
+            if not serving.done():
+                await uninterrupted(_cancel(serving))
         if self._failure is not None:
             raise self._failure
         cut = self._cut.result() if self._cut.done() else None
@@ -140,8 +141,11 @@ class Run:
             notes=(*report.problems, *running.notes(), *collected.notes, *figures.notes),
             partial=judgement.partial or collected.partial,
             usage=Usage(wall_seconds=wall, cpu_seconds=ending.cpu_seconds, max_memory=ending.max_memory),
-            isolation=self.isolation.model_copy(update={"enforced": enforced(self.sandbox.enforced, running.held)}),
+            isolation=self._isolation(enforced(self.sandbox.enforced, running.held)),
         )
+
+    def _isolation(self, by: Enforced) -> IsolationReport:
+        return self.isolation if self.isolation.enforced == by else self.isolation.model_copy(update={"enforced": by})
 
     def _check(self, report: GuestReport, ending: Ending, cut: Cut | None, stderr: str) -> None:
         """Raise what is not the code's fault."""
@@ -168,6 +172,8 @@ class Run:
                 await uninterrupted(_settled(ended))
 
     async def _end_of_link(self, serving: asyncio.Task[GuestReport]) -> GuestReport:
+        if serving.done():
+            return serving.result()
         try:
             return await asyncio.wait_for(asyncio.shield(serving), _LINK_DRAIN)
         except TimeoutError:

@@ -84,6 +84,7 @@ class _Run:
         self.expecting: _socket.socket | None = None
         """Line to a monitor that waits for the process of the code."""
         self.network: network.Network | None = None
+        self.exit = ""
         self.cpu = 0.0
         self.memory = 0
 
@@ -267,7 +268,7 @@ class _Keeper:
         self._off(run.code_fd)
         os.close(run.code_fd)
         run.code_fd = -1
-        _send(run.line, f"exit {os.waitstatus_to_exitcode(status)}")
+        run.exit = f" {os.waitstatus_to_exitcode(status)}"
         self._kill(run)
 
     def _kill(self, run: _Run) -> None:
@@ -281,7 +282,7 @@ class _Keeper:
         self._off(run.monitor_fd)
         os.close(run.monitor_fd)
         run.monitor_fd = -1
-        _send(run.line, f"gone {run.cpu + usage.ru_utime + usage.ru_stime:.6f} {run.memory}")
+        _send(run.line, f"gone {run.cpu + usage.ru_utime + usage.ru_stime:.6f} {run.memory}{run.exit}")
         run.line.close()
         run.close_ends()
         if run.expecting is not None:

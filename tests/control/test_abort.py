@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from osprey_executor.config import ConditionConfig
-from osprey_executor.control import MockConnector
+from osprey_executor.control import MockConnector, effects_of
 from osprey_executor.control.broker._abort import watched
 from osprey_executor.control.broker._conditions import conditions_of
+from osprey_executor.control.broker._journal import Journal
 from osprey_executor.control.broker._session import Session
 from osprey_executor.control.limits._database import LimitsDatabase
 from osprey_executor.control.limits._entry import ChannelLimits, StopAction
@@ -176,3 +177,37 @@ async def test_a_run_does_not_end_before_its_stop_actions(permit: Any, journal: 
     with pytest.raises(asyncio.CancelledError):
         await running
     assert machine.received == [("A", 5.0), ("A", 0.0)]
+
+
+async def test_who_stops_writes_while_a_stop_action_is_journalled_is_heard_and_the_result_tells_it(
+    permit: Any, journal: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine, off = Machine(), list[str]()
+
+    async def stopped() -> str | None:
+        return off[0] if off else None
+
+    def append(self: Journal, *entries: Any, durable: bool = False) -> None:
+        if durable and entries[0].get("stop_action"):
+            off.append("writes are stopped by ann")
+        appended(self, *entries, durable=durable)
+
+    appended = Journal.append
+    monkeypatch.setattr(Journal, "append", append)
+    session = opened(machine, permit(), journal, stopped=stopped)
+    await session.write({"A": 5.0})
+    assert session.notes == ()
+    await session.abort("the beam is lost")
+    assert machine.received == [("A", 5.0)]
+    assert session.notes == ("a stop action was not performed, or not for certain: A = 0.0: writes are stopped by ann",)
+    assert session.effects is effects_of(journal) is MachineEffects.WRITTEN
+
+
+async def test_the_result_tells_of_a_stop_action_that_is_not_confirmed(permit: Any, journal: Path) -> None:
+    machine = Machine()
+    session = opened(machine, permit(), journal)
+    await session.write({"A": 5.0})
+    machine.lost.add("A")
+    await session.abort("the beam is lost")
+    assert session.notes == ("a stop action was not performed, or not for certain: A = 0.0: no confirmation",)
+    assert session.effects is MachineEffects.UNKNOWN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -145,3 +146,18 @@ async def test_runtime_and_gateway_count_together(clock: Clock, journal: Path) -
     assert clock.now == 0
     await session.samples(["C1"] + [f"C{number}" for number in range(10_000)])
     assert clock.now == pytest.approx(0.5)
+
+
+async def test_history_counts_too(clock: Clock, journal: Path) -> None:
+    session = Broker(MockConnector(), REPORT).session(run_id="r", permit=None, journal=journal)
+    session._metered = Metered(MockConnector(), Quota(samples=10.0, burst=1.0))
+    now = datetime.now(UTC)
+    for _ in range(11):
+        await session.history(["A"], now - timedelta(hours=1), now)
+    assert clock.now == pytest.approx(0.1)
+    session._metered = Metered(MockConnector(), Quota(bytes=100.0, burst=1.0))
+    (found,) = (await session.history(["A"], now - timedelta(hours=1), now)).values()
+    assert len(found.values) > 100
+    before = clock.now
+    await session.read(["B"])
+    assert clock.now - before == pytest.approx(found.values.nbytes / 100.0 - 1.0)

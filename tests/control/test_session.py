@@ -308,6 +308,30 @@ async def test_declared_writes_stand_in_the_journal(session: Session, entries: E
             await session.declare_writes(bad)  # pyright: ignore[reportArgumentType]
 
 
+async def test_there_is_an_end_to_what_one_run_declares(
+    session: Session, entries: Entries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("osprey_executor.control.broker._session._MOST_DECLARED", 5)
+    for _ in range(5):
+        await session.declare_writes({"A": (0, 1)})
+    for _ in range(5):
+        with pytest.raises(InvalidRequestError, match="more than 5 channels declared in one run"):
+            await session.declare_writes({"A": (0, 1)})
+    assert len(entries()) == 5
+
+
+@pytest.mark.parametrize("values", [dict.fromkeys(map(str, range(10_001)), 1.0), [("A", 1.0)]])
+async def test_a_call_that_is_none_is_an_attempt_in_the_journal(
+    session: Session, entries: Entries, values: Any
+) -> None:
+    with pytest.raises(WriteRefused, match=r"10001 channels in one call|a mapping of channels"):
+        await session.write(values)
+    assert [(entry["event"], entry["channel"]) for entry in entries()] == [
+        ("attempt", "(no channel)"),
+        ("refused", "(no channel)"),
+    ]
+
+
 async def test_a_flood_of_refusals_is_bounded(machine: Machine, journal: Path, entries: Entries) -> None:
     session = opened(machine, journal, None)
     flood = {f"X{number}": 1.0 for number in range(5000)}

@@ -279,7 +279,8 @@ async def test_a_failure_that_depends_on_the_machine_is_inconclusive(service: Py
     assert result.error is None
     assert (result.status, result.results) == (RunStatus.SUCCEEDED, {"ok": True})
     assert any(
-        "did not come to its end (failed: AssertionError: did not move" in told for told in asked.cards[0].unknowns
+        "did not come to its end (failed: AssertionError: did not move (line 3))" in told
+        for told in asked.cards[0].unknowns
     )
 
 

@@ -9,7 +9,8 @@ import pytest
 from osprey_executor import Approve, PythonExecutorService, Reject, RunStatus
 from osprey_executor.control import StopSwitch
 from osprey_executor.errors import InvalidRequestError, WriteRefused
-from osprey_executor.models import ApprovalCard, MachineEffects, RunResult
+from osprey_executor.models import ApprovalCard, MachineEffects, RestoredChannel, Restoring, RunResult
+from osprey_executor.pipeline.restoring import is_restore, restore_request
 
 from .conftest import OpenService, own
 
@@ -104,3 +105,11 @@ async def test_a_run_that_wrote_nothing_leaves_nothing_to_restore(open_service: 
         waiting = await service.run(own(MOVE))
         with pytest.raises(InvalidRequestError, match="has not ended"):
             await service.restoring(waiting.run_id)
+
+
+def test_who_only_speaks_of_a_restore_is_followed_like_any_other() -> None:
+    restoring = Restoring(run_id="r1", channels=(RestoredChannel(channel="A", present=1.0, before=0.0),))
+    request = restore_request(restoring, "ada")
+    assert is_restore(request)
+    assert not is_restore(request.model_copy(update={"code": MOVE}))
+    assert not is_restore(request.model_copy(update={"user_query": "Restore run r2: 1 channels"}))

@@ -45,7 +45,8 @@ def restore_request(restoring: Restoring, requester: str) -> PythonExecutionRequ
 
 def is_restore(request: PythonExecutionRequest) -> bool:
     """Return whether a run is such a one: its own failure is followed by nothing."""
-    return request.user_query.startswith(_TASK)
+    run_id = request.user_query.removeprefix(_TASK).partition(":")[0]
+    return (request.code or "").startswith(_HEAD.format(run_id=run_id))
 
 
 def failed_after_writing(result: RunResult) -> bool:

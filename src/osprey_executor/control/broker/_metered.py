@@ -78,6 +78,15 @@ class Metered:
         self._bytes.take(_size(answer))
         return answer
 
+    async def turn(self, requests: int) -> None:
+        """Wait for this run's turn with so many requests to whoever else is asked for it, an archiver."""
+        self._samples.take(requests)
+        await self._turn()
+
+    def pay(self, values: Iterable[Any]) -> None:
+        """Count what they have answered."""
+        self._bytes.take(sum(map(_size, values)))
+
     async def monitor(self, channels: Sequence[str]) -> AsyncGenerator[Sample]:
         """Yield samples, no more than this run's share of them: what comes between is left out, but for the newest.
 
@@ -134,4 +143,6 @@ class _Bucket:
 def _size(value: Any) -> int:
     if isinstance(value, dict):  # a table
         return sum(map(_size, cast("dict[str, Any]", value).values()))
+    if isinstance(value, list):  # texts, or arrays
+        return sum(map(_size, cast("list[Any]", value)))
     return int(getattr(value, "nbytes", 8))

@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+from osprey_executor.control.broker._archive import MOST_CHANNELS as MOST_OF_HISTORY
 from osprey_executor.control.broker._archive import history_of
 from osprey_executor.control.broker._calls import answer_of, call_attempt, passed_on, query_of, unchecked_attempt
 from osprey_executor.control.broker._check import (
@@ -41,6 +42,7 @@ from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.control.limits._words import limits_told
 from osprey_executor.errors import (
     ControlSystemError,
+    InvalidRequestError,
     OutcomeUnknownError,
     StorageError,
     WriteConflictError,
@@ -54,6 +56,7 @@ MOST_CHANNELS = 10_000
 _MOST_WRITES = 100_000
 _MOST_ATTEMPTS = 200_000
 """Each has its lines in the journal, whatever becomes of it; of those beyond, as many as are kept as refused."""
+_MOST_DECLARED = 100_000
 _LARGEST_LINE = 10_000_000
 _UNSETTLED = "an earlier write of this run has no confirmation: until that is settled nothing more is written"
 
@@ -114,6 +117,8 @@ class Session:
         self._reads = ReadLog()
         self._expected = Expected(permit.start) if permit is not None and permit.start is not None else None
         self._halted: str | None = None
+        self._not_at_rest: list[str] = []
+        self._declared_names = 0
         self._under_way: str | None = None
         """The channel of a write of the program's that was sent, and whose end is not known yet."""
 
@@ -144,11 +149,11 @@ class Session:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a person should know: readings that were too many for the record, approved writes that were not made."""
+        """What a person should know: what is missing in the record, stop actions and writes that were not made."""
         dropped = self._reads.dropped
         told = (f"{dropped} readings were too many for the record; a replay ends before them",) if dropped else ()
         unmade = self._permit.unmade if self._permit is not None else None
-        return (*told, *self._refusals.notes, *([unmade] if unmade else []))
+        return (*told, *self._not_at_rest, *self._refusals.notes, *([unmade] if unmade else []))
 
     async def read(self, channels: Sequence[str], line: int | None = None) -> Mapping[str, Reading]:
         """Return one reading a channel, by the names as asked for.
@@ -233,14 +238,18 @@ class Session:
             StorageError: the journal cannot be written, so nothing is sent.
         """
         if not isinstance(values, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]  # it comes from the code
-            raise WriteRefused(f"a write takes a mapping of channels to values, not {type(values).__name__}")
+            self._refuse_whole(f"a write takes a mapping of channels to values, not {type(values).__name__}")
         if len(values) > MOST_CHANNELS:
-            raise WriteRefused(f"{len(values)} channels in one call: at most {MOST_CHANNELS} are written at once")
+            self._refuse_whole(f"{len(values)} channels in one call: at most {MOST_CHANNELS} are written at once")
         async with self._one_at_a_time:
             plan, skipped = await self._checked(values, _sane(line))
             for write in plan:
                 await self._send(write)
             return skipped
+
+    def _refuse_whole(self, problem: str) -> NoReturn:
+        self._attempts += 1
+        self._refusals.refuse_unchecked(Attempt(self._attempts, "(no channel)", None, None, problem))
 
     async def history(
         self, channels: Sequence[str], start: datetime, end: datetime, bin: float | None = None
@@ -251,7 +260,10 @@ class Session:
             ControlSystemError: there is no archive, it lacks a channel, or it is too much for one call.
         """
         readable = self._limits.readable if self._limits is not None else None
-        return await history_of(self._archiver, channels, start, end, bin, readable)
+        await self._metered.turn(min(len(channels), MOST_OF_HISTORY))
+        found = await history_of(self._archiver, channels, start, end, bin, readable)
+        self._metered.pay(history.values for history in found.values())
+        return found
 
     async def call(self, channel: str, arguments: Mapping[str, Any], line: int | None = None) -> Any:
         """Run a command and return its answer. It is a write, unless the limits database lists it as a query.
@@ -333,21 +345,32 @@ class Session:
     async def _perform(self, channel: str, value: float | str) -> None:
         self._attempts += 1
         attempt = Attempt(self._attempts, channel, value, None)
+        problem = await self._at_rest(attempt)
+        if problem is not None:
+            told = f"{one_line(channel, 100)} = {shown(value)}: {one_line(problem, 300)}"
+            self._not_at_rest.append(f"a stop action was not performed, or not for certain: {told}")
+
+    async def _at_rest(self, attempt: Attempt) -> str | None:
+        """Write what a stop action says; return what is wrong, None: it is done."""
+        channel = attempt.channel
+        limits = self._limits.of(channel) if self._limits is not None else None
         try:
             sample = (await self._connector.read([channel]))[channel]
-            fit = fitted(value, sample)
-            problem = await self._stopped() or (await self._held([channel])).get(channel)
+            write = Planned(attempt, fitted(attempt.value, sample), previous_of(sample), held(sample), limits)
         except (ControlSystemError, ValueError) as error:
-            problem, sample, fit = str(error), None, None
-        if problem or sample is None:
-            self._journal.append(attempt.entry("not_sent", reason=f"stop action: {one_line(problem or '', 300)}"))
-            return
-        limits = self._limits.of(channel) if self._limits is not None else None
-        write = Planned(attempt, fit, previous_of(sample), held(sample), limits)
-        intended = attempt.entry("intended", previous=write.previous, before=write.before, stop_action=True)
-        await asyncio.to_thread(self._journal.append, intended, durable=True)
-        with contextlib.suppress(ControlSystemError, OutcomeUnknownError):  # the journal tells, and the others follow
-            await self._transmit(write)
+            problem = str(error)
+        else:
+            intended = attempt.entry("intended", previous=write.previous, before=write.before, stop_action=True)
+            await asyncio.to_thread(self._journal.append, intended, durable=True)
+            problem = await self._stopped() or (await self._held([channel])).get(channel)
+            if problem is None:
+                try:
+                    await self._transmit(write)
+                except (ControlSystemError, OutcomeUnknownError) as error:  # the journal tells, and the others follow
+                    return str(error)
+                return None
+        self._journal.append(attempt.entry("not_sent", reason=f"stop action: {one_line(problem, 300)}"))
+        return problem
 
     async def declare_writes(self, ranges: Mapping[str, tuple[float, float]]) -> None:
         """Note in the journal what the program says it will write.
@@ -355,7 +378,11 @@ class Session:
         Raises:
             InvalidRequestError: not channels with a lowest and a highest value each.
         """
-        self._journal.append({"event": "declared", "ranges": declared_ranges(ranges, MOST_CHANNELS)})
+        declared = declared_ranges(ranges, MOST_CHANNELS)
+        self._declared_names += len(declared)
+        if self._declared_names > _MOST_DECLARED:
+            raise InvalidRequestError(f"more than {_MOST_DECLARED} channels declared in one run, the same ones counted")
+        self._journal.append({"event": "declared", "ranges": declared})
 
     async def _checked(self, values: Mapping[str, Any], line: int | None) -> tuple[list[Planned], list[Refusal]]:
         attempts = attempts_of(values, line, self._attempts + 1, self._permit, await self._closed(), self._limits)

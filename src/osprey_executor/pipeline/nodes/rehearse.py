@@ -98,7 +98,8 @@ async def plan_of(session: RehearsalSession, outcome: Outcome | None, limit: Tim
         why = f"after its first write it went on for more than {limit.seconds:g} s (approval.rehearsal_timeout)"
         return session.plan(RunStatus.TIMED_OUT, why)
     error = outcome.error
-    return session.plan(outcome.status, f"{error.type}: {error.message}" if error else "")
+    line = f" (line {error.line})" if error and error.line else ""
+    return session.plan(outcome.status, f"{error.type}: {error.message}{line}" if error else "")
 
 
 async def marked(outcome: Outcome, in_thread: InThread) -> Outcome:

@@ -70,6 +70,9 @@ async def test_what_is_written(session: Session, entries: Entries) -> None:
 async def test_the_read_back_shows_a_drive_limit(session: Session, entries: Entries) -> None:
     await session.write({"T:NUMBER": 50.0})
     assert (entries()[-1]["value"], entries()[-1]["read_back"]) == ("50.0", "10.0")
+    assert session.notes == ("T:NUMBER was written as 50.0, and reads 10.0",)
+    await session.write({"T:NUMBER": 5.0})
+    assert session.notes == ()
 
 
 @pytest.mark.parametrize(

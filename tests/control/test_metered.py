@@ -161,3 +161,22 @@ async def test_history_counts_too(clock: Clock, journal: Path) -> None:
     before = clock.now
     await session.read(["B"])
     assert clock.now - before == pytest.approx(found.values.nbytes / 100.0 - 1.0)
+
+
+async def test_a_query_more_than_are_asked_at_once_waits(journal: Path) -> None:
+    class Silent(MockConnector):
+        asked = 0
+
+        async def call(self, channel: str, arguments: Any) -> Any:
+            self.asked += 1
+            await answers.wait()
+
+    machine, answers = Silent(), asyncio.Event()
+    metered = Metered(machine, Quota(calls=2))
+    asking = [asyncio.create_task(metered.call("A", {})) for _ in range(5)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert machine.asked == 2
+    answers.set()
+    await asyncio.gather(*asking)
+    assert machine.asked == 5

@@ -10,11 +10,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from osprey_executor.config import config_from
-from osprey_executor.control import Broker, PvaConnector, Session, control_report, effects_of, open_control
+from osprey_executor.config import ConditionConfig, config_from
+from osprey_executor.control import (
+    Broker,
+    LimitsFile,
+    PvaConnector,
+    Session,
+    control_report,
+    effects_of,
+    open_control,
+)
 from osprey_executor.control.broker._calls import answer_of
+from osprey_executor.control.broker._conditions import conditions_of, unmet
 from osprey_executor.errors import ConfigurationError, ControlSystemError, OutcomeUnknownError, WriteRefused
-from osprey_executor.models import AlarmSeverity, MachineEffects
+from osprey_executor.models import AlarmSeverity, ControlSystemReport, MachineEffects
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -147,3 +156,21 @@ async def test_the_environment_is_not_looked_at(monkeypatch: pytest.MonkeyPatch,
             await connector.read(["P:NUMBER"])
     finally:
         await connector.close()
+
+
+async def test_a_boolean_is_a_state_for_limits_conditions_and_switches(
+    pva: Broker, permit: Any, journal: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "limits.yml").write_text("P:FLAG: {max_step: 1, verification: {level: readback}}\n")
+    limits = LimitsFile(tmp_path / "limits.yml")
+    report = ControlSystemReport(type="pva", real=True, writes_enabled=True)
+    wanted = conditions_of([ConditionConfig(channel="P:FLAG", condition="== 1")])
+    for state in (0, 1):
+        session = Broker(pva.connector, report, limits=limits).session(run_id="r", permit=permit(), journal=journal)
+        await session.write({"P:FLAG": state})
+        assert session.notes == ()
+        assert (await unmet(wanted, pva.connector) is None) is (state == 1)
+        assert (await Broker(pva.connector, report, stop_channel="P:FLAG").stopped() is None) is (state == 0)
+    async with pva.rehearsal(run_id="r", journal=journal) as session:
+        await session.write({"P:FLAG": 0})
+        assert await value(session, "P:FLAG") is False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from asyncio import Semaphore
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
@@ -32,6 +33,8 @@ class Quota:
     """Different ones in all."""
     monitors: int = 10_000
     """At the same time."""
+    calls: int = 8
+    """At the same time: each has a client of its own."""
 
 
 class Metered:
@@ -46,6 +49,7 @@ class Metered:
         )
         self._known: set[str] = set()
         self._monitors = 0
+        self._calls = Semaphore(quota.calls)
 
     async def read(self, channels: Sequence[str]) -> Mapping[str, Sample]:
         """Wait for this run's turn, and read.
@@ -74,7 +78,8 @@ class Metered:
         self._meet([channel])
         self._samples.take(1)
         await self._turn()
-        answer = await self._machine.call(channel, arguments)
+        async with self._calls:
+            answer = await self._machine.call(channel, arguments)
         self._bytes.take(_size(answer))
         return answer
 

@@ -124,6 +124,8 @@ class Overlay(NoCommands, NoArchive):
     def _put(self, sample: Sample, value: Any) -> Sample:
         labelled = sample.kind is ChannelKind.ENUM and isinstance(sample.value, str)
         shown = sample.labels[value] if labelled and isinstance(value, int) and value < len(sample.labels) else value
+        if isinstance(sample.value, bool):
+            shown = bool(value)
         now = {"value": shown, "severity": AlarmSeverity.NO_ALARM, "status": "", "timestamp": datetime.now(UTC)}
         self._layer[sample.channel] = made = sample.model_copy(update=now)
         for channels, queue in self._watchers:

@@ -35,7 +35,7 @@ from osprey_executor.control.broker._reads import ReadLog
 from osprey_executor.control.broker._refusals import Refusals
 from osprey_executor.control.broker._start import Expected, held, plain
 from osprey_executor.control.broker._values import fitted, shown
-from osprey_executor.control.broker._verify import disagreement
+from osprey_executor.control.broker._verify import agrees, disagreement
 from osprey_executor.control.connectors._protocol import Connector, Sample
 from osprey_executor.control.limits._entry import Verification
 from osprey_executor.control.limits._run import RunLimits
@@ -57,6 +57,7 @@ _MOST_WRITES = 100_000
 _MOST_ATTEMPTS = 200_000
 """Each has its lines in the journal, whatever becomes of it; of those beyond, as many as are kept as refused."""
 _MOST_DECLARED = 100_000
+_MOST_TOLD = 5
 _LARGEST_LINE = 10_000_000
 _UNSETTLED = "an earlier write of this run has no confirmation: until that is settled nothing more is written"
 
@@ -118,6 +119,8 @@ class Session:
         self._expected = Expected(permit.start) if permit is not None and permit.start is not None else None
         self._halted: str | None = None
         self._not_at_rest: list[str] = []
+        self._unlike: dict[str, str] = {}
+        """What was written to a channel and did not show in it."""
         self._declared_names = 0
         self._under_way: str | None = None
         """The channel of a write of the program's that was sent, and whose end is not known yet."""
@@ -153,7 +156,10 @@ class Session:
         dropped = self._reads.dropped
         told = (f"{dropped} readings were too many for the record; a replay ends before them",) if dropped else ()
         unmade = self._permit.unmade if self._permit is not None else None
-        return (*told, *self._not_at_rest, *self._refusals.notes, *([unmade] if unmade else []))
+        unlike = [f"{one_line(name, 60)} was written as {how}" for name, how in self._unlike.items()]
+        if (more := len(unlike) - _MOST_TOLD) > 0:
+            unlike[_MOST_TOLD:] = [f"{more} more channels do not read as they were written"]
+        return (*told, *unlike, *self._not_at_rest, *self._refusals.notes, *([unmade] if unmade else []))
 
     async def read(self, channels: Sequence[str], line: int | None = None) -> Mapping[str, Reading]:
         """Return one reading a channel, by the names as asked for.
@@ -483,6 +489,10 @@ class Session:
         told = None if seen is None else shown(seen.value)
         left = plain(write.value) if seen is None else held(seen)
         self._journal.append(attempt.entry("confirmed", read_back=told, left=left))
+        self._unlike.pop(attempt.channel, None)
+        how = write.limits.verification if write.limits is not None else Verification()
+        if seen is not None and how.level != "readback" and not agrees(write.value, seen, how):
+            self._unlike[attempt.channel] = f"{shown(write.value)}, and reads {told}"
         if self._limits is not None and write.limits is not None:
             self._limits.wrote(attempt.channel, write.value, when)
             await self._verify(write, write.limits.verification)

@@ -64,8 +64,10 @@ def present_value(sample: Sample) -> float | None:
     if sample.severity is AlarmSeverity.INVALID:
         return None
     value = sample.value
-    if sample.kind is ChannelKind.ENUM and value in sample.labels:
-        value = sample.labels.index(value)
+    if sample.kind is ChannelKind.ENUM:
+        if isinstance(value, bool):  # of PVAccess, whose states have no numbers
+            return float(value)
+        value = sample.labels.index(value) if value in sample.labels else value
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(value)

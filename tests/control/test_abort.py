@@ -15,12 +15,13 @@ from osprey_executor.control.broker._conditions import conditions_of
 from osprey_executor.control.broker._journal import Journal
 from osprey_executor.control.broker._session import Session
 from osprey_executor.control.limits._database import LimitsDatabase
-from osprey_executor.control.limits._entry import ChannelLimits, StopAction
+from osprey_executor.control.limits._entry import ChannelLimits, StopAction, Verification
 from osprey_executor.control.limits._run import RunLimits
 from osprey_executor.errors import OutcomeUnknownError, WriteRefused
 from osprey_executor.models import MachineEffects
 
 STOPS = ChannelLimits(stop_action=StopAction(value=0.0))
+AT_A = ChannelLimits(stop_action=StopAction(channel="A", value=7.0))
 
 
 class Machine(MockConnector):
@@ -50,8 +51,7 @@ def opened(machine: Machine, permit: Any, journal: Path, **asked: Any) -> Sessio
         permit=permit,
         shut=None,
         journal=journal,
-        limits=RunLimits(database),
-        **{"stopped": never, **asked},
+        **{"stopped": never, "limits": RunLimits(database), **asked},
     )
 
 
@@ -211,3 +211,36 @@ async def test_the_result_tells_of_a_stop_action_that_is_not_confirmed(permit: A
     await session.abort("the beam is lost")
     assert session.notes == ("a stop action was not performed, or not for certain: A = 0.0: no confirmation",)
     assert session.effects is MachineEffects.UNKNOWN
+
+
+async def test_stop_actions_wait_for_no_read_back_that_never_comes(permit: Any, journal: Path) -> None:
+    class Hesitant(Machine):
+        async def write(self, channel: str, value: Any) -> Any:
+            if value == 5.0:
+                begun.set()
+                await going.wait()
+            return await super().write(channel, value)
+
+    begun, going = asyncio.Event(), asyncio.Event()
+    slow = Verification(level="readback", read_back="B", settle_time=3600.0)
+    entries = {
+        "A": ChannelLimits(stop_action=StopAction(value=0.0), verification=slow),
+        "B": AT_A,
+        "C": ChannelLimits(),
+    }
+    database = LimitsDatabase(entries, {}, ChannelLimits(), allow_unlisted=True, skip=False)
+    machine = Hesitant()
+    session = opened(machine, permit(), journal, limits=RunLimits(database))
+    await session.write({"B": 2.0})
+    writing = asyncio.create_task(session.write({"A": 5.0}))
+    await begun.wait()
+    aborting = asyncio.create_task(session.abort("the beam is lost"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert machine.received == [("B", 2.0)]  # what B's would write is under way itself
+    going.set()
+    await asyncio.wait_for(asyncio.shield(aborting), 30)
+    assert machine.received == [("B", 2.0), ("A", 5.0), ("A", 0.0), ("A", 7.0)]
+    assert not writing.done()
+    writing.cancel()
+    await asyncio.wait([writing])

@@ -122,8 +122,8 @@ class Session:
         self._unlike: dict[str, str] = {}
         """What was written to a channel and did not show in it."""
         self._declared_names = 0
-        self._under_way: str | None = None
-        """The channel of a write of the program's that was sent, and whose end is not known yet."""
+        self._under_way: tuple[str, asyncio.Event] | None = None
+        """The channel of a write of the program's that was sent and has no end yet; its end sets the event."""
 
     @property
     def halted(self) -> str | None:
@@ -326,16 +326,17 @@ class Session:
         """
         self._halted = f"aborted: {one_line(reason, 400)}"
         self._journal.append({"event": "aborted", "reason": one_line(reason, 400)})
-        under_way = self._under_way
-        written = reversed(list(dict.fromkeys(write.channel for write in self._writes)))
-        for channel in dict.fromkeys((under_way, *written) if under_way is not None else written):
-            await self._bring_to_rest(channel, meanwhile=under_way)
-        if under_way is not None:
-            async with self._one_at_a_time:
-                await self._bring_to_rest(under_way)
+        moving, ended = self._under_way or (None, None)
+        later = [] if moving is None else [moving]
+        written = list(dict.fromkeys((*later, *reversed([write.channel for write in self._writes]))))
+        later += [one for one in written if not await self._bring_to_rest(one, meanwhile=moving)]
+        if ended is not None:
+            await ended.wait()
+        for channel in dict.fromkeys(later):
+            await self._bring_to_rest(channel)
 
-    async def _bring_to_rest(self, written: str, meanwhile: str | None = None) -> None:
-        """Perform the stop action of a channel, but for one that writes the record of which a write is under way.
+    async def _bring_to_rest(self, written: str, meanwhile: str | None = None) -> bool:
+        """Perform the stop action of a channel; return False for one that writes the record of a write under way.
 
         That write may take its time, a motor's for as long as it moves, so the others do not wait for it. To its own
         record a second one would: EPICS takes them one after the other (dbNotify.c).
@@ -343,10 +344,12 @@ class Session:
         limits = self._limits.of(written) if self._limits is not None else None
         action = limits.stop_action if limits is not None else None
         if action is None:
-            return
+            return True
         channel = action.channel or written
-        if meanwhile is None or common_channel([channel], [meanwhile]) is None:
-            await self._perform(channel, action.value)
+        if meanwhile is not None and common_channel([channel], [meanwhile]) is not None:
+            return False
+        await self._perform(channel, action.value)
+        return True
 
     async def _perform(self, channel: str, value: float | str) -> None:
         self._attempts += 1
@@ -451,11 +454,14 @@ class Session:
             raise
         assert self._permit is not None, "without one it is not permitted"
         self._permit.wrote(attempt.channel, write.value)
-        self._under_way = attempt.channel
+        self._under_way = attempt.channel, asyncio.Event()
         try:
-            return await self._transmit(write)
+            answer = await self._transmit(write)
         finally:
-            self._under_way = None
+            self._ended(attempt.channel)
+        if write.limits is not None and not isinstance(write.value, Command):
+            await self._verify(write, write.limits.verification)
+        return answer
 
     async def _transmit(self, write: Planned) -> Any:
         """Send a write whose intention is on the disk, and say what became of it; return the answer of a command."""
@@ -495,7 +501,7 @@ class Session:
             self._unlike[attempt.channel] = f"{shown(write.value)}, and reads {told}"
         if self._limits is not None and write.limits is not None:
             self._limits.wrote(attempt.channel, write.value, when)
-            await self._verify(write, write.limits.verification)
+        return None
 
     async def _verify(self, write: Planned, verification: Verification) -> None:
         if verification.level != "readback":
@@ -542,10 +548,14 @@ class Session:
         with contextlib.suppress(StorageError):  # without this entry the journal says unknown all the same
             self._journal.append(write.attempt.entry("unknown", reason=one_line(reason)), durable=True)
 
+    def _ended(self, channel: str) -> None:
+        if self._under_way is not None and self._under_way[0] == channel:
+            self._under_way[1].set()
+            self._under_way = None
+
     def _keep(self, write: Planned, *, confirmed: bool) -> None:
         attempt = write.attempt
-        if self._under_way == attempt.channel:
-            self._under_way = None
+        self._ended(attempt.channel)
         self._writes.append(
             Write(
                 channel=attempt.channel,

@@ -265,12 +265,17 @@ def _mention_taken(m: Machine) -> None:
 def _mention_imports(m: Machine) -> None:
     """Name the effect of a module that is there for it and was imported, where no use of it was seen."""
     seen = {finding.effect for finding in m.found.values()}
-    used = {path.partition(".")[0] for path in m.looked_up & m.catalogue.quiet}
+    used = {path.partition(".")[0] for path in m.looked_up if path in m.catalogue.quiet or _is_constant(path)}
     for path, node in m.brought.items():
         rule = m.catalogue.rule(f"{path}.*")
         if rule is None or not rule.whole or rule.effect in seen or path.partition(".")[0] in used:
             continue
         m.find(node, rule.id, rule.effect, f"imports {path}: {rule.message}", confidence=Confidence.POSSIBLE)
+
+
+def _is_constant(path: str) -> bool:
+    """Return whether a name is that of a constant, `signal.SIGHUP`: the module was imported for it."""
+    return path.rpartition(".")[2].isupper()
 
 
 def _writes(m: Machine) -> tuple[WriteTarget, ...]:

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from osprey_executor.analysis import blowups, boxes, functions, loops, sizes, spending, texts
 from osprey_executor.analysis.containers import method_of_box, method_of_namespace
+from osprey_executor.analysis.files import check_writer, is_writer
 from osprey_executor.analysis.lookups import computed_name, from_namespace
 from osprey_executor.analysis.machine import NO_ARGUMENTS, Arguments, Callee, Look, Machine
 from osprey_executor.analysis.protocols import iterated
@@ -206,16 +207,17 @@ def _known(m: Machine, path: str) -> Callee:
     rule = m.rule(path)
     if rule is None or rule.whole:
         rule = (m.rule(owner) if owner in _NATIVE else m.catalogue.exact.get(f"{owner}.*")) or rule
-    found = m.callees[path] = Callee(
-        owner, last, root, rest, m.model(path), rule, tuple(_MUCH.get(last, ())), last in _ODD or last in _ACCESSORS
-    )
+    is_odd = last in _ODD or last in _ACCESSORS
+    is_quiet = rule is None and not last[:1].isupper() and m.catalogue.is_quiet(path)
+    looks = tuple(_MUCH.get(last, ()))
+    found = m.callees[path] = Callee(owner, last, root, rest, m.model(path), rule, looks, is_odd, is_quiet)
     return found
 
 
 def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     path = ref.path
     catalogue = m.catalogue
-    owner, last, root, rest, model, rule, looks, is_odd = m.callees.get(path) or _known(m, path)
+    owner, last, root, rest, model, rule, looks, is_odd, is_quiet = m.callees.get(path) or _known(m, path)
     for look in looks:
         look(m, node, path, given)
     if model is not None:
@@ -240,6 +242,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
     if root == "builtins":
         return _builtin(m, node, rest, ref, given, known=rule is not None)
     if root not in catalogue.roots:
+        if is_writer(last):
+            check_writer(m, node, last, given)
         result = unknown(m, node, given)
         return (Ref(path, True), *result[1:]) if last[:1].isupper() and path.count(".") < 6 else result
     values = given.everything()
@@ -248,6 +252,8 @@ def _library(m: Machine, node: ast.AST, ref: Ref, given: Arguments) -> Value:
         for atom in held(value):
             if isinstance(atom, Func | Bound | Partial):
                 let_go(m, node, atom)
+    if is_quiet:
+        return UNKNOWN
     places = catalogue.classes.get(path)
     if places is not None:
         return (Ref(path, True, flat(given.get(*places) or NOTHING)),)

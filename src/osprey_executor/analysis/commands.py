@@ -43,6 +43,9 @@ _WRAPPERS = frozenset(
         "ionice",
         "chroot",
         "unshare",
+        "nsenter",
+        "capsh",
+        "setpriv",
         "strace",
         "ltrace",
         "script",
@@ -151,6 +154,8 @@ _ENDLESS = re.compile(r"\b(while\s+(true|:|1|\[\s*1\s*\])\s*;|for\s*\(\(\s*;\s*;
 _VALUED = frozenset(("-w", "-p", "-r", "-F", "-M", "--timeout", "--priority", "--provider", "--request"))
 """Options of the tools that write channels after which a word is theirs, and no channel."""
 _INTO_FILE = re.compile(r"(?<![0-9&>])>{1,2}\s*([^\s&>|;]+)")
+_ELSEWHERE = re.compile(r"[\w.@-]+:|rsync://")
+"""How a place on another computer is named, as `host:folder`."""
 _SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
 
 
@@ -162,7 +167,7 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
     if not words:
         return
     first = words[0].rpartition("/")[2]
-    rule = m.catalogue.programs.get(first)
+    rule = m.catalogue.command(words)
     if first in _INSTALLERS and not _INSTALLS.isdisjoint(words[1:4]):
         told = f"installs packages with the command {first}"
         m.find(node, "file/packages", Effect.FILE_WRITE, told, Severity.WARNING)
@@ -172,6 +177,8 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
     if any(deletes_data(word) for word in words[1:]):
         told = f"deletes data of a database with the command {first}"
         m.find(node, "file/delete-data", Effect.FILE_DELETE, told, Severity.WARNING)
+    if first == "rsync" and any(_ELSEWHERE.match(word) for word in words[1:]):
+        m.find(node, "network/command", Effect.NETWORK, f"reaches the network with the command {first}")
     if first == "sleep":
         wait(m, node, max(map(_seconds, words[1:2]), default=0))
     if rule is not None:
@@ -186,6 +193,8 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
             m.find_also(node, rule)
             if rule.effect is not Effect.CONTROL_READ:
                 m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
+        if first in _WRAPPERS:
+            _wrapper(m, node, first, words[1:])
         return
     if HOLE in first or "$" in first or first in _DEFINERS:
         unknown_command(m, node, "starts a program that is only known when the code runs")
@@ -288,7 +297,8 @@ def _python(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
             if written is not None:
                 run_text(m, node, written, f"the script {word}")
             else:
-                unknown_command(m, node, f"starts Python with {word.replace(HOLE, '*')}, whose code is not seen here")
+                script = word.replace(HOLE, "*") if word.strip(HOLE) else "a script of a name that is not known here"
+                unknown_command(m, node, f"starts Python with {script}, whose code is not seen here")
             return
     unknown_command(m, node, "starts Python with code that is not seen here")
 
@@ -301,7 +311,7 @@ def _module(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
     if rule is not None and rule.effect is not None:
         m.find(node, rule.id, rule.effect, rule.about(), rule.severity, ask=rule.ask)
         m.find_also(node, rule)
-    if name in m.catalogue.programs:
+    if m.catalogue.command([name, *words]) is not None or name in _INSTALLERS:
         command(m, node, [name, *words])
     m.find(node, "process/command", Effect.PROCESS, f"starts the module {name}")
 

@@ -38,12 +38,14 @@ _MOST_PARTS = 200
 _DOTTED = re.compile(r"[A-Za-z_]\w*([.:][A-Za-z_]\w*)+")
 
 
-def run_text(m: Machine, node: ast.AST, value: Value, what: str, *, mode: str = "exec") -> Value:
+def run_text(
+    m: Machine, node: ast.AST, value: Value, what: str, *, mode: str = "exec", verb: str = "runs code"
+) -> Value:
     """Analyse text that the program runs as code; what is not known text asks."""
     results: list[Value] = []
     for atom in value or UNKNOWN:
         if isinstance(atom, Ref) and atom.path == "builtins.code":
-            results.append(run_text(m, node, atom.channels, what, mode=mode))
+            results.append(run_text(m, node, atom.channels, what, mode=mode, verb=verb))
             continue
         if isinstance(atom, Func):
             results.append(m.call(node, (atom,), Arguments()))
@@ -62,7 +64,7 @@ def run_text(m: Machine, node: ast.AST, value: Value, what: str, *, mode: str = 
                 node,
                 "dynamic/unknown-code",
                 Effect.DYNAMIC_CODE,
-                f"{what} runs code that is only known when the program runs",
+                f"{what} {verb} that is only known when the program runs",
                 Severity.WARNING,
                 ask=True,
             )
@@ -130,7 +132,7 @@ def _eval(m: Machine, node: ast.AST, given: Arguments) -> Value:
 
 def _compile(m: Machine, node: ast.AST, given: Arguments) -> Value:
     source = given.get(0, "source") or UNKNOWN
-    run_text(m, node, source, "compile")
+    run_text(m, node, source, "compile", verb="makes code of text")
     return (Ref("builtins.code", True, flat(source)),)
 
 
@@ -150,7 +152,7 @@ def _text_code(what: str) -> Model:
 
 
 def _function_type(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    run_text(m, node, given.get(0, "code") or UNKNOWN, "a function made of code")
+    run_text(m, node, given.get(0, "code") or UNKNOWN, "FunctionType", verb="makes a function of code")
     return UNKNOWN
 
 

@@ -7,10 +7,11 @@ import builtins
 
 from osprey_executor.analysis import blowups, boxes, functions, loops, sizes, texts, told
 from osprey_executor.analysis.comprehensions import comprehension, dict_comprehension
+from osprey_executor.analysis.files import check_writer, is_writer
 from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
 from osprey_executor.analysis.machine import NO_ARGUMENTS, NO_KEYWORDS, Arguments, Handler, Machine
-from osprey_executor.analysis.places import is_sensitive
+from osprey_executor.analysis.places import is_sensitive, what_lies_at
 from osprey_executor.analysis.protocols import iterated, operated
 from osprey_executor.analysis.values import (
     HOLE,
@@ -34,6 +35,8 @@ from osprey_executor.analysis.values import (
 from osprey_executor.models import Confidence, Effect, Severity
 from osprey_executor.text import one_line
 
+_TABLES = frozenset(("pandas", "numpy", "xarray", "polars", "dask", "geopandas", "matplotlib", "seaborn"))
+"""Libraries whose objects are computed with."""
 _MOST_BITS = 4096
 """Longer numbers cannot be written as text, and mean nothing here."""
 _BUILTINS: dict[str, Value] = {
@@ -79,7 +82,9 @@ def call(m: Machine, node: ast.Call) -> Value:
         callee = attribute_of(m, func, owner, attr)
         given = arguments(m, node)
         if attr in told.STATEMENTS:
-            told.check_statement(m, node, given)
+            told.check_statement(m, node, owner, given)
+        if is_writer(attr) and all(isinstance(atom, Unknown) for atom in callee):
+            check_writer(m, node, attr, given)
         if attr == "__subclasses__" and not any(isinstance(atom, Class) for atom in owner):
             m.find(
                 node,
@@ -169,7 +174,7 @@ def look_for_secrets(m: Machine, node: ast.expr, value: Value) -> None:
                     node,
                     "secret/file",
                     Effect.SECRET,
-                    f"names {shown}, where keys, passwords, accounts or raw memory lie",
+                    f"names {shown}, where {what_lies_at(name)}",
                     Severity.WARNING,
                     confidence=Confidence.LIKELY,
                 )
@@ -231,7 +236,15 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
         return texts.number(kind.__name__, one, two)
     if two is not None and 1 < len(first) <= 48 and all(isinstance(atom, Const) for atom in first):
         return joined([texts.number(kind.__name__, a, two) for a in first if isinstance(a, Const)])
-    return operated(m, node, first, second, operator) or UNKNOWN
+    return operated(m, node, first, second, operator) or _of_tables(first) or _of_tables(second) or UNKNOWN
+
+
+def _of_tables(value: Value) -> Value:
+    """Return the tables and arrays that a value may be: what is computed of them is one of their kind."""
+    for atom in value:
+        if type(atom) is Ref and atom.made and (root := atom.path.partition(".")[0]) in _TABLES:
+            return (Ref(f"{root}.?", True), *UNKNOWN)
+    return NOTHING
 
 
 def _joined_paths(m: Machine, node: ast.AST, first: Value, second: Value) -> Value:

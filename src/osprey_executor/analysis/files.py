@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import lru_cache
 
-from osprey_executor.analysis import texts
+from osprey_executor.analysis import boxes, texts
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.places import is_device, is_outside, path_of, severity_of, told_of
 from osprey_executor.analysis.values import (
@@ -21,7 +22,7 @@ from osprey_executor.analysis.values import (
     joined,
     spelling,
 )
-from osprey_executor.models import Effect, Severity
+from osprey_executor.models import Confidence, Effect, Severity
 from osprey_executor.text import one_line
 
 _ENDLESS = frozenset(("/dev/zero", "/dev/urandom", "/dev/random", "/dev/full"))
@@ -61,6 +62,38 @@ def _device(m: Machine, node: ast.AST, name: str) -> None:
             Severity.WARNING,
             ask=True,
         )
+
+
+def _open_elsewhere(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    told = "opens a file that may lie on another computer"
+    m.find(node, "network/remote-file", Effect.NETWORK, told)
+    places = given.get(0, "path", "filename", "urlpath", "uri") or UNKNOWN
+    return _open(m, node, Arguments((places, *given.args[1:2]), given.keywords))
+
+
+def _site_packages(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """A folder from which Python imports, and whose files ending in `.pth` it runs at each start."""
+    held: Value = (Pattern(f"{HOLE}/site-packages"),)
+    if str(getattr(getattr(node, "func", None), "attr", "")) != "getsitepackages":
+        return held
+    box = m.made.setdefault(("site", id(node)), Box())
+    assert isinstance(box, Box)
+    boxes.add(m, box, held)
+    return (box,)
+
+
+def _globbed(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`glob.glob("/tmp/*.lock")`: names of which only the pattern is known."""
+    box = m.made.setdefault(("glob", id(node)), Box())
+    assert isinstance(box, Box)
+    texts_of = [
+        re.sub(r"[*?]+|\[[^\]]*\]", HOLE, spelling(one)) for one in path_of(given.get(0, "pathname") or UNKNOWN)
+    ]
+    boxes.add(m, box, tuple(Pattern(one) if HOLE in one else Const(one) for one in texts_of) or UNKNOWN)
+    rule = m.rule("glob.glob")
+    if rule is not None:
+        m.apply(node, rule, Ref("glob.glob"), given)
+    return (box,)
 
 
 def _os_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -158,6 +191,38 @@ def _rights(place: int) -> Model:
     return model
 
 
+_WRITERS = re.compile(
+    r"(save|write|dump|export)_?(fig|txt|csv|json|yaml|toml|xml|html|gml|gexf|graphml|edgelist|dot|png|pdf|image|excel"
+    r"|parquet|hdf5?|netcdf|model|file|to_file|table|mesh|stl|tiff?|fits|twiss|lattice)s?"
+    r"|to_(csv|excel|json|parquet|hdf5?|netcdf|zarr|feather|pickle|orc|file|fits|xlsx|yaml)|save|savefig|save_all|render"
+)
+"""Names of methods that speak of a file which they write."""
+_FILE = re.compile(r"[^\n]{1,200}\.[A-Za-z0-9]{1,8}$")
+
+
+@lru_cache(1024)
+def is_writer(name: str) -> bool:
+    """Return whether the name of a function speaks of a file that it writes."""
+    return _WRITERS.fullmatch(name) is not None
+
+
+def check_writer(m: Machine, node: ast.AST, name: str, given: Arguments) -> None:
+    """Note `graph.write_gml("x.gml")` and its kin, of things that nobody knows: the name of a file tells."""
+    for value in given.everything()[:3]:
+        paths = tuple(one for one in path_of(value) if is_text(one) and _FILE.match(spelling(one)))
+        if paths:
+            message = f"writes a file with {name}: {told_of(paths)}"
+            m.find(
+                node,
+                "file/write-by-name",
+                Effect.FILE_WRITE,
+                message,
+                severity_of(message),
+                confidence=Confidence.LIKELY,
+            )
+            return
+
+
 def _retrieved(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     if target := given.get(1, "filename"):
         file_write(m, node, f"writes {told_of(target) or 'a file'}")
@@ -174,6 +239,11 @@ def _settings(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 MODELS: dict[str, Model] = {
+    "open-elsewhere": _open_elsewhere,
+    "site-packages": _site_packages,
+    "globbed": _globbed,
+    "pathlib.Path.home": lambda m, node, given: (Ref("pathlib.Path", True, (Const("~"),)),),
+    "pathlib.Path.cwd": lambda m, node, given: (Ref("pathlib.Path", True, (Const("."),)),),
     "os.chmod": _rights(1),
     "os.fchmod": _rights(1),
     "pathlib.Path.chmod": _rights(0),

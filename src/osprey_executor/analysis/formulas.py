@@ -6,7 +6,7 @@ import ast
 
 from osprey_executor.analysis.dynamic import run_text
 from osprey_executor.analysis.machine import Arguments, Machine, Model
-from osprey_executor.analysis.values import HOLE, UNKNOWN, Const, Pattern, Unknown, Value
+from osprey_executor.analysis.values import HOLE, UNKNOWN, Const, Pattern, Ref, Unknown, Value
 from osprey_executor.models import Effect, Severity
 
 _PLACES = (0, "expr", "expression", "ex", "a", "s", "source", "formula")
@@ -46,7 +46,7 @@ def _table(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
             run_text(m, node, (Const(atom.value.replace("@", "")),), "eval of a table", mode="eval")
         elif isinstance(atom, Unknown) or (isinstance(atom, Pattern) and not atom.text.strip(HOLE)):
             _evaluates(m, node, ask=python)
-    return UNKNOWN
+    return (Ref("pandas.?", True), *UNKNOWN)
 
 
 def _name(node: ast.AST) -> str:

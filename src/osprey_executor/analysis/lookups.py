@@ -227,12 +227,12 @@ def computed_name(m: Machine, node: ast.AST, owner: Ref) -> Value:
     path = owner.path
     sensitive = path in ("", "builtins", "os", "sys", "importlib", "subprocess", "ctypes")
     if sensitive or m.catalogue.is_control(path):
-        what = path or "the imported modules"
         m.find(
             node,
             "opaque/computed-name",
             Effect.OPAQUE,
-            f"takes a name of {what} that is only known when the program runs",
+            f"takes {f'a name of {path}' if path else 'one of the imported modules by a name'} "
+            "that is only known when the program runs",
             Severity.WARNING,
             ask=True,
         )

@@ -7,6 +7,7 @@ import ast
 from osprey_executor.analysis.loop_tests import never_less, only_grows, runs_away, stays, truth
 from osprey_executor.analysis.machine import Arguments, Machine
 from osprey_executor.analysis.quality import inside, is_exit, never_ends
+from osprey_executor.analysis.spending import STARTS
 from osprey_executor.analysis.values import Func, Ref
 from osprey_executor.models import Confidence, Effect, Severity
 
@@ -112,7 +113,16 @@ def _endless(m: Machine, node: ast.While | ast.For | ast.AsyncFor, body: list[as
     if sure and m.place is None:
         m.endless.append(node)
     told = "loops without an end" if sure else "loops without an end once it begins, as nothing in it changes its test"
-    _found(m, node, f"{told}: it takes time, and what it collects takes memory, until the run is stopped", sure=sure)
+    if any(isinstance(part, ast.Call) and _last_name(part) in STARTS for part, _ in inside(body)):
+        more = "starts processes or threads in a loop without an end: more and more of them"
+        m.find(node, "resource/many-processes", Effect.RESOURCE, more, Severity.WARNING)
+    _found(
+        m, node, f"{told}: it takes time, and memory or disk if it collects or writes, until it is stopped", sure=sure
+    )
+
+
+def _last_name(node: ast.Call) -> str:
+    return str(getattr(node.func, "attr", getattr(node.func, "id", "")))
 
 
 def _found(m: Machine, node: ast.AST, told: str, *, sure: bool) -> None:

@@ -93,6 +93,8 @@ class Callee(NamedTuple):
     """Who looks whether it takes more than there is."""
     is_odd: bool
     """Whether its last name is one by which another thing is called."""
+    is_quiet: bool
+    """Whether it surely does nothing to the world, and so gives nothing that could."""
 
 
 @dataclass(frozen=True)
@@ -388,7 +390,7 @@ class Machine(Record):
     def _path_told(self, places: int | str | tuple[int | str, ...], ref: Ref, given: Arguments) -> str:
         """Return which file a rule is about, as far as that is known."""
         held = ref.channels if places == "self" else given.get(*(places if isinstance(places, tuple) else (places,)))
-        told = told_of(held) if held else ""
+        told = told_of(held, one=self.doubt) if held else ""
         return f": {told}" if told else ""
 
     def _aim(self, node: ast.AST, aim: Aim) -> None:

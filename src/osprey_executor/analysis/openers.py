@@ -8,8 +8,8 @@ import re
 from osprey_executor.analysis.files import file_write
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.places import is_outside, is_remote, path_of, told_of
-from osprey_executor.analysis.values import HOLE, UNKNOWN, Const, Pattern, Ref, Value, is_text, spelling
-from osprey_executor.models import Effect
+from osprey_executor.analysis.values import HOLE, UNKNOWN, Atom, Const, Pattern, Ref, Value, is_text, spelling
+from osprey_executor.models import Confidence, Effect, Severity
 from osprey_executor.text import one_line
 
 
@@ -61,6 +61,8 @@ _READING: frozenset[object] = frozenset(("r", "rb", "rt", "rs", "ro", "readonly"
 """Modes in which a file cannot be changed, in the words of h5py, zarr, netCDF4, numpy, astropy, dbm and others."""
 
 
+_IN_MEMORY = frozenset((":memory:", "", "sqlite://", "sqlite:///:memory:", "duckdb:///:memory:", "file::memory:"))
+"""Names of databases that no file keeps."""
 _READS_ONLY = re.compile(r"^file:[^?]*\?(.*&)?(mode=ro|immutable=1)\b")
 """An address of a database by which it cannot be changed."""
 
@@ -72,12 +74,17 @@ def _log_file(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return UNKNOWN
 
 
+def _is_memory(path: Value) -> bool:
+    """Return whether a database is in memory only."""
+    return bool(path) and all(isinstance(one, Const) and str(one.value) in _IN_MEMORY for one in path)
+
+
 def _database(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     path = path_of(given.get(0, "database") or UNKNOWN)
     if all(is_text(atom) and _READS_ONLY.search(spelling(atom)) for atom in path):
         files = (re.sub(r"^file:(//)?|\?.*", "", spelling(atom)) for atom in path)
         _reads(m, node, tuple(Pattern(name) if HOLE in name else Const(name) for name in files))
-    elif not all(isinstance(atom, Const) and atom.value in (":memory:", "") for atom in path):
+    elif not _is_memory(path):
         file_write(m, node, f"opens the database {told_of(path) or 'a file'}")
     return (Ref("sqlite3.Connection", True, path),)
 
@@ -90,7 +97,61 @@ def _statement(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
         if "load_extension" in text:
             told = "lets a database load native code"
             m.find(node, "opaque/native-library", Effect.OPAQUE, told, ask=True)
-    return (Ref("sqlite3.Cursor", True),)
+    return (Ref("sqlite3.Cursor", True, given.made_with),)
+
+
+def _engine(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`sqlalchemy.create_engine("sqlite:///x.db")`: a file, memory, or a server."""
+    held = given.get(0, "url") or UNKNOWN
+    files = [
+        re.sub(r"^(sqlite|duckdb)(\+\w+)?:(///|//|)", "", spelling(one))
+        for one in held
+        if is_text(one) and _is_file(one)
+    ]
+    if len(files) < len(held):
+        m.find(node, "network/services-create_engine", Effect.NETWORK, "reaches a database with create_engine")
+    elif not _is_memory(held):
+        paths = tuple(Pattern(one) if HOLE in one else Const(one) for one in files)
+        file_write(m, node, f"opens the database {told_of(paths) or 'a file'}")
+    return (Ref("sqlalchemy.Engine", True, held),)
+
+
+def _is_file(atom: Atom) -> bool:
+    return spelling(atom).startswith(("sqlite", "duckdb"))
+
+
+def _database_table(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`frame.to_sql("name", con)`, `pandas.read_sql(statement, con)`: whether the network is reached, `con` tells."""
+    held = given.get(1, "con") or UNKNOWN
+    found = [(one.channels if isinstance(one, Ref) else (one,)) for one in held]
+    local = [isinstance(one, Ref) and one.path.startswith("sqlite3.") for one in held]
+    if not all(
+        near or (path and all(is_text(one) and _is_file(one) for one in path))
+        for near, path in zip(local, found, strict=True)
+    ):
+        told = "may reach a database on another computer"
+        m.find(node, "network/science-database", Effect.NETWORK, told, confidence=Confidence.POSSIBLE)
+    return (Ref("pandas.?", True),)
+
+
+def _to_file_or_text(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`frame.to_html("x.html")` writes a file, `frame.to_html()` gives text."""
+    held = given.get(0, "buf", "path", "path_or_buffer", "path_or_buf")
+    texts = tuple(one for one in path_of(held) if is_text(one)) if held else ()
+    if texts or (held and not any(isinstance(one, Const) and one.value is None for one in held) and _is_path(held)):
+        file_write(m, node, f"writes {told_of(held or UNKNOWN) or 'a file'}")
+    return (Pattern(HOLE),)
+
+
+def _is_path(held: Value) -> bool:
+    return any(isinstance(one, Ref) and one.path.startswith("pathlib.") for one in held)
+
+
+def _yaml_file(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    if given.get(1, "stream"):
+        file_write(m, node, "writes YAML into a file")
+        return UNKNOWN
+    return (Pattern(HOLE),)
 
 
 def _input(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -125,6 +186,13 @@ def _shelf(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 
 def _mapped(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    written = given.nodes.get("prot")
+    names = {str(getattr(one, "attr", getattr(one, "id", ""))) for one in ast.walk(written)} if written else set[str]()
+    if "PROT_EXEC" in names:
+        more = "maps memory whose content can be run as native code, which is not seen here"
+        m.find(node, "dynamic/native-code", Effect.DYNAMIC_CODE, more, Severity.WARNING, ask=True)
+    if given.get(0, "fileno") == (Const(-1),):
+        return None
     told = given.get("access", "prot")
     if told is None or not all(isinstance(atom, Ref) and atom.path.endswith(("_READ", "_COPY")) for atom in told):
         file_write(m, node, "changes a file, or memory that others share, with mmap")
@@ -143,5 +211,9 @@ MODELS: dict[str, Model] = {
     "log-file": _log_file,
     "database": _database,
     "statement": _statement,
+    "database-engine": _engine,
+    "table-of-database": _database_table,
+    "to-file-or-text": _to_file_or_text,
+    "yaml-to-file": _yaml_file,
     "input-files": _input,
 }

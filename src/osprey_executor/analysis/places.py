@@ -51,7 +51,7 @@ _MARKED_HINTS = re.compile(
     r"[/.](?:etc|proc|var/|root|dev/|boot|ssh|gnupg|aws|azure|kube|docker|netrc|pgpass|npmrc|pypirc|env|pem|p12|pfx|kdbx)"
 )
 """The rest of the hints: one search for them takes half of the time of one for each."""
-_OUTSIDE = re.compile(r"(/(?!tmp/|dev/null|dev/shm)|~|[A-Za-z]:[\\/]|(\./)?\.\./)")
+_OUTSIDE = re.compile(r"(/(?!tmp/|dev/null|dev/shm)|~|[A-Za-z]:[\\/]|\\\\|(\./)?\.\./)")
 
 _STARTS_UP = re.compile(
     r"(^|[/~\udfff*])\.(bashrc|bash_profile|bash_login|bash_logout|profile|zshrc|zshenv|zprofile|cshrc|tcshrc|login|xinitrc"
@@ -117,6 +117,19 @@ def severity_of(message: str) -> Severity:
     return Severity.WARNING if message.endswith((_A_START_UP_FILE, _LETS_IN)) else Severity.INFO
 
 
+_HELD = (
+    (re.compile(r"/(proc/[^/]*/(mem|maps)|dev/(k?mem|port))\b"), "the raw memory of a process or computer is"),
+    (re.compile(r"/dev/(sd[a-z]|nvme)|/boot/"), "the disks or the start of the computer are"),
+    (re.compile(r"/etc/(passwd|group|sudoers)|/var/log/auth"), "accounts of the computer are"),
+)
+"""What is where such names lead to."""
+
+
+def what_lies_at(name: str) -> str:
+    """Return what lies at a sensitive place: memory, disks, accounts, or keys and passwords."""
+    return next((held for pattern, held in _HELD if pattern.search(name)), "keys, passwords or other secrets may lie")
+
+
 def told(name: str) -> str:
     """Return the name of a file that is changed, and what a person should know of its place."""
     shown = one_line(name.replace(HOLE, "*"), 80)
@@ -138,8 +151,11 @@ def path_of(value: Value) -> Value:
     return joined(found) if found else UNKNOWN
 
 
-def told_of(value: Value) -> str:
-    """Return what `told` says of the files that a value may be, of the worst at last; empty: nothing is known."""
+def told_of(value: Value, *, one: bool = False) -> str:
+    """Return what `told` says of the files that a value may be, of the worst at last; empty: nothing is known.
+
+    `one`: it is one of them, nobody knows which; else it is all of them, by turns.
+    """
     texts = (spelling(atom) if is_text(atom) else "" for atom in path_of(value))
     names = sorted({name: None for name in texts if name.replace(HOLE, "")}, key=_harm)
     if not names:
@@ -147,7 +163,7 @@ def told_of(value: Value) -> str:
     others = [one_line(name.replace(HOLE, "*"), 80) for name in names[:-1]]
     if len(others) > _MOST_NAMES:
         others[_MOST_NAMES - 1 :] = [f"{len(others) - _MOST_NAMES + 1} others"]
-    return f"{', '.join(others)} and {told(names[-1])}" if others else told(names[-1])
+    return f"{', '.join(others)} {'or' if one else 'and'} {told(names[-1])}" if others else told(names[-1])
 
 
 def _harm(name: str) -> int:

@@ -108,7 +108,7 @@ def _subprocess(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 def _job(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     """`cron.new(command="...")`: what the clock starts does what it would do now."""
-    told = "changes a start-up file: a command that the clock starts again and again"
+    told = "changes the commands that the computer starts by the clock, again and again"
     m.find(node, "file/scheduled", Effect.FILE_WRITE, told, Severity.WARNING)
     run_command(m, node, given.get(0, "command") or UNKNOWN)
     return (Ref("crontab.CronItem", True),)
@@ -211,7 +211,12 @@ def _named_command(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     """`sh.ls("-l")`: the name of the function is the program."""
     func = getattr(node, "func", None)
     name = str(getattr(func, "attr", getattr(func, "id", ""))).replace("_", "-")
-    command(m, node, [name or HOLE, *(_spellings(value)[0] for value in given.args)])
+    words = [_spellings(value)[0] for value in given.args]
+    before = [spelling(one) for one in given.made_with if is_text(one)][:1]
+    if name == "bake":  # `git = sh.git.bake("-C", folder)`, called later: with words, or as `git.fetch()`
+        program = str(getattr(getattr(func, "value", None), "attr", "")) or HOLE
+        return (Ref("sh.?", True, (Const(program),)),)
+    command(m, node, [*before, name or HOLE, *words])
     return UNKNOWN
 
 

@@ -17,12 +17,15 @@ from osprey_executor.analysis.values import (
     Box,
     Const,
     Pattern,
+    Ref,
     Value,
     contents,
+    is_text,
     joined,
     only_const,
 )
 from osprey_executor.models import Effect, Severity
+from osprey_executor.text import one_line
 
 
 def _starts(target: tuple[int | str, ...], args: int | str | None, *more: int | str, beside: bool = False) -> Model:
@@ -87,20 +90,23 @@ def _reduce(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 
 def _library(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     known = only_const(given.args[0]) if given.args else None
-    name = str(known.value) if known is not None else ""
+    name = str(known.value) if known is not None and known.value is not None else ""
     if name.partition(".so")[0].rpartition("/")[2] in ("libm", "m"):
         m.find(node, "note/native-library", None, f"loads the native library {name}, which only computes")
         return UNKNOWN
+    itself = (known is None and not given.args) or (known is not None and known.value is None)
+    shown = f"the native library {one_line(name, 80)}" if name else "a native library whose name is not known here"
+    told = "calls the native code of the process itself" if itself else f"loads {shown}"
     m.find(
         node,
         "opaque/native-library",
         Effect.OPAQUE,
-        f"loads the native library {name or 'of a name only known when the program runs'}: its calls are not seen here",
+        f"{told}: its calls are not seen here",
         Severity.WARNING,
         ask=True,
     )
     m.write(None, None, m.where(node)[0])
-    return UNKNOWN
+    return (Ref("ctypes.native", True),)
 
 
 def _path_changed(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -121,7 +127,8 @@ def _run_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 def _environment(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     name = only_const(given.get(0, "key", "varname") or UNKNOWN)
     found_secret(m, node, str(name.value) if name is not None else "")
-    return (Pattern(HOLE),)
+    default = tuple(atom for atom in given.get(1, "default") or NOTHING if is_text(atom))
+    return (Pattern(HOLE), *default)
 
 
 _THREAD = _starts(("target", 1), "args", 3, beside=True)

@@ -176,7 +176,11 @@ def set_item(m: Machine, node: ast.AST, owner: Value, key: Value, value: Value, 
 def _set_in_namespace(m: Machine, node: ast.AST, space: Namespace, key: Value, value: Value) -> None:
     exact = only_const(key)
     if space.path in ("", "builtins"):
-        told = "replaces a module, or a function of Python itself, while the program runs"
+        told = (
+            "replaces a function of Python itself while the program runs"
+            if space.path
+            else "puts a module of its own among those that are imported already"
+        )
         m.find(node, "interpreter/replaced-name", Effect.INTERPRETER, told, Severity.WARNING)
     if space.path == "__main__" and exact is not None and isinstance(exact.value, str):
         m.module.bind(exact.value, value, lambda func: setattr(func, "stale", True))

@@ -35,8 +35,24 @@ def deletes_data(text: str) -> bool:
     return _DELETES.search(text[:_MOST_TEXT]) is not None
 
 
-def check_statement(m: Machine, node: ast.AST, given: Arguments) -> None:
+_IN_MEMORY = frozenset((":memory:", "sqlite://", "sqlite:///:memory:", "file::memory:"))
+
+
+def _keeps_nothing(owner: Value) -> bool:
+    """Return whether a database is in memory only, so that what is deleted of it was the program's own."""
+    return bool(owner) and all(
+        isinstance(one, Ref)
+        and bool(one.channels)
+        and one.path.startswith(("sqlite3.", "sqlalchemy.", "duckdb."))
+        and all(isinstance(name, Const) and name.value in _IN_MEMORY for name in one.channels)
+        for one in owner
+    )
+
+
+def check_statement(m: Machine, node: ast.AST, owner: Value, given: Arguments) -> None:
     """Note a statement that deletes rows, tables or more of a database."""
+    if _keeps_nothing(owner):
+        return
     for value in given.everything()[:3]:
         if any(deletes_data(text) for text in _texts(value)):
             told = "deletes data by a statement of a database"

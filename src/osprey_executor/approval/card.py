@@ -218,9 +218,12 @@ def containment_unknowns(isolation: IsolationReport) -> tuple[str, ...]:
 def unknowns(report: AnalysisReport) -> tuple[str, ...]:
     """Return what nobody can tell before a program has run at all, the heaviest first."""
     told: list[str] = []
+    writing = {one.line for one in report.findings if one.effect is Effect.CONTROL_WRITE}
     lines = sorted({target.line for target in report.writes if not target.known})
-    if lines:
-        told.append(f"Which channels are written ({_lines(lines)}) is only known when the program runs.")
+    if surely := [line for line in lines if line in writing]:
+        told.append(f"Which channels are written ({_lines(surely)}) is only known when the program runs.")
+    if doubtful := [line for line in lines if line not in writing]:
+        told.append(f"Whether channels are written ({_lines(doubtful)}) is only known when the program runs.")
     opaque = sorted({one.line for one in report.findings if one.effect is Effect.OPAQUE})
     if opaque:
         told.append(f"The analysis cannot see through {_lines(opaque)}.")

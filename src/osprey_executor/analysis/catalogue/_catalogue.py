@@ -45,6 +45,7 @@ _WRITING = (
     "inject",
 )
 
+_TELLING_WORDS = 6
 _SWITCHES = ("on", "off")
 REACHES_NOTHING = "reaches nothing from the sandbox in this version"
 BETTER = {
@@ -130,7 +131,7 @@ class Catalogue:
     bare: Mapping[str, str] = field(default_factory=dict[str, str])
     """Names so telling that they count without an import."""
     programs: Mapping[str, Rule] = field(default_factory=dict[str, Rule])
-    """Commands of a shell."""
+    """Commands of a shell, some with the word that tells what they do: `git`, `git push`."""
     models: Mapping[str, str] = field(default_factory=dict[str, str])
     """By path: which model of the analysis tells what a call does, as `unpickle` for `pickle.load`."""
     signatures: Mapping[str, tuple[str, ...]] = field(default_factory=dict[str, tuple[str, ...]])
@@ -165,11 +166,25 @@ class Catalogue:
                 return self.below[path]
         return None
 
+    def is_quiet(self, path: str) -> bool:
+        """Return whether a name is part of what is listed as doing nothing to the world, whole."""
+        while path := path.rpartition(".")[0]:
+            if f"{path}.**" in self.quiet:
+                return True
+        return False
+
+    def command(self, words: Sequence[str]) -> Rule | None:
+        """Return the rule for a command: of the first word that tells what it does, else of the program alone."""
+        name = words[0].rpartition("/")[2]
+        told = (self.programs.get(f"{name} {word}") for word in words[1:_TELLING_WORDS])
+        return next((rule for rule in told if rule is not None), None) or self.programs.get(name)
+
     def model(self, path: str) -> str:
         """Return the name of the model that tells what calling `path` does; empty: none."""
         owner, _, last = path.rpartition(".")
         found = self.models.get(path) or self.models.get(f"{owner}.**")
-        return found or self.models.get(f"{owner.partition('.')[0]}.**.{last}", "")
+        root = owner.partition(".")[0]
+        return found or self.models.get(f"{root}.**.{last}") or self.models.get(f"{root}.**", "")
 
     def component(self, path: str) -> tuple[str, str] | None:
         """Return what an attribute of an object is, and what stands after the object's channel in its own."""

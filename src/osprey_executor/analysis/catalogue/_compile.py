@@ -153,9 +153,10 @@ class _Making:
             elif path.endswith(".*="):
                 _keep(self.any_attribute, path.removesuffix(".*="), rule)
             else:
-                if path not in self.exact and (general := self._general(path)) is not None:
-                    self.exact[path] = general  # what an earlier file says of all such names holds for this one too
+                general = self._general(path) if path not in self.exact else None
                 _keep(self.exact, path, rule)
+                if general is not None:  # what an earlier file says of all such names holds for this one too
+                    _keep(self.exact, path, general)
         for program in _texts(name, "programs", entry.get("programs", [])):
             _keep(self.programs, program, rule_of(program))
 
@@ -261,7 +262,7 @@ def _rules(library: str, entry: dict[str, Any]) -> Callable[[str], Rule]:
         whole = path.endswith(".**")
         path = path.removesuffix(".**").rstrip("=").replace(".**.", ".")
         last = path if entry.get("programs") else path.rpartition(".")[2]
-        shown = last.replace("[]", "item").replace("*", "attribute").lower()
+        shown = last.replace("[]", "item").replace("*", "attribute").replace(" ", "-").lower()
         return shared._replace(
             id=f"{room}/{library}-{shown}",
             message=shared.message.replace("{name}", path if whole else last),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from osprey_executor.interfaces.cli.findings import STYLE, verdict_line
+from osprey_executor.models import Effect
 from osprey_executor.text import one_line, source_lines, visible
 
 if TYPE_CHECKING:
@@ -23,8 +24,9 @@ def explained(name: str, report: AnalysisReport, source: str, rules: Mapping[str
         _finding(text, shown, finding, lines)
         if meaning := rules.get(finding.rule):
             text.append(f"    rule: {meaning}\n", "dim")
+    writing = {one.line for one in report.findings if one.effect is Effect.CONTROL_WRITE}
     for target in report.writes:
-        text.append(f"{shown}:{target.line}: {_target(target)}\n")
+        text.append(f"{shown}:{target.line}: {_target(target, surely=target.line in writing)}\n")
     text.append(verdict_line(shown, report))
     return text
 
@@ -55,6 +57,8 @@ def _place(text: Text, finding: Finding, line: str) -> None:
     text.append(f"    {' ' * len(number)} | {' ' * before}{'^' * marked}\n", "bold")
 
 
-def _target(target: WriteTarget) -> str:
+def _target(target: WriteTarget, *, surely: bool) -> str:
+    if not surely and not target.channel:
+        return "may write channels, as far as anybody can see"
     channel = one_line(target.channel, 120) if target.channel else "a channel that is only known when the program runs"
     return f"would write {channel}" + (f" = {one_line(target.value, 120)}" if target.value else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence, Set
 from datetime import date, datetime, timedelta
 from typing import Any, cast
@@ -15,6 +16,8 @@ _DEEPEST = 4
 _MOST_LINES = 200
 _MOST_VALUES = 3
 _LONGEST_TEXT = 40
+_LONGEST_NAME = 80
+_PLAIN = re.compile(rf"[\w:.\-\[\]{{}}<>()/]{{1,{_LONGEST_NAME}}}", re.ASCII)
 _SINGLE = (str, int, float, complex, bool, datetime, date, timedelta, type(None))
 
 
@@ -37,18 +40,23 @@ def _lines(data: Mapping[Any, Any], depth: int) -> list[str]:
             break
         secret = is_secret_name(str(name))
         shown = ", a secret" if secret else values(value)
-        out.append(f"{'  ' * depth}{one_line(str(name), 80)}: {kind(value)}{shown}")
+        out.append(f"{'  ' * depth}{_name(str(name))}: {kind(value)}{shown}")
         inner = _inner(value)
         if inner and not secret and depth < _DEEPEST:
             out += _lines(inner, depth + 1)
     return out
 
 
+def _name(name: str) -> str:
+    """Return a name as it is if it looks like one, of a channel or a variable; else quoted, as it may say anything."""
+    return name if _PLAIN.fullmatch(name) else json.dumps(one_line(name, _LONGEST_NAME), ensure_ascii=False)
+
+
 def kind(value: Any) -> str:
     """Return the type of a value, with shape and element type where it has them."""
     if isinstance(value, _Column):
         return f"column of {one_line(value.dtype, 60)}"
-    name = type(value).__name__
+    name = one_line(type(value).__name__, 60)
     shape, dtype = getattr(value, "shape", None), getattr(value, "dtype", None)
     if isinstance(shape, tuple):
         of = f" {one_line(str(dtype), 60)}" if dtype is not None else ""

@@ -105,7 +105,7 @@ def _expected(request: PythonExecutionRequest) -> str:
     if not request.expected_results:
         return ""
     try:
-        shown = json.dumps(request.expected_results, indent=2, ensure_ascii=False, default=str)
+        shown = visible(json.dumps(request.expected_results, indent=2, ensure_ascii=False, default=str))
     except (TypeError, ValueError, RecursionError):
         shown = one_line(str(request.expected_results), 4000)
     return f"`results` must hold these keys with values of these types:\n{shown}"

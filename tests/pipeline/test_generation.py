@@ -16,7 +16,7 @@ from osprey_executor import PythonExecutionRequest, PythonExecutorService, Rejec
 from osprey_executor.errors import BudgetExceededError
 from osprey_executor.generation import CodeGenerator, MockCodeGenerator, meter
 from osprey_executor.models import Assignment, ModelCall
-from osprey_executor.testing.scripted_provider import ScriptedProvider, Step
+from osprey_executor.testing.scripted_provider import ScriptedProvider, Step, ToolUse
 
 from .conftest import WRITE, OpenService
 
@@ -322,6 +322,30 @@ async def test_hybrid_goes_on_with_the_thorough_one(provider: ScriptedProvider, 
     assert [asked.model for asked in provider.requests] == ["fast-1", "fast-1", "thorough-1", "thorough-1"]
     assert result.generator == "hybrid (basic (some-server/fast-1), then basic (some-server/thorough-1))"
     assert result.attempts[2].generation.models == ("some-server/thorough-1",)
+
+
+async def test_one_budget_holds_for_both_of_a_hybrid(provider: ScriptedProvider, home: Path) -> None:
+    api = {"base_url": provider.url, "api_key": KEY}
+    model = {"provider": "anthropic", "model_id": "claude-sonnet-5", **api}
+    hybrid = {
+        "first": {"generator": "basic", "model_config_name": "fast"},
+        "then": {"generator": "claude_code", "model": "claude-sonnet-5", "api_config": api},
+    }
+    config = {
+        "execution": {
+            "code_generator": "hybrid",
+            "generators": {"hybrid": hybrid},
+            "generation_budget": {"tokens": 2000},
+        },
+        "models": {"fast": model},
+    }
+    look = Step(tools=(ToolUse("Glob", {"pattern": "*"}),), input_tokens=1000, output_tokens=500)
+    provider.script(BAD, look, GOOD)
+    async with PythonExecutorService.from_config(config, home=home) as service:
+        result = await service.run(TASK)
+    assert len(provider.requests) == 2
+    stopped(result, "3,000 of 2,000 tokens, by 2 requests to anthropic/claude-sonnet-5")
+    assert result.generation.tokens == 3000
 
 
 async def test_no_other_provider_stands_in_for_one_that_fails(provider: ScriptedProvider, home: Path) -> None:

@@ -21,6 +21,7 @@ from osprey_executor.errors import (
     MissingExtraError,
 )
 from osprey_executor.generation import BasicLLMCodeGenerator, Meter, metered
+from osprey_executor.generation._faults import retry_after
 from osprey_executor.models import PythonExecutionRequest
 from osprey_executor.testing.scripted_provider import ScriptedProvider, Step
 
@@ -85,6 +86,7 @@ async def test_error_chain_goes_in_whole(make: Make, server: ScriptedProvider) -
         (Step(status=400, message="temperature is not supported"), "temperature is not supported"),
         (Step(status=413), "too long for the model"),
         (Step(status=429, headers={"retry-after": "3600"}), "try again in 3600 s"),
+        (Step(status=408), "failed on its side"),
         (Step(status=500), "failed on its side"),
         (Step(status=529), "is overloaded"),
         (Step(fault="error", text=ANSWER), "on its side|is overloaded"),
@@ -150,6 +152,20 @@ async def test_a_lost_cancellation_does_not_stretch_the_budget(make: Make, monke
     with pytest.raises(GeneratorUnavailableError, match=r"no answer within 0\.2 s"):
         await asyncio.wait_for(make(timeout=0.2).generate_code(REQUEST, []), 15)
     assert len(ended) == 1
+
+
+@pytest.mark.parametrize(
+    ("told", "seconds"),
+    [("7", 7.0), ("0.25", 0.2), ("-3", 0.0), ("nan", None), ("inf", None), ("soon", None), ("", None)],
+)
+def test_how_long_to_wait(told: str, seconds: float | None) -> None:
+    assert retry_after({"retry-after": told}) == seconds
+
+
+def test_how_long_to_wait_may_be_a_date() -> None:
+    assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 0.0
+    assert (retry_after({"retry-after": "Wed, 21 Oct 2099 07:28:00 GMT"}) or 0) > 10**8
+    assert retry_after({}) is None
 
 
 async def test_wrong_address_is_told_from_a_wrong_model(make: Make, server: ScriptedProvider) -> None:

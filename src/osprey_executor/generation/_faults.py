@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from enum import StrEnum
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -125,6 +127,25 @@ def lacking(model: ModelConfig) -> ConfigurationError | None:
     return None
 
 
+_BY_STATUS = {
+    401: Fault.WRONG_KEY,
+    403: Fault.FORBIDDEN,
+    408: Fault.SERVER,
+    413: Fault.TOO_LONG,
+    429: Fault.RATE_LIMIT,
+    503: Fault.OVERLOADED,
+    529: Fault.OVERLOADED,
+}
+
+
+def by_status(status: int, words: str) -> Fault:
+    """Return the kind of failure of an HTTP status from 400, with which the provider said `words`."""
+    if status == 404:
+        # Whoever knows the protocol says which model it does not know; a wrong address says nothing of that kind.
+        return Fault.WRONG_MODEL if words else Fault.WRONG_ADDRESS
+    return _BY_STATUS.get(status) or (Fault.SERVER if status >= 500 else Fault.BAD_REQUEST)
+
+
 def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, what caused it, what caused that, and so on."""
     at: BaseException | None = error
@@ -144,12 +165,16 @@ def words_in(body: object) -> str:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return for how many seconds the provider asks to wait; None: it does not say, or by a date."""
+    """Return for how many seconds the provider asks to wait; None: it does not say. Source: RFC 9110, 10.2.3."""
+    told = headers.get("retry-after") or ""
     try:
-        seconds = float(headers["retry-after"])
-    except (KeyError, TypeError, ValueError):
-        return None
-    return max(0.0, seconds) if math.isfinite(seconds) else None
+        seconds = float(told)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(told).timestamp() - time.time()
+        except (ValueError, OverflowError):
+            return None
+    return round(max(0.0, seconds), 1) if math.isfinite(seconds) else None
 
 
 def shown_url(url: str | None) -> str:

@@ -10,8 +10,9 @@ _MOST_TOKENS = 10**12
 
 def tokens_in(told: object) -> int | None:
     """Return a number of tokens as a provider tells it; None where it tells none, or what cannot be one."""
-    right = isinstance(told, int) and not isinstance(told, bool) and 0 <= told <= _MOST_TOKENS
-    return told if right else None
+    if not isinstance(told, int) or isinstance(told, bool):
+        return None
+    return told if 0 <= told <= _MOST_TOKENS else None
 
 
 def cost_of(provider: str, model_id: str, input_tokens: int, cached_tokens: int, output_tokens: int) -> float | None:

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 from osprey_executor.config import ModelConfig, provider
 from osprey_executor.errors import MissingExtraError
-from osprey_executor.generation._faults import Fault, ProviderFault, causes, retry_after, words_in
+from osprey_executor.generation._faults import Fault, ProviderFault, by_status, causes, retry_after, words_in
 from osprey_executor.generation._prices import tokens_in
 
 if TYPE_CHECKING:
@@ -191,28 +191,16 @@ def _fault(error: Exception) -> ProviderFault:
     names = {kind.__name__ for each in causes(error) for kind in type(each).__mro__}
     detail = words_in(getattr(error, "body", None))
     headers: Any = getattr(getattr(error, "response", None), "headers", None) or {}
-    wait = retry_after(headers)
-    if status == 413:
+    if isinstance(error, known.ContextOverflowError):
         return ProviderFault(Fault.TOO_LONG, detail)
-    kinds: tuple[tuple[type[Exception], Fault], ...] = (
-        (known.ContextOverflowError, Fault.TOO_LONG),
-        (known.ModelAuthenticationError, Fault.WRONG_KEY),
-        (known.ModelPermissionDeniedError, Fault.FORBIDDEN),
-        # Whoever knows the protocol says which model it does not know; a wrong address says nothing of that kind.
-        (known.ModelNotFoundError, Fault.WRONG_MODEL if detail else Fault.WRONG_ADDRESS),
-        (known.ModelRateLimitError, Fault.RATE_LIMIT),
-        (known.ModelInvalidRequestError, Fault.BAD_REQUEST),
-        (known.ModelTimeoutError, Fault.HANG),
-    )
-    for kind, fault in kinds:
-        if isinstance(error, kind):
-            return ProviderFault(fault, detail, wait)
-    if status in (503, 529) or "OverloadedError" in names:
-        return ProviderFault(Fault.OVERLOADED, detail, wait)
-    if isinstance(status, int) and 300 <= status < 400:
-        return ProviderFault(Fault.REDIRECT, str(headers.get("location") or "nowhere"))
+    if "OverloadedError" in names:
+        return ProviderFault(Fault.OVERLOADED, detail, retry_after(headers))
     if isinstance(status, int) and status >= 400:
-        return ProviderFault(Fault.SERVER if status >= 500 else Fault.BAD_REQUEST, detail, wait)
+        return ProviderFault(by_status(status, detail), detail, retry_after(headers))
+    if isinstance(status, int) and status >= 300:
+        return ProviderFault(Fault.REDIRECT, str(headers.get("location") or "nowhere"))
+    if isinstance(error, known.ModelTimeoutError):
+        return ProviderFault(Fault.HANG)
     if detail:  # told within a stream, after its status had promised an answer
         return ProviderFault(Fault.SERVER, detail)
     if "SSLCertVerificationError" in names:

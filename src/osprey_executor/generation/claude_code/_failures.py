@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 from claude_agent_sdk import ResultMessage
 
-from osprey_executor.generation._faults import Fault, ProviderFault
-from osprey_executor.generation.claude_code._relay import by_status
+from osprey_executor.generation._faults import Fault, ProviderFault, by_status
 
 
 @dataclass
@@ -27,5 +26,5 @@ def fault_of(result: ResultMessage, heard: Heard, seen: ProviderFault | None) ->
     if seen:
         return seen
     if result.api_error_status:
-        return ProviderFault(by_status(result.api_error_status), said)
+        return ProviderFault(by_status(result.api_error_status, said), said)
     return ProviderFault(Fault.CUT if heard.error == "server_error" else Fault.GARBAGE, said)

@@ -22,7 +22,7 @@ from typing import Self
 import httpx
 
 from osprey_executor.config import ModelConfig
-from osprey_executor.generation._faults import Fault, ProviderFault, causes, retry_after, words_in
+from osprey_executor.generation._faults import Fault, ProviderFault, by_status, causes, retry_after, words_in
 
 _PATHS = ("/v1/messages", "/v1/messages/count_tokens")
 _MOST_BYTES = 64 << 20
@@ -33,17 +33,6 @@ _HOP = ("connection", "keep-alive", "proxy-authorization", "te", "trailer", "tra
 """Headers that hold for one connection alone: RFC 9110, section 7.6.1."""
 _NO_MORE = 403
 """A status after which the CLI does not try again; it does after many others."""
-_BY_STATUS = {
-    401: Fault.WRONG_KEY,
-    403: Fault.FORBIDDEN,
-    404: Fault.WRONG_MODEL,
-    413: Fault.TOO_LONG,
-    429: Fault.RATE_LIMIT,
-    503: Fault.OVERLOADED,
-    529: Fault.OVERLOADED,
-}
-
-
 _WENT_AWAY = (OSError, EOFError, ValueError, HTTPException, asyncio.LimitOverrunError)
 """Whoever asked did so, or speaks something else than the CLI."""
 
@@ -132,10 +121,8 @@ class Relay:
             await _tell(writer, _NO_MORE, "the provider answers with a redirect")
             return
         told = await _complaint(answer)
-        kind, wait = by_status(answer.status_code), retry_after(answer.headers)
-        # Whoever knows the protocol says which model it does not know.
-        kind = Fault.WRONG_ADDRESS if kind is Fault.WRONG_MODEL and not told else kind
-        self.fault = ProviderFault(kind, told, wait)
+        wait = retry_after(answer.headers)
+        self.fault = ProviderFault(by_status(answer.status_code, told), told, wait)
         soon = self.fault.passing and (wait or 0) < self._model.timeout
         await _tell(writer, answer.status_code, told, again=soon, wait=wait)
 
@@ -145,11 +132,6 @@ class Relay:
         if not key:
             return {}
         return {"x-api-key": key} if self._model.provider == "anthropic" else {"authorization": f"Bearer {key}"}
-
-
-def by_status(status: int) -> Fault:
-    """Return the kind of failure of an HTTP status."""
-    return _BY_STATUS.get(status) or (Fault.SERVER if status >= 500 else Fault.BAD_REQUEST)
 
 
 async def _asked(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], bytes]:

@@ -166,7 +166,7 @@ class Conversation:
 
     def _so_far(self, error: str = "underway") -> ModelCall:
         """Return what the answers of this phase have used, where no result tells it: the least that was paid."""
-        call = ModelCall(model=self._label, **_tokens(*self._usages)).model_copy(update={"error": error})
+        call = ModelCall(model=self._label, error=error, **_tokens(*self._usages))
         sent, received, model = call.input_tokens, call.output_tokens, self._settings.model
         if sent is None or received is None:
             return call
@@ -210,7 +210,7 @@ class Conversation:
         return GeneratorUnavailableError(f"Claude Code {ended}{': ' + said if said else ''}; try again")
 
 
-def _tokens(*answers: Mapping[str, Any]) -> dict[str, int]:
+def _tokens(*answers: Mapping[str, Any]) -> dict[str, Any]:
     """Return what answers have used, as fields of a `ModelCall`; none where they do not tell."""
 
     def total(*keys: str) -> int:

@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 
 from osprey_executor.config import config_from
-from osprey_executor.evaluation import TaskReport, evaluate, load_suite
+from osprey_executor.evaluation import GeneratorReport, Report, TaskReport, evaluate, load_suite
 from osprey_executor.interfaces.cli.evaluated import failures, report_table
 
 HERE = Path(__file__).parent
@@ -90,16 +90,28 @@ def main() -> int:
         keep = {"save_prompts": chosen.keep is not None}
         config = config_from({"execution": execution | keep, "models": {"python_code_generator": model | limits}})
         home = chosen.keep.absolute() if chosen.keep else None
-        report = asyncio.run(
-            evaluate(load_suite(PINS / "ten.yml"), config, ["basic"], repeats=chosen.repeats, home=home, told=tell)
-        )
+        suite, seen = load_suite(PINS / "ten.yml"), list[TaskReport]()
+
+        def hear(name: str, run: TaskReport) -> None:
+            seen.append(run)
+            tell(run)
+
+        try:
+            report = asyncio.run(evaluate(suite, config, ["basic"], repeats=chosen.repeats, home=home, told=hear))
+        except KeyboardInterrupt:
+            ended = f"interrupted after {len(seen)} of {chosen.repeats * len(suite.tasks)} runs"
+            report = Report(
+                suite=suite.name,
+                repeats=chosen.repeats,
+                generators=(GeneratorReport(name="basic", label="basic", tasks=tuple(seen), stopped=ended),),
+            )
     console = Console(highlight=False, markup=False)
     console.print(report_table(report))
     console.print(failures(report), soft_wrap=True)
     return 1 if any(each.stopped for each in report.generators) else 0
 
 
-def tell(name: str, run: TaskReport) -> None:
+def tell(run: TaskReport) -> None:
     """Say how one task ended."""
     how = "passed" if run.passed else "failed"
     print(f"{run.id} {how}; {run.attempts} attempts, {run.tokens} tokens, {run.seconds:.0f} s", file=sys.stderr)

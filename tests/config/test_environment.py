@@ -155,6 +155,8 @@ def test_a_secret_is_known_by_its_name() -> None:
         ('base_url: "http://h\\0st"', "base_url.* no control characters"),
         (f'api_key: "{SECRET}\\nX: y"', "api_key.* a key is one line"),
         ('api_key: "${MY_KEY}"', "api_key.* a key is one line"),
+        (f'api_key: " {SECRET}"', "api_key.* a blank at one of its ends"),
+        (f'api_key: "{SECRET}\u00fc"', "api_key.* of ASCII characters"),
     ],
 )
 def test_what_no_request_can_be_made_with_is_told_at_load(load: Load, fields: str, words: str) -> None:

@@ -103,6 +103,13 @@ class KeepsOneLoop(Sound):
         return await super().generate_code(request, error_chain)
 
 
+class FollowsRedirects(Sound):
+    async def _opened(self, other: Any = None) -> Any:
+        opened = await super()._opened(other)
+        opened.chat.http_async_client.follow_redirects = True
+        return opened
+
+
 class CannotBeCancelled(Sound):
     async def generate_code(self, request: Any, error_chain: Any) -> str:
         try:
@@ -113,7 +120,7 @@ class CannotBeCancelled(Sound):
 
 FAULTS = (
     *(IsNoCoroutine, GivesFences, ForgetsErrors, ChangesReports, InventsPrograms, LeaksItsKey, TellsNoAddress),
-    *(WaitsForEver, Blocks, KeepsNoCount, KeepsOneLoop, CannotBeCancelled),
+    *(WaitsForEver, Blocks, KeepsNoCount, KeepsOneLoop, FollowsRedirects, CannotBeCancelled),
 )
 
 

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from osprey_executor.generation import BasicLLMCodeGenerator, CodeGenerator, HybridCodeGenerator, MockCodeGenerator
+from osprey_executor.generation import (
+    BasicLLMCodeGenerator,
+    ClaudeCodeGenerator,
+    CodeGenerator,
+    HybridCodeGenerator,
+    MockCodeGenerator,
+)
 from osprey_executor.testing.generator_conformance import *
 from osprey_executor.testing.generator_conformance import GeneratorUnderTest
 
@@ -24,6 +31,12 @@ OURS = {
     "hybrid": GeneratorUnderTest(
         lambda *how: HybridCodeGenerator(basic("some-server")(*how), basic("some-server", streaming=True)(*how)),
         "openai",
+    ),
+    "claude-code": GeneratorUnderTest(
+        lambda url, key, timeout: ClaudeCodeGenerator(
+            {"api_config": {"base_url": url, "api_key": key}, "timeout": timeout}, folder=Path("/nowhere")
+        ),
+        "anthropic",
     ),
     "mock": GeneratorUnderTest(lambda *how: MockCodeGenerator(), None),
 }

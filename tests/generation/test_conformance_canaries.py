@@ -32,6 +32,7 @@ EXPECTED = {
         "TestBudget::test_it_asks_nothing_once_the_budget_is_spent",
     },
     "KeepsOneLoop": {"TestLife::test_it_serves_two_event_loops_one_after_the_other"},
+    "FollowsRedirects": {"TestFaults::test_a_redirect_is_not_followed"},
     "CannotBeCancelled": {"TestFaults::test_a_cancel_is_a_cancel"},
 }
 

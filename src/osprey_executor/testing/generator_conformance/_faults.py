@@ -10,7 +10,7 @@ import pytest
 from osprey_executor.errors import CodeGenerationError, GeneratorUnavailableError, PythonExecutorException
 from osprey_executor.models import PythonExecutionRequest
 from osprey_executor.testing.generator_conformance._bench import ANSWER, KEY, GeneratorBench
-from osprey_executor.testing.scripted_provider import Step
+from osprey_executor.testing.scripted_provider import ScriptedProvider, Step
 
 _STEPS = {
     "wrong key": Step(status=401, message=f"no such key: {KEY}\x1b[2J"),
@@ -43,6 +43,13 @@ class TestFaults:
             url = f"http://127.0.0.1:{free.getsockname()[1]}"
         error = self._told(generator_bench, url, ANSWER)
         assert error is None or url.removeprefix("http://") in str(error)
+
+    def test_a_redirect_is_not_followed(self, generator_bench: GeneratorBench) -> None:
+        """Task and key go to the address that was configured, and to no other."""
+        with ScriptedProvider() as other:
+            to = {"location": f"{other.url}/v1/messages"}
+            self._told(generator_bench, generator_bench.provider.url, Step(status=307, headers=to))
+            assert (other.requests, other.strays) == ([], [])
 
     def test_a_cancel_is_a_cancel(self, generator_bench: GeneratorBench) -> None:
         generator = generator_bench.make(Step(fault="hang"))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.execution.container.jupyter import Jupyter
+from tests.execution.container.own import Own, build
 
 from osprey_executor.execution import Engine, open_engine
 
@@ -27,6 +28,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
     server = Jupyter("server", tmp_path_factory.mktemp("server"))
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def image() -> str:
+    """The image of the containers of our own, by its id."""
+    return build()
+
+
+@pytest.fixture(scope="session")
+def own(image: str) -> Iterator[Own]:
+    """A container of our own."""
+    container = Own()
+    yield container
+    container.close()
 
 
 @pytest.fixture

@@ -145,7 +145,11 @@ class ContainerEngine:
 
     async def _unproven(self) -> str:
         """Tell that nothing is proven, and which of the well-known mistakes shows from inside."""
-        seen = await look_from_kernel(self.pool, _NOTHING_KNOWN)
+        kernel = await self.pool.take()
+        try:
+            seen = await look_from_kernel(kernel, _NOTHING_KNOWN)
+        finally:
+            self.pool.give_back(kernel)
         told = [
             probe.detail for probe in seen if probe.outcome == "failed" and probe.name.endswith(tuple(MISCONFIGURED))
         ]

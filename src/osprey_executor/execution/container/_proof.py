@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from osprey_executor.errors import EngineUnavailableError, PythonExecutorException
+from osprey_executor.execution.container._kernel import Kernel
 from osprey_executor.execution.container._pool import KernelPool
 from osprey_executor.execution.container._sandbox import KernelSandbox, walled
 from osprey_executor.execution.container.own import FOLDER, OwnContainer, Record
@@ -31,7 +32,7 @@ _WALLS = "start a program with walls of its own"
 _NEEDS = "programs need Linux 6.12 or newer with Landlock to be kept apart in one container"
 
 
-async def look_from_kernel(pool: KernelPool, known: dict[str, object]) -> list[Probe]:
+async def look_from_kernel(kernel: Kernel, known: dict[str, object]) -> list[Probe]:
     """Return what the container itself refuses, or does not.
 
     Raises:
@@ -39,12 +40,8 @@ async def look_from_kernel(pool: KernelPool, known: dict[str, object]) -> list[P
     """
     place = importlib.resources.files("osprey_executor.execution.container").joinpath("inside", "hardening.py")
     source = await asyncio.to_thread(place.read_text, encoding="utf-8")
-    kernel = await pool.take()
-    try:
-        told = await kernel.evaluate(source, f"told(json.loads({json.dumps(known)!r}))")
-        return _FOUND.validate_json(told)
-    finally:
-        pool.give_back(kernel)
+    told = await kernel.evaluate(source, f"told(json.loads({json.dumps(known)!r}))")
+    return _FOUND.validate_json(told)
 
 
 class Proof:
@@ -80,12 +77,30 @@ class Proof:
             ContainerConnectivityError: it does not answer.
         """
         async with bait(self._root) as there:
-            known = {"file": str(there.file), "tcp": there.tcp, "abstract": there.abstract, "folder": FOLDER}
-            seen = await look_from_kernel(self._pool, {**known, **self._record.limits.model_dump()})
+            known: dict[str, object] = {
+                "file": str(there.file),
+                "tcp": there.tcp,
+                "abstract": there.abstract,
+                "folder": FOLDER,
+            }
+            known |= self._record.limits.model_dump()
+            async with asyncio.TaskGroup() as both:
+                container = both.create_task(self._container(known))
+                walls = both.create_task(self._walls())
+        return [*container.result(), *walls.result()]
+
+    async def _container(self, known: dict[str, object]) -> list[Probe]:
+        kernel = await self._pool.take()
         try:
-            return [*seen, *await self._prober.look()]
+            return await look_from_kernel(kernel, known)
+        finally:
+            self._pool.give_back(kernel)
+
+    async def _walls(self) -> list[Probe]:
+        try:
+            return await self._prober.look()
         except LaunchError as error:
-            return [*seen, Probe(name=_WALLS, outcome="failed", detail=f"{error}; {_NEEDS}")]
+            return [Probe(name=_WALLS, outcome="failed", detail=f"{error}; {_NEEDS}")]
 
     async def try_limits(self) -> list[Probe]:
         """Pass the limits of a small container that is made like this one, as nobody should do in this one."""

@@ -31,8 +31,8 @@ class Reached:
     name: EngineName
     client: Any
     """Of the docker SDK."""
-    failed: Any
-    """What the SDK raises when what was run in a container has failed."""
+    errors: Any
+    """What the SDK raises."""
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def container_engine(wanted: EngineName | None = None) -> Generator[Reached]:
                 "install podman), or start the docker service and see that this user may use it"
             )
         try:
-            yield Reached(found[0], found[1], docker.errors.ContainerError)
+            yield Reached(found[0], found[1], docker.errors)
         except docker.errors.DockerException as error:
             why = one_line(str(getattr(error, "explanation", None) or error), 600)
             raise EngineUnavailableError(f"{found[0]} could not do it: {why}") from error

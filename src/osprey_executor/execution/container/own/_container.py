@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -84,20 +85,21 @@ class OwnContainer:
                 made = _piped(recipe.write, lambda stream: _imported(engine.client, stream, image))
             options = {**hardened(ContainerLimits(), "hardening", ""), "command": [_CHECK]}
             try:
-                engine.client.containers.run(made.id, remove=True, stderr=True, **options)
+                _output(engine.client, made.id, options)
                 made.tag(image, _TAG)
-            except engine.failed as error:
-                said = one_line(error.stderr.decode(errors="replace").strip()[-300:], 300)
+            except (engine.errors.APIError, _Ended) as error:
                 raise ConfigurationError(
                     f"{image} cannot be made of that: it needs a python3 on its PATH with jupyter-server and ipykernel "
-                    f"({said})"
+                    f"({one_line(str(error)[-300:], 300)})"
                 ) from error
             finally:
                 if base is None:
                     images.remove(image + _UNCHECKED)
             for old in before - {made.id}:
-                if not images.get(old).tags:
-                    images.remove(old)
+                # One that a container still has goes with the next one.
+                with contextlib.suppress(engine.errors.APIError):
+                    if not images.get(old).tags:
+                        images.remove(old)
             return str(made.id)
 
     def up(self, limits: ContainerLimits, image: str | None = None) -> Record:
@@ -173,15 +175,17 @@ def _container(client: Any, name: str) -> Any:
 
 
 def _found(engine: Reached, image: str, remedy: str) -> Any:
-    for one in engine.client.images.list():
-        if image in (one.id, *one.tags, *(tag.rpartition(":")[0] for tag in one.tags)):
-            return one
-    raise ConfigurationError(f"{engine.name} has no image {one_line(image, 100)}: {remedy}")
+    try:
+        return engine.client.images.get(image)
+    except engine.errors.ImageNotFound as error:
+        raise ConfigurationError(f"{engine.name} has no image {one_line(image, 100)}: {remedy}") from error
 
 
 def _imported(client: Any, stream: IO[bytes], image: str) -> Any:
     name = image + _UNCHECKED
-    client.api.import_image_from_stream(stream, repository=name, tag=_TAG, changes=[f"ENV PATH={PATH}"])
+    # Not the stream itself: its length would be sent beside the mark of a body of unknown length.
+    pieces = iter(lambda: stream.read(_MIB), b"")
+    client.api.import_image_from_stream(pieces, repository=name, tag=_TAG, changes=[f"ENV PATH={PATH}"])
     return client.images.get(name)
 
 
@@ -209,11 +213,33 @@ def _piped(write: Callable[[IO[bytes]], None], read: Callable[[IO[bytes]], Any])
     return made
 
 
-def _tried(client: Any, image: str) -> list[Probe]:
-    known = {**_SMALL.model_dump(), "trial": True}
-    options = hardened(_SMALL, "hardening", json.dumps(known))
+class _Ended(EngineUnavailableError):
+    """What was run in a container has failed."""
+
+
+def _output(client: Any, image: str, options: dict[str, Any]) -> bytes:
+    """Return what a container prints that is there for nothing else, and gone afterwards, whatever happens."""
+    made = client.containers.create(image, **options)
+    try:
+        made.start()
+        code = made.wait()["StatusCode"]
+        if code:
+            said = made.logs().decode(errors="replace").strip()
+            raise _Ended(f"what was run in a container has ended with {code}: {one_line(said[-500:], 500)}")
+        return made.logs(stderr=False)
+    finally:
+        made.remove(force=True)
+
+
+def trial() -> dict[str, Any]:
+    """Return with which options a small container tries everything and prints what it saw, as JSON."""
+    options = hardened(_SMALL, "hardening", json.dumps({**_SMALL.model_dump(), "trial": True}))
     options["command"][0] += "\nimport sys\nprint(told(json.loads(sys.argv[1])))\n"
-    said = client.containers.run(image, remove=True, **options)
+    return options
+
+
+def _tried(client: Any, image: str) -> list[Probe]:
+    said = _output(client, image, trial())
     return [Probe.model_validate(one) for one in json.loads(said)]
 
 

@@ -6,10 +6,10 @@ STAMP := .venv/.made-by-setup
 DECIDED := 3 | 4 | 8 | 130
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-model lint docs bench bench-peers pins clean
+.PHONY: help setup demo test test-engines test-model lint docs bench bench-peers pins clean
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make .venv with all that tests and demo use (PYTHON=... chooses the interpreter)
 
@@ -23,6 +23,9 @@ demo: setup ## correct the orbit of a virtual accelerator: task, card, approval,
 
 test: lint docs ## everything that CI checks
 	@sh tools/test.sh $(BIN)/python
+
+test-engines: setup ## all of the engines' suite on a gateway, a Jupyter server and an own container; minutes
+	@$(BIN)/python -m pytest tests/execution/container/whole_conformance.py tests/execution/container/whole_own_conformance.py
 
 test-model: setup ## run `basic` against a real small model on ten tasks; installs 180 MB once, needs node
 	@$(BIN)/python benchmarks/model.py $(ARGS)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 from tests.execution.container.jupyter import Jupyter
-from tests.execution.container.own import Own, build
+from tests.execution.container.own import IMAGE, Own, build
 
 from osprey_executor.execution import Engine, open_engine
+from osprey_executor.execution.container.own._client import container_engine
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +32,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter]:
 
 
 @pytest.fixture(scope="session")
-def image() -> str:
+def image() -> Iterator[str]:
     """The image of the containers of our own, by its id."""
-    return build()
+    yield build()
+    with container_engine() as engine:
+        engine.client.images.remove(IMAGE)
 
 
 @pytest.fixture(scope="session")

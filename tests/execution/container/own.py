@@ -11,6 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+IMAGE = f"localhost/osprey-executor-tests-{os.getpid()}"
+"""Of these tests alone: others on this machine may be at theirs."""
 _COMMAND = Path(sys.executable).with_name("osprey-executor")
 _REMEDY = (
     "these tests need podman (or docker): as root, `apt-get install -y --no-install-recommends podman runc`, which "
@@ -24,7 +26,7 @@ class Own:
     def __init__(self, *options: str) -> None:
         """Start it from the image that `build` has made."""
         self.home = Path(tempfile.mkdtemp(prefix="osprey-own-"))
-        self.told: dict[str, Any] = json.loads(self.command("up", "--json", *options))
+        self.told: dict[str, Any] = json.loads(self.command("up", "--json", "--image", IMAGE, *options))
 
     def command(self, *arguments: str) -> str:
         """Run `osprey-executor container` for it, and return what it printed."""
@@ -45,7 +47,7 @@ def build() -> str:
     """Make the image from the Python that runs the tests; return its id."""
     home = Path(tempfile.mkdtemp(prefix="osprey-own-"))
     try:
-        return json.loads(container(home, "build", "--json"))["image"]
+        return json.loads(container(home, "build", "--json", "--image", IMAGE))["image"]
     finally:
         shutil.rmtree(home)
 

@@ -364,11 +364,12 @@ async def test_a_slow_network_only_takes_longer(gateway: Jupyter, opened: Open) 
         assert [path.stat().st_size for path in outcome.artifacts] == [100_000]
 
 
+@pytest.mark.timeout(400)
 async def test_many_runs_at_once_each_get_their_own(gateway: Jupyter, opened: Open) -> None:
     """More than there may be kernels: the others wait."""
-    async with opened(gateway, max_kernels=4) as engine:
-        programs = [Program(code=f"print({number})\nresults = {{'n': {number}}}") for number in range(12)]
+    async with opened(gateway, max_kernels=8) as engine:
+        programs = [Program(code=f"print({number})\nresults = {{'n': {number}}}") for number in range(50)]
         outcomes = await asyncio.gather(*(engine.run(program) for program in programs))
-        assert [outcome.results for outcome in outcomes] == [{"n": number} for number in range(12)]
-        assert [outcome.stdout for outcome in outcomes] == [f"{number}\n" for number in range(12)]
+        assert [outcome.results for outcome in outcomes] == [{"n": number} for number in range(50)]
+        assert [outcome.stdout for outcome in outcomes] == [f"{number}\n" for number in range(50)]
     await asyncio.to_thread(gateway.wait_for_no_kernel)

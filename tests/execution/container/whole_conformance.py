@@ -1,7 +1,8 @@
-"""All of the suite that an engine can keep on a server that contains nothing; run it by name.
+"""All of the suite that an engine can keep on a server that contains nothing.
 
-`pytest tests/execution/container/whole_conformance.py`. Left out: `TestIsolation...`, as nothing isolates; what needs a
-file system of limited size, or a `/tmp`, `/dev/shm` and `/proc` of its own; and that every run has the same folder.
+It takes some minutes: `make test-engines` runs it, and `whole_own_conformance.py` beside it. Left out:
+`TestIsolation...`, as nothing isolates; what needs a file system of limited size, or a `/tmp`, `/dev/shm` and `/proc`
+of its own; and that every run has the same folder.
 """
 
 from __future__ import annotations
@@ -13,44 +14,16 @@ import pytest
 from tests.execution.container.jupyter import Jupyter
 
 from osprey_executor.execution import open_engine
+from osprey_executor.testing.engine_conformance import *
 from osprey_executor.testing.engine_conformance import (
-    EngineUnderTest,
-    TestArtifacts,
-    TestCodec,
-    TestContract,
-    TestControl,
-    TestEndOfTree,
-    TestEnds,
-    TestForgery,
-    TestHostileArtifacts,
-    TestLimits,
-    TestLimitsOfDisk,
-    TestLoopback,
-    TestNoState,
-    TestNothingInherited,
-    TestPrograms,
-    TestStreaming,
-    bench,
+    TestIsolationOfFiles,
+    TestIsolationOfKernel,
+    TestIsolationOfNetwork,
+    TestIsolationOfProcesses,
 )
 
-__all__ = [
-    "TestArtifacts",
-    "TestCodec",
-    "TestContract",
-    "TestControl",
-    "TestEndOfTree",
-    "TestEnds",
-    "TestForgery",
-    "TestHostileArtifacts",
-    "TestLimits",
-    "TestLimitsOfDisk",
-    "TestLoopback",
-    "TestNoState",
-    "TestNothingInherited",
-    "TestPrograms",
-    "TestStreaming",
-    "bench",
-]
+del TestIsolationOfFiles, TestIsolationOfKernel, TestIsolationOfNetwork, TestIsolationOfProcesses
+
 OTHERWISE = (
     "a_hundred_thousand_files_are_bounded",
     "deep_nesting_ends_somewhere",

@@ -30,8 +30,8 @@ from osprey_executor.text import one_line
 
 IMAGE = "localhost/osprey-executor-kernels"
 _TAG = "latest"
-_UNCHECKED = "-unchecked"
-"""Ends the name of an image until it is known to do."""
+_UNCHECKED = "{image}-unchecked-{process}"
+"""Name of an image until it is known to do."""
 _MIB = 1 << 20
 _SMALL = ContainerLimits(memory=128 * _MIB, processes=64, tmp=16 * _MIB)
 """Of a container in which limits are tried: cheap to pass."""
@@ -94,7 +94,7 @@ class OwnContainer:
                 ) from error
             finally:
                 if base is None:
-                    images.remove(image + _UNCHECKED)
+                    images.remove(_unchecked(image))
             for old in before - {made.id}:
                 # One that a container still has goes with the next one.
                 with contextlib.suppress(engine.errors.APIError):
@@ -182,11 +182,15 @@ def _found(engine: Reached, image: str, remedy: str) -> Any:
 
 
 def _imported(client: Any, stream: IO[bytes], image: str) -> Any:
-    name = image + _UNCHECKED
+    name = _unchecked(image)
     # Not the stream itself: its length would be sent beside the mark of a body of unknown length.
     pieces = iter(lambda: stream.read(_MIB), b"")
     client.api.import_image_from_stream(pieces, repository=name, tag=_TAG, changes=[f"ENV PATH={PATH}"])
     return client.images.get(name)
+
+
+def _unchecked(image: str) -> str:
+    return _UNCHECKED.format(image=image, process=os.getpid())
 
 
 def _piped(write: Callable[[IO[bytes]], None], read: Callable[[IO[bytes]], Any]) -> Any:

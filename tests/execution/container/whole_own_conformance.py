@@ -1,0 +1,26 @@
+"""All of the suite in a container of our own, where programs have the walls of restricted isolation.
+
+It takes some minutes: `make test-engines` runs it. What is otherwise is what those walls take from programs.
+"""
+
+from __future__ import annotations
+
+import pytest
+from tests.execution.container.own import Own
+
+from osprey_executor.execution import open_engine
+from osprey_executor.testing.engine_conformance import *
+
+OTHERWISE: tuple[str, ...] = ()
+
+
+@pytest.fixture(autouse=True)
+def _otherwise(request: pytest.FixtureRequest) -> None:
+    if any(name in request.node.nodeid for name in OTHERWISE):
+        request.applymarker(pytest.mark.xfail(strict=True, reason="walls of restricted isolation"))
+
+
+@pytest.fixture(scope="module")
+def engine_under_test(own: Own) -> EngineUnderTest:
+    config = own.config(warm_kernels=4)
+    return EngineUnderTest(lambda: open_engine("container", config, home=own.home), loopback=False, same_machine=False)

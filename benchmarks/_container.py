@@ -20,7 +20,9 @@ import httpx
 from _live import TRIVIAL, Loop, opened
 from _report import Line
 
+from osprey_executor.errors import EngineUnavailableError
 from osprey_executor.execution import Engine, open_engine
+from osprey_executor.execution.container import ContainerLimits, OwnContainer
 from osprey_executor.execution.container._engine import ContainerEngine
 from osprey_executor.models import Limits, Program, RunStatus
 
@@ -37,13 +39,16 @@ _UP = 60.0
 def container(rounds: int) -> list[Line]:
     """A warm run, eight at once, state from run to run, and what follows a time-out."""
     lines: list[Line] = []
-    for name in ("kernel_gateway", "jupyter_server"):
-        with (
-            _server(name) as section,
-            tempfile.TemporaryDirectory(prefix="bench-container-") as home,
-            opened(open_engine("container", section, home=Path(home))) as (loop, engine),
-        ):
-            lines += _measured(name, loop, engine, rounds)
+    for name in ("kernel_gateway", "jupyter_server", "own container"):
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="bench-") as home,
+                _own(Path(home)) if name == "own container" else _server(name) as section,
+                opened(open_engine("container", section, home=Path(home))) as (loop, engine),
+            ):
+                lines += _measured(name, loop, engine, rounds)
+        except EngineUnavailableError as error:
+            print(f"{name}: not measured: {error}", file=sys.stderr)
     return lines
 
 
@@ -87,6 +92,17 @@ async def _filled(engine: ContainerEngine, kernels: int) -> None:
         await asyncio.sleep(0.1)
     await engine.pool.settled()
     await asyncio.sleep(0.5)
+
+
+@contextlib.contextmanager
+def _own(home: Path) -> Iterator[dict[str, Any]]:
+    own = OwnContainer(home)
+    own.build()
+    own.up(ContainerLimits())
+    try:
+        yield {"container": {"managed": True, "warm_kernels": _POOL}}
+    finally:
+        own.down()
 
 
 @contextlib.contextmanager

@@ -63,17 +63,23 @@ WITHOUT: dict[str, tuple[dict[str, Any], set[str]]] = {
 }
 
 
-@pytest.fixture
-def run(image: str) -> Iterator[Callable[..., dict[str, str]]]:
+@pytest.fixture(scope="module")
+def engine() -> Iterator[_client.Reached]:
+    """Docker or podman."""
+    with _client.container_engine() as reached:
+        yield reached
+
+
+@pytest.fixture(scope="module")
+def run(image: str, engine: _client.Reached) -> Callable[..., dict[str, str]]:
     """Run the canaries in a container that lacks something, and return what was not refused."""
-    with _client.container_engine() as engine:
 
-        def run(**changed: Any) -> dict[str, str]:
-            said = _container._output(engine.client, image, {**_container.trial(), **changed})
-            seen = [(probe["name"].partition(": ")[2], probe) for probe in json.loads(said)]
-            return {name: probe["detail"] for name, probe in seen if probe["outcome"] == "failed"}
+    def run(**changed: Any) -> dict[str, str]:
+        said = _container._output(engine.client, image, {**_container.trial(), **changed})
+        seen = [(probe["name"].partition(": ")[2], probe) for probe in json.loads(said)]
+        return {name: probe["detail"] for name, probe in seen if probe["outcome"] == "failed"}
 
-        yield run
+    return run
 
 
 def test_a_hardened_container_refuses_everything(run: Callable[..., dict[str, str]]) -> None:
@@ -187,17 +193,17 @@ def test_status_tells_what_is_up(own: Own) -> None:
     assert "running" in own.command("status")
 
 
-def test_an_image_without_jupyter_is_refused_and_one_with_it_is_taken(image: str, tmp_path: Path) -> None:
+def test_an_image_without_jupyter_is_refused_and_one_with_it_is_taken(
+    image: str, engine: _client.Reached, tmp_path: Path
+) -> None:
     name = "localhost/osprey-executor-test"
     with tarfile.open(tmp_path / "empty.tar", "w") as archive:
         archive.addfile(tarfile.TarInfo("nothing"))
     with pytest.raises(ConfigurationError, match="needs a python3 on its PATH"):
         OwnContainer(tmp_path).build(root=tmp_path / "empty.tar", image=name)
-    with _client.container_engine() as engine:
-        assert [tag for one in engine.client.images.list() for tag in one.tags if name in tag] == []
+    assert [tag for one in engine.client.images.list() for tag in one.tags if name in tag] == []
     assert OwnContainer(tmp_path).build(base=image, image=name) == image
-    with _client.container_engine() as engine:
-        engine.client.images.remove(name)
+    engine.client.images.remove(name)
 
 
 def test_a_container_of_ones_own_excludes_a_server_of_another() -> None:

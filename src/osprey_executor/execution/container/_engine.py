@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from osprey_executor.errors import EngineUnavailableError, ErrorCategory, StorageError
+from osprey_executor.errors import EngineUnavailableError, ErrorCategory
 from osprey_executor.execution._events import EngineEvent
 from osprey_executor.execution.container._bundle import digest
 from osprey_executor.execution.container._kernel import Kernel, Lost
@@ -20,7 +20,7 @@ from osprey_executor.execution.container._proof import Proof, look_from_kernel
 from osprey_executor.execution.container._sandbox import ENFORCED, KernelSandbox, Specify
 from osprey_executor.execution.container.inside.hardening import MISCONFIGURED
 from osprey_executor.execution.local._run import Run
-from osprey_executor.execution.local._staging import Staged, stage_program
+from osprey_executor.execution.local._staging import Staged, make_folder, stage_program
 from osprey_executor.models import (
     ControlSession,
     ErrorReport,
@@ -105,7 +105,7 @@ class ContainerEngine:
         job, left = self._root / f"job-{number}", self._root / f"left-{number}"
         folder = program.folder or self._root / f"run-{number}"
         if program.folder is not None:
-            _make(folder)
+            make_folder(folder)
         limits = program.limits or self._limits
         kernel: Kernel | None = None
         try:
@@ -216,13 +216,6 @@ def _named(outcome: Outcome, lost: Lost | None, url: str) -> Outcome:
         code=error.code,
     )
     return outcome.model_copy(update={"status": RunStatus.OUTCOME_UNKNOWN, "error": unknown, "partial": True})
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"the folder {folder} for what the run leaves cannot be made: {error.strerror}") from error
 
 
 def _clear(*folders: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 import uuid
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx
 
 from osprey_executor.config.schema import ContainerConfig
 from osprey_executor.errors import ContainerConfigurationError, ContainerConnectivityError
+from osprey_executor.models import system_user
 from osprey_executor.text import one_line
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ _PING = 20.0
 _CONNECTIONS = httpx.Limits(max_connections=8)
 _REMEDY = "start it, or mend execution.container.jupyter_host, jupyter_port and use_https"
 _OWN_REMEDY = "`osprey-executor container up` starts it; then begin anew"
+_LATER = 10.0
 _AGAIN = (0.2, 1.0, 3.0)
 """Seconds after which a kernel that could not be ended is tried again."""
 
@@ -91,8 +94,16 @@ class JupyterServer:
             ContainerConnectivityError: nobody answers, or no kernel is to be had.
             ContainerConfigurationError: it refuses the token.
         """
-        wanted = {"name": self._config.kernel_name} if self._config.kernel_name is not None else {}
-        found = self._field(await self._ask("POST", "/api/kernels", json=wanted), "id")
+        patience = self._config.patience
+        # What Enterprise Gateway asks of its clients: for whom, and for how long it may look for a place.
+        asked: dict[str, Any] = {
+            "env": {"KERNEL_USERNAME": system_user(), "KERNEL_LAUNCH_TIMEOUT": str(math.ceil(patience))}
+        }
+        if self._config.kernel_name is not None:
+            asked["name"] = self._config.kernel_name
+        # It gives up before we do: of a kernel that comes later nobody would know.
+        told = await self._ask("POST", "/api/kernels", json=asked, timeout=patience + _LATER)
+        found = self._field(told, "id")
         try:
             return str(uuid.UUID(str(found)))
         except ValueError:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from osprey_executor.errors import EngineUnavailableError, StorageError
+from osprey_executor.errors import EngineUnavailableError
 from osprey_executor.execution._events import EngineEvent
 from osprey_executor.execution.local._cgroups import ControlGroups
 from osprey_executor.execution.local._enforcement import enforced
@@ -22,7 +22,7 @@ from osprey_executor.execution.local._pool import Pool
 from osprey_executor.execution.local._probes import Prober
 from osprey_executor.execution.local._run import Run
 from osprey_executor.execution.local._sandbox import LaunchError, Sandbox
-from osprey_executor.execution.local._staging import Staged, stage_program
+from osprey_executor.execution.local._staging import Staged, make_folder, stage_program
 from osprey_executor.models import ControlSession, IsolationReport, Limits, Outcome, Probe, Program
 from osprey_executor.patience import uninterrupted
 
@@ -119,7 +119,7 @@ class LocalEngine:
         job = self._root / f"job-{number}"
         folder = program.folder or self._root / f"run-{number}"
         if program.folder is not None:  # else it is made when there is something to keep
-            _make(folder)
+            make_folder(folder)
         staged = False
 
         async def stage() -> Staged:
@@ -191,10 +191,3 @@ class LocalEngine:
             "limits": self._limits.model_dump(mode="json"),
             **self._details,
         }
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(f"the folder {folder} for what the run leaves cannot be made: {error.strerror}") from error

@@ -85,6 +85,18 @@ def source_of(program: Program) -> bytes:
     return program.code.encode("utf-8", "surrogatepass")
 
 
+def make_folder(folder: Path) -> None:
+    """Make the folder for what a run leaves, and those above it.
+
+    Raises:
+        StorageError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"the folder {folder} for what the run leaves cannot be made: {error.strerror}") from error
+
+
 def _input(folder: Path, name: str, value: Path | bytes, private_user: bool) -> Path:
     if "/" in name or "\0" in name or name in ("", ".", ".."):
         raise InvalidRequestError(f"input {name!r} is not a file name")

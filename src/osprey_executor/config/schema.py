@@ -126,7 +126,7 @@ def _is_time(value: Any) -> bool:
 
 _OF_A_SERVER = {
     *("jupyter_host", "jupyter_port", "token", "use_https", "ca_file", "base_url", "headers", "kernel_name"),
-    "accept_unproven",
+    *("kernel_user", "accept_unproven"),
 }
 
 
@@ -145,6 +145,8 @@ class ContainerConfig(Section):
     """Sent with every request; their values are taken for secrets."""
     kernel_name: str | None = None
     """Of the kernels that the server has; None: its default."""
+    kernel_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}$")] | None = None
+    """For whom an Enterprise Gateway starts kernels; None: as it is set up."""
     warm_kernels: Annotated[int, Field(ge=0, le=64)] = 2
     """Kernels started in advance, each for one program alone."""
     max_kernels: Count = 16

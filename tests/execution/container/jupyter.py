@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -22,8 +23,17 @@ _UP = 60.0
 class Jupyter:
     """One server, its kernels, and what a configuration says to reach it."""
 
-    def __init__(self, kind: str, folder: Path, extra: Sequence[str] = (), *, host: str = "127.0.0.1") -> None:
-        """Start it; `kind` is `gateway` or `server`."""
+    def __init__(
+        self,
+        kind: str,
+        folder: Path,
+        extra: Sequence[str] = (),
+        *,
+        host: str = "127.0.0.1",
+        path: str = "",
+        certificate: Path | None = None,
+    ) -> None:
+        """Start it; `kind` is `gateway` or `server`. With a certificate, whose file has the key too, it speaks TLS."""
         self.token, self.host, self.port = secrets.token_hex(8), host, _free_port()
         self.kind = kind
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,7 +62,8 @@ class Jupyter:
             start_new_session=True,
         )
         self._client = httpx.Client(
-            base_url=f"http://127.0.0.1:{self.port}",
+            base_url=f"{'https' if certificate else 'http'}://127.0.0.1:{self.port}{path}",
+            verify=ssl.create_default_context(cafile=certificate) if certificate else True,
             headers={"Authorization": f"token {self.token}"},
             timeout=30,
             trust_env=False,

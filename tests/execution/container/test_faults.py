@@ -11,12 +11,17 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.execution.container.conftest import Open
 from tests.execution.container.jupyter import Jupyter
 
@@ -104,6 +109,35 @@ async def test_a_wrong_token_is_told(gateway: Jupyter, opened: Open) -> None:
             pass
 
 
+def certificate(path: Path) -> Path:
+    """Write a certificate for loopback, and its key, into one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")]), datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+    made = made.not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+    made = made.add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    path.write_bytes(key.private_bytes(*form) + made.sign(key, hashes.SHA256()).public_bytes(form[0]))
+    return path
+
+
+async def test_a_server_behind_tls_below_a_path_that_wants_a_header(tmp_path: Path, home: Path) -> None:
+    both = certificate(tmp_path / "both.pem")
+    options = [f"--ServerApp.certfile={both}", f"--ServerApp.keyfile={both}", "--ServerApp.base_url=/user/anna/"]
+    jupyter = Jupyter("server", tmp_path / "tls", options, path="/user/anna", certificate=both)
+    try:
+        tls = {"use_https": True, "base_url": "/user/anna/"}
+        # The token comes as one of a proxy's own headers.
+        header = {"token": None, "headers": {"Authorization": f"token {jupyter.token}"}}
+        async with open_engine("container", jupyter.config(**tls, **header, ca_file=both), home=home) as engine:
+            assert (await engine.run(FINE)).results == {"a": 1}
+        with pytest.raises(ContainerConnectivityError, match="CERTIFICATE_VERIFY_FAILED"):
+            async with open_engine("container", jupyter.config(**tls), home=home):
+                pass
+    finally:
+        jupyter.close()
+
+
 async def test_nobody_at_that_place_is_told(gateway: Jupyter, opened: Open) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -116,6 +150,32 @@ async def test_nobody_at_that_place_is_told(gateway: Jupyter, opened: Open) -> N
     with pytest.raises(ContainerConfigurationError, match="is no Jupyter server"):
         async with opened(gateway, base_url="/elsewhere"):
             pass
+
+
+async def test_a_gateway_that_starts_no_kernel_for_this_user_is_told_in_its_words(home: Path) -> None:
+    """As Enterprise Gateway does; it hears for whom the kernel would be, and for how long we wait."""
+    asked: list[bytes] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.IncompleteReadError):
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                sizes = (line[15:] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
+                length = int(next(sizes, b"0"))
+                asked.append(await reader.readexactly(length))
+                refused = head.startswith(b"POST")
+                body = b"User 'root' is not authorized" if refused else b'{"kernelspecs": {}}'
+                status = b"403 Forbidden" if refused else b"200 OK"
+                writer.write(b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body))
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        place = {"jupyter_host": "127.0.0.1", "jupyter_port": server.sockets[0].getsockname()[1]}
+        config = {"container": {**place, "kernel_user": "root", "warm_kernels": 0, "patience": 60}}
+        async with open_engine("container", config, home=home) as engine:
+            with pytest.raises(ContainerConfigurationError, match=r"User 'root' is not authorized.*kernel_user"):
+                await engine.run(FINE)
+    assert json.loads(asked[-1]) == {"env": {"KERNEL_LAUNCH_TIMEOUT": "60", "KERNEL_USERNAME": "root"}}
 
 
 async def test_a_kernel_that_the_server_does_not_have_is_told(gateway: Jupyter, opened: Open) -> None:

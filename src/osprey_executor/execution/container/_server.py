@@ -13,7 +13,6 @@ import httpx
 
 from osprey_executor.config.schema import ContainerConfig
 from osprey_executor.errors import ContainerConfigurationError, ContainerConnectivityError
-from osprey_executor.models import system_user
 from osprey_executor.text import one_line
 
 if TYPE_CHECKING:
@@ -95,10 +94,11 @@ class JupyterServer:
             ContainerConfigurationError: it refuses the token.
         """
         patience = self._config.patience
-        # What Enterprise Gateway asks of its clients: for whom, and for how long it may look for a place.
-        asked: dict[str, Any] = {
-            "env": {"KERNEL_USERNAME": system_user(), "KERNEL_LAUNCH_TIMEOUT": str(math.ceil(patience))}
-        }
+        # For an Enterprise Gateway: how long it may look for a place, and for whom. Others leave it at that.
+        environment = {"KERNEL_LAUNCH_TIMEOUT": str(math.ceil(patience))}
+        if self._config.kernel_user is not None:
+            environment["KERNEL_USERNAME"] = self._config.kernel_user
+        asked: dict[str, Any] = {"env": environment}
         if self._config.kernel_name is not None:
             asked["name"] = self._config.kernel_name
         # It gives up before we do: of a kernel that comes later nobody would know.
@@ -170,9 +170,12 @@ class JupyterServer:
             raise ContainerConnectivityError(f"no Jupyter server answers at {self.url} ({why}): {remedy}") from error
         if answer.status_code in (401, 403):
             has = "the token" if self._config.token is not None else "a request without a token"
+            words = f"HTTP {answer.status_code}"
+            if method == "POST":  # the token was good enough before
+                has, words = "to start a kernel", f"{words}: {one_line(answer.text, 300)}"
             raise ContainerConfigurationError(
-                f"the Jupyter server at {self.url} refuses {has} (HTTP {answer.status_code}): set "
-                "execution.container.token, best as ${NAME} of a variable"
+                f"the Jupyter server at {self.url} refuses {has} ({words}): set execution.container.token, best as "
+                "${NAME} of a variable; on an Enterprise Gateway, kernel_user"
             )
         if answer.status_code == 404:
             self._stranger()

@@ -72,7 +72,7 @@ def _capabilities(known: dict[str, Any]) -> str:
     for process in ("1", "self"):
         held = {name: int(value, 16) for name, value in _status(process).items() if name.startswith("Cap")}
         if any(held.values()):
-            what = "the container is privileged" if held["CapBnd"] & _SYS_ADMIN else "there are capabilities"
+            what = "it is privileged" if held["CapBnd"] & _SYS_ADMIN else "there are capabilities"
             return f"{what}: " + ", ".join(f"{name} {value:x}" for name, value in held.items() if value)
     raise Held("no capability in any set")
 

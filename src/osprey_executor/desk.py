@@ -151,7 +151,9 @@ class Desk:
         Raises:
             InvalidDecision: it does not wait.
         """
-        return await self.service.card((await self._run(run_id, Action.SEE)).run_id)
+        card = await self.service.card((await self._run(run_id, Action.SEE)).run_id)
+        await self.service.seen(card, self.person.name)
+        return card
 
     async def in_the_way(self, card: ApprovalCard) -> tuple[str, ...]:
         """Return why the run of a card would not write if it were approved at this moment."""
@@ -179,7 +181,7 @@ class Desk:
             PythonExecutorException: as `PythonExecutorService.begin_decision`, where nothing is decided.
         """
         run = await self._run(run_id, Action.DECIDE)
-        return await self.service.begin_decision(run.run_id, decision, approver=self.person.name, key=key)
+        return await self.service.begin_decision(run.run_id, decision, approver=self.person, key=key)
 
     async def cancel(self, run_id: str) -> RunResult:
         """End a run; one that has ended stays as it is."""
@@ -215,7 +217,7 @@ class Desk:
         now = await self.unsettled(seen.run_id)
         if {one.number: one.outcome for one in now.writes} != {one.number: one.outcome for one in seen.writes}:
             raise InvalidDecision(f"the channels of run {now.run_id} are not as you saw them: look again")
-        return await self.service.settle(now, by=self.person.name)
+        return await self.service.settle(now, by=self.person)
 
     async def open_ends(self) -> list[Unsettled]:
         """Return the writes that nobody knows the end of, of runs that the person may see, the oldest first."""

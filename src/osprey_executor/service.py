@@ -21,8 +21,10 @@ from osprey_executor.models import (
     Backup,
     CardRecord,
     ChannelNow,
+    Credential,
     Decision,
     Outcome,
+    Person,
     Probe,
     ProvenScript,
     Pruning,
@@ -46,8 +48,9 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langgraph.types import Command
 
-    from osprey_executor.access import Identity, People, system_person
+    from osprey_executor.access import Decider, Identity, People, system_person
     from osprey_executor.analysis import RULES, Gates, analysis_problem, analyze, site_of
+    from osprey_executor.audit import exported, verify
     from osprey_executor.control import (
         SimulatorConnector,
         StopSwitch,
@@ -92,6 +95,7 @@ __all__ = [
     "claude_generator_config",
     "control_problem",
     "engine_problem",
+    "exported",
     "generator_faults",
     "limits_problem",
     "result_to_json",
@@ -99,6 +103,7 @@ __all__ = [
     "start_container",
     "system_person",
     "unproven_problem",
+    "verify",
 ]
 
 _DOORS = {
@@ -109,6 +114,8 @@ _DOORS = {
     "OwnContainer": "execution.container",
     "StopSwitch": "control",
     "start_container": "execution.container",
+    "exported": "audit",
+    "verify": "audit",
     "Gates": "analysis",
     "analysis_problem": "analysis",
     "analyze": "analysis",
@@ -137,6 +144,9 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
+_MOST_SEEN = 10_000
+
+
 class PythonExecutorService:
     """Turns tasks into code that is analysed, approved, executed and recorded.
 
@@ -157,6 +167,7 @@ class PythonExecutorService:
         self._stack: AsyncExitStack | None = None
         self._opened: Executor | None = None
         self._begun: set[asyncio.Task[RunResult]] = set()
+        self._seen: set[tuple[str, str]] = set()
 
     @classmethod
     def from_config(
@@ -182,7 +193,7 @@ class PythonExecutorService:
         from osprey_executor.pipeline import Executor
 
         async with AsyncExitStack() as stack:
-            self._opened = await stack.enter_async_context(Executor.open(self.home, self.config.execution))
+            self._opened = await stack.enter_async_context(Executor.open(self.home, self.config))
             if self.config.notify.webhooks:
                 from osprey_executor.pipeline.herald import herald
 
@@ -198,7 +209,12 @@ class PythonExecutorService:
             await self._stack.__aexit__(kind, error, trace)
 
     async def run(
-        self, request: PythonExecutionRequest, *, decide: Decide | None = None, approver: str | None = None
+        self,
+        request: PythonExecutionRequest,
+        *,
+        decide: Decide | None = None,
+        approver: str | Person | None = None,
+        credential: Credential | None = None,
     ) -> RunResult:
         """Run a request to its end, or until it waits for a person. Never raises for what the code did.
 
@@ -206,6 +222,7 @@ class PythonExecutorService:
             request: the task, or a program of one's own.
             decide: is shown the card where a person must be asked; None: the run is left waiting.
             approver: in whose name `decide` decides; default: the user of the system.
+            credential: the token of whoever decides, or what asks for it where one is needed.
 
         Raises:
             EngineUnavailableError: the engine cannot give what the configuration demands.
@@ -214,11 +231,16 @@ class PythonExecutorService:
             StorageError: the state folder cannot be used.
         """
         return await self._executor.start(
-            request, self.config, generator=self._generator, decide=decide, approver=approver or system_user()
+            request, self.config, generator=self._generator, decide=decide, decider=_decider(approver, credential)
         )
 
     def run_sync(
-        self, request: PythonExecutionRequest, *, decide: Decide | None = None, approver: str | None = None
+        self,
+        request: PythonExecutionRequest,
+        *,
+        decide: Decide | None = None,
+        approver: str | Person | None = None,
+        credential: Credential | None = None,
     ) -> RunResult:
         """Do as `run` does, from code that is not async, also inside a running event loop; opens a service of its own.
 
@@ -228,13 +250,18 @@ class PythonExecutorService:
 
         async def once() -> RunResult:
             async with type(self)(self.config, generator=self._generator, home=self.home) as service:
-                return await service.run(request, decide=decide, approver=approver)
+                return await service.run(request, decide=decide, approver=approver, credential=credential)
 
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(asyncio.run, once()).result()
 
     def stream(
-        self, request: PythonExecutionRequest, *, decide: Decide | None = None, approver: str | None = None
+        self,
+        request: PythonExecutionRequest,
+        *,
+        decide: Decide | None = None,
+        approver: str | Person | None = None,
+        credential: Credential | None = None,
     ) -> AsyncGenerator[Event]:
         """Run a request and yield what happens; the last event is `Finished`. Leaving the loop cancels the run.
 
@@ -248,7 +275,7 @@ class PythonExecutorService:
                 self.config,
                 generator=self._generator,
                 decide=decide,
-                approver=approver or system_user(),
+                decider=_decider(approver, credential),
                 listener=listener,
             )
 
@@ -275,7 +302,7 @@ class PythonExecutorService:
                     self.config,
                     generator=self._generator,
                     run_id=run_id,
-                    approver=system_user(),
+                    decider=_decider(None, None),
                     listener=heard,
                 )
             )
@@ -298,21 +325,28 @@ class PythonExecutorService:
         def begin(run_id: str | None) -> Coroutine[Any, Any, RunSummary]:
             return self._begin(
                 lambda heard: self._executor.restore(
-                    restoring, requester=asks, run_id=run_id, approver=system_user(), listener=heard
+                    restoring, requester=asks, run_id=run_id, decider=_decider(None, None), listener=heard
                 )
             )
 
         return await begun_once(self._executor.store, begin, restoring, person=asks, key=key)
 
     async def begin_decision(
-        self, run_id: str, decision: Decision, *, approver: str | None = None, key: str | None = None
+        self,
+        run_id: str,
+        decision: Decision,
+        *,
+        approver: str | Person | None = None,
+        credential: Credential | None = None,
+        key: str | None = None,
     ) -> RunSummary:
         """Decide a run that waits and return when that is recorded; the run goes on as in `begin`.
 
         Args:
             run_id: the id of the run, or the beginning of it.
             decision: `Approve`, `Reject` or `Edit`.
-            approver: who decides; default: the user of the system.
+            approver: who decides; default: the user of the system. A `Person` has been identified by a door.
+            credential: their token, or what asks for it where one is needed.
             key: as in `begin`.
 
         Raises:
@@ -322,18 +356,25 @@ class PythonExecutorService:
         from osprey_executor.pipeline.once import decided_once
 
         whole = await self._executor.store.find(run_id)
-        decision, by = parse_decision(decision), approver or system_user()
+        decision, decider = parse_decision(decision), _decider(approver, credential)
 
         async def decide() -> RunSummary:
             recorded: asyncio.Future[str] = asyncio.get_running_loop().create_future()
             deciding = self._executor.decide(
-                whole, decision, approver=by, generator=self._generator, recorded=lambda: recorded.set_result(whole)
+                whole, decision, decider=decider, generator=self._generator, recorded=lambda: recorded.set_result(whole)
             )
             return await self._executor.store.summary(await self._by_itself(deciding, recorded))
 
-        return await decided_once(self._executor.store, decide, whole, decision, person=by, key=key)
+        return await decided_once(self._executor.store, decide, whole, decision, person=decider.name, key=key)
 
-    async def decide(self, run_id: str, decision: Decision, *, approver: str | None = None) -> RunResult:
+    async def decide(
+        self,
+        run_id: str,
+        decision: Decision,
+        *,
+        approver: str | Person | None = None,
+        credential: Credential | None = None,
+    ) -> RunResult:
         """Decide a run that waits, and see it to its end or to the next card.
 
         The run executes in the process that waits for it if there is one, else here, always with the configuration
@@ -342,18 +383,27 @@ class PythonExecutorService:
         Args:
             run_id: the id of the run, or the beginning of it.
             decision: `Approve`, `Reject` or `Edit`.
-            approver: who decides; default: the user of the system.
+            approver: who decides; default: the user of the system. A `Person` has been identified by a door.
+            credential: their token, or what asks for it where one is needed.
 
         Raises:
             RunNotFoundError: no such run.
             InvalidDecision: nothing waits, somebody was first, or the digest is another card's.
+            AccessDeniedError: who decides has not shown that they may; nothing is decided.
             ServiceBusyError: it cannot be executed now; nothing is decided, and the run still waits.
         """
         return await self._executor.decide(
-            run_id, parse_decision(decision), approver=approver or system_user(), generator=self._generator
+            run_id, parse_decision(decision), decider=_decider(approver, credential), generator=self._generator
         )
 
-    def decide_stream(self, run_id: str, decision: Decision, *, approver: str | None = None) -> AsyncGenerator[Event]:
+    def decide_stream(
+        self,
+        run_id: str,
+        decision: Decision,
+        *,
+        approver: str | Person | None = None,
+        credential: Credential | None = None,
+    ) -> AsyncGenerator[Event]:
         """Do as `decide` does and yield what happens; the last event is `Finished`.
 
         Raises:
@@ -364,7 +414,7 @@ class PythonExecutorService:
             return self._executor.decide(
                 run_id,
                 parse_decision(decision),
-                approver=approver or system_user(),
+                decider=_decider(approver, credential),
                 generator=self._generator,
                 listener=listener,
             )
@@ -397,7 +447,7 @@ class PythonExecutorService:
         else:
             asked = request if isinstance(request, PythonExecutionRequest) else PythonExecutionRequest(**request)
             result = await self._executor.start(
-                asked, self.config, generator=self._generator, run_id=run_id, approver=system_user()
+                asked, self.config, generator=self._generator, run_id=run_id, decider=_decider(None, None)
             )
         return {**await self._executor.graph_state(result.run_id), "result": result}
 
@@ -426,6 +476,15 @@ class PythonExecutorService:
             InvalidDecision: it does not wait.
         """
         return await self._executor.card(run_id)
+
+    async def seen(self, card: ApprovalCard, by: str) -> None:
+        """Note in the audit trail that somebody has looked at a card; once, however often they look."""
+        if (card.digest, by) not in self._seen:
+            if len(self._seen) >= _MOST_SEEN:
+                self._seen.clear()
+            self._seen.add((card.digest, by))
+            trail = self._executor.store.trail
+            await asyncio.to_thread(trail.note, "card shown", run=card.run_id, digest=card.digest, to=by)
 
     async def in_the_way(self, card: ApprovalCard) -> tuple[str, ...]:
         """Return why its run would not write if the card were approved at this moment; nothing: it would.
@@ -548,7 +607,12 @@ class PythonExecutorService:
         return await self._executor.restoring(run_id)
 
     async def restore(
-        self, restoring: Restoring, *, decide: Decide | None = None, approver: str | None = None
+        self,
+        restoring: Restoring,
+        *,
+        decide: Decide | None = None,
+        approver: str | Person | None = None,
+        credential: Credential | None = None,
     ) -> RunResult:
         """Bring back what `restoring` shows, by a run of its own: rehearsed, asked about, and recorded like any other.
 
@@ -556,17 +620,23 @@ class PythonExecutorService:
             restoring: from `restoring()`; what has changed since is a conflict.
             decide: is shown its card; None: the run is left waiting.
             approver: in whose name `decide` decides; default: the user of the system.
+            credential: the token of whoever decides, or what asks for it where one is needed.
 
         Raises:
             InvalidRequestError: there is nothing to bring back.
             WriteRefused: writes are stopped.
         """
         return await self._executor.restore(
-            restoring, requester=system_user(), decide=decide, approver=approver or system_user()
+            restoring, requester=system_user(), decide=decide, decider=_decider(approver, credential)
         )
 
     def restore_stream(
-        self, restoring: Restoring, *, decide: Decide | None = None, approver: str | None = None
+        self,
+        restoring: Restoring,
+        *,
+        decide: Decide | None = None,
+        approver: str | Person | None = None,
+        credential: Credential | None = None,
     ) -> AsyncGenerator[Event]:
         """Do as `restore` does and yield what happens; the last event is `Finished`.
 
@@ -579,7 +649,7 @@ class PythonExecutorService:
                 restoring,
                 requester=system_user(),
                 decide=decide,
-                approver=approver or system_user(),
+                decider=_decider(approver, credential),
                 listener=listener,
             )
 
@@ -612,19 +682,23 @@ class PythonExecutorService:
         """
         return await self._executor.unsettled(run_id)
 
-    async def settle(self, seen: Settlement, *, by: str | None = None) -> Settlement:
+    async def settle(
+        self, seen: Settlement, *, by: str | Person | None = None, credential: Credential | None = None
+    ) -> Settlement:
         """Let the channels of a run be written again, because somebody has looked at the machine.
 
         Args:
             seen: what `unsettled` has shown to them.
             by: who looked; default: the user of the system.
+            credential: their token, or what asks for it where one is needed.
 
         Raises:
             RunNotFoundError: no such run.
+            AccessDeniedError: they have not shown that they may.
             InvalidDecision: somebody was first.
             StorageError: it cannot be recorded; the channels stay closed.
         """
-        return await self._executor.settle(seen, by=by or system_user())
+        return await self._executor.settle(seen, decider=_decider(by, credential))
 
     @property
     def memory(self) -> Memory:
@@ -754,6 +828,12 @@ async def _unnumbered(events: AsyncGenerator[tuple[int, Event]]) -> AsyncGenerat
     async with contextlib.aclosing(events):
         async for _, event in events:
             yield event
+
+
+def _decider(approver: str | Person | None, credential: Credential | None) -> Decider:
+    from osprey_executor.access import Decider
+
+    return Decider.of(approver, credential)
 
 
 async def _stream(begin: Callable[[Callable[[Event], None]], Any]) -> AsyncGenerator[Event]:

@@ -1,11 +1,12 @@
 """Every row of the table: who must be asked."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import product
 
 import pytest
 
-from osprey_executor.approval import Asking, must_ask
+from osprey_executor.approval import Asking, Situation, must_ask
 from osprey_executor.config import config_from
 from osprey_executor.models import AnalysisReport, ControlSystemReport, IsolationReport, Verdict
 
@@ -42,8 +43,15 @@ def asking(mode: str, proven: bool, real: bool, writes: bool, verdict: Verdict) 
     return must_ask(
         config_from({"approval": {"mode": mode}}),
         AnalysisReport(verdict=verdict, reason="because"),
-        IsolationReport(level="full", proven=proven),
-        ControlSystemReport(type="epics" if real else "mock", real=real, writes_enabled=writes),
+        Situation(
+            effects=frozenset(),
+            channels=(),
+            isolation=IsolationReport(level="full", proven=proven),
+            control=ControlSystemReport(type="epics" if real else "mock", real=real, writes_enabled=writes),
+            requester="anna",
+            roles=frozenset(),
+            now=datetime.now(UTC),
+        ),
     )
 
 

@@ -165,7 +165,12 @@ class FakeService:
         return None
 
     async def stream(
-        self, request: PythonExecutionRequest, *, decide: Any = None, approver: str | None = None
+        self,
+        request: PythonExecutionRequest,
+        *,
+        decide: Any = None,
+        approver: str | None = None,
+        credential: Any = None,
     ) -> AsyncGenerator[Event]:
         task = os.environ.get("FAKE_TASK", request.user_query)
         yield StageStarted(run_id=RUN, stage=Stage.GENERATION, attempt=1)
@@ -193,7 +198,7 @@ class FakeService:
         async for event in self._executed(task, approver):
             yield event
 
-    async def decide_stream(self, run_id: str, decision: Decision) -> AsyncGenerator[Event]:
+    async def decide_stream(self, run_id: str, decision: Decision, *, credential: Any = None) -> AsyncGenerator[Event]:
         if isinstance(decision, Approve) and decision.digest != DIGEST:
             raise InvalidDecision("the digest is not that of the card that waits")
         if isinstance(decision, Edit):
@@ -270,7 +275,7 @@ class FakeService:
         gone = lost.model_copy(update={**away, "outcome": Settled.UNKNOWN})
         return Settlement(run_id=RUN, writes=(lost, gone))
 
-    async def settle(self, seen: Settlement) -> Settlement:
+    async def settle(self, seen: Settlement, *, credential: Any = None) -> Settlement:
         if self.log:
             self.log.write_text("settled")
         return seen.model_copy(update={"by": "operator", "at": datetime.now(UTC), "effects": MachineEffects.WRITTEN})

@@ -72,6 +72,9 @@ def build_card(
     rules: tuple[str, ...] = (),
     output: str = "",
     figures: tuple[Path, ...] = (),
+    persons: int = 1,
+    policy: Mapping[str, object] | None = None,
+    remember: float = 0.0,
 ) -> ApprovalCard:
     """Return the card of a program: before it starts, or with the plan of its rehearsal.
 
@@ -96,34 +99,38 @@ def build_card(
         rules: of the site, in words; the digest binds them.
         output: what the rehearsal printed; its end is kept.
         figures: of the rehearsal.
+        persons: how many must approve.
+        policy: what the digest binds of the rules of the site.
+        remember: seconds for which an approval may be remembered, where the program writes nothing.
 
     Raises:
         TypeError: a part has no canonical form.
     """
-    digest = digest_of(
-        {
-            "digest_version": 3,
-            "policy_version": POLICY_VERSION,
-            "code": code,
-            "inputs": dict(inputs),
-            "requester": request.requester,
-            "engine": isolation.engine,
-            "engine_identity": dict(engine_identity),
-            "isolation": {"level": isolation.level, "proven": isolation.proven, "network": isolation.network},
-            "limits": limits.model_dump(),
-            "control_system": {
-                "type": control.type,
-                "real": control.real,
-                "addresses": control.addresses,
-                "writes_enabled": control.writes_enabled,
-                "limits": _bound_limits(control),
-            },
-            "channels": named_channels(report),
-            "plan": bound_by_plan(plan) if plan else None,
-            "rules": rules,
-            "bound": dict(bound or {}),
-        }
-    )
+    binds: dict[str, Any] = {
+        "digest_version": 3,
+        "policy_version": POLICY_VERSION,
+        "code": code,
+        "inputs": dict(inputs),
+        "requester": request.requester,
+        "engine": isolation.engine,
+        "engine_identity": dict(engine_identity),
+        "isolation": {"level": isolation.level, "proven": isolation.proven, "network": isolation.network},
+        "limits": limits.model_dump(),
+        "control_system": {
+            "type": control.type,
+            "real": control.real,
+            "addresses": control.addresses,
+            "writes_enabled": control.writes_enabled,
+            "limits": _bound_limits(control),
+        },
+        "channels": named_channels(report),
+        "plan": bound_by_plan(plan) if plan else None,
+        "rules": rules,
+        "bound": dict(bound or {}),
+        **(policy or {}),
+    }
+    digest = digest_of(binds)
+    standing = _standing(binds) if remember and persons == 1 and _only_starts(report, plan) else None
     return ApprovalCard(
         run_id=run_id,
         digest=digest,
@@ -148,9 +155,23 @@ def build_card(
         figures=figures,
         inputs=dict(inputs),
         attempt=attempt,
+        persons=persons,
+        standing=standing,
+        remember=remember if standing else 0.0,
         created_at=now,
         expires_at=now + timedelta(seconds=expiry),
     )
+
+
+def _only_starts(report: AnalysisReport, plan: Plan | None) -> bool:
+    """Return whether an approval lets a program start of which nothing is seen that writes."""
+    return plan is None and not report.writes and report.effects.isdisjoint((Effect.CONTROL_WRITE, Effect.OPAQUE))
+
+
+def _standing(binds: Mapping[str, Any]) -> str:
+    """Return the digest of what an approval binds, without the run: the same for a later run of the same program."""
+    bound = {name: value for name, value in binds["bound"].items() if name != "run_id"}
+    return digest_of({**binds, "bound": bound, "standing": True})
 
 
 def _bound_limits(control: ControlSystemReport) -> dict[str, Any] | None:

@@ -13,13 +13,14 @@ from osprey_executor.models import ApprovalCard, Grant, Plan
 from osprey_executor.text import one_line
 
 
-def issue_grant(card: ApprovalCard, *, chosen: str, approver: str, key: bytes, now: datetime) -> Grant:
+def issue_grant(card: ApprovalCard, *, chosen: str, approver: str, proof: str = "", key: bytes, now: datetime) -> Grant:
     """Return the signed grant that an approval of `card` gives.
 
     Args:
         card: what the person saw.
         chosen: the digest that they approved: of the card, and so of its plan, or of the envelope on it.
         approver: who that was.
+        proof: how that is known.
         key: signs the grant.
         now: when it is given.
 
@@ -43,6 +44,7 @@ def issue_grant(card: ApprovalCard, *, chosen: str, approver: str, key: bytes, n
         plan=plan_digest(card.plan),
         envelope=envelope,
         approver=approver,
+        proof=proof,
         issued_at=now,
         expires_at=card.expires_at,
     )
@@ -90,6 +92,7 @@ def _signature(grant: Grant, key: bytes) -> str:
         "plan": grant.plan,
         "envelope": grant.envelope.model_dump() if grant.envelope else None,
         "approver": grant.approver,
+        "proof": grant.proof,
         "issued_at": _when(grant.issued_at),
         "expires_at": _when(grant.expires_at),
     }

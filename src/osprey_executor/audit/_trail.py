@@ -84,10 +84,10 @@ class Trail:
                 "writable for its owner"
             ) from error
 
-    def note(self, kind: str, **facts: Any) -> None:
+    def note(self, kind: str, *, durable: bool = False, **facts: Any) -> None:
         """Append a record of what goes on all the same; where it cannot be, the next record says that one is lost."""
         try:
-            self.record(kind, **facts)
+            self.record(kind, durable=durable, **facts)
         except StorageError:
             self._lost += 1
 

@@ -11,6 +11,7 @@ from osprey_executor.config._generator_model import (
     model_for,
 )
 from osprey_executor.config._load import config_from, load_config, state_folder
+from osprey_executor.config._rules import RuleConfig, TimeConfig
 from osprey_executor.config._search import CONFIG_VARIABLE, HOME_VARIABLE, user_config_file
 from osprey_executor.config._secrets import is_secret_name, unsealed
 from osprey_executor.config._yaml import parse_document
@@ -68,9 +69,11 @@ __all__ = [
     "PatternsConfig",
     "Provider",
     "ProxyConfig",
+    "RuleConfig",
     "Section",
     "ServeConfig",
     "Switch",
+    "TimeConfig",
     "Url",
     "WebhookConfig",
     "check",

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 from osprey_executor.config._environment import Expanded
+from osprey_executor.config._rules import RuleConfig
 from osprey_executor.config._secrets import sealed
 from osprey_executor.models import Endpoint, Limits, PersonName, Role
 from osprey_executor.models.limits import Count, Seconds
@@ -306,6 +307,16 @@ class ApprovalConfig(Section):
     expiry: Seconds = 86400.0
     rehearsal_timeout: Seconds = 60.0
     """For how long a rehearsal goes on after the first write that it kept from the machine."""
+    rules: tuple[RuleConfig, ...] = ()
+    """The first that fits counts; where none does, `mode` says who is asked."""
+    remember: Annotated[float, Field(ge=0, le=7 * 86400)] = 28800.0
+    """Seconds for which an approver may say that the same program, which writes nothing, starts without asking."""
+
+    @model_validator(mode="after")
+    def _asks(self) -> ApprovalConfig:
+        if self.rules and self.mode == "disabled":
+            raise ValueError("rules have no effect with mode: disabled, where nobody is asked: remove one of the two")
+        return self
 
 
 class PatternsConfig(Section):

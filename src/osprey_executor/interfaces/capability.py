@@ -17,7 +17,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import interrupt
 
-from osprey_executor.errors import InvalidDecision
+from osprey_executor.errors import AccessDeniedError, InvalidDecision
 from osprey_executor.interfaces.agent_inbox import inbox_decision, inbox_question
 from osprey_executor.models import (
     PythonExecutionRequest,
@@ -111,6 +111,10 @@ class PythonCapability:
         except InvalidDecision:
             # Somebody decided at another door, or this node is executed again after a crash: what counts is recorded.
             result = await self._service.result(run_id)
+        except AccessDeniedError as error:
+            # The run still waits, for somebody who shows at another door who they are.
+            told = await self._told(state, await self._service.result(run_id))
+            return told | {"python_card": {**told.get("python_card", {}), "error": str(error)}}
         return await self._told(state, result)
 
     async def _told(self, state: CapabilityState, result: RunResult) -> CapabilityState:

@@ -13,6 +13,7 @@ from osprey_executor.models.analysis import (
 )
 from osprey_executor.models.announcement import Announcement, AnnouncementKind
 from osprey_executor.models.approval import (
+    Approval,
     ApprovalCard,
     Approve,
     CardRecord,
@@ -46,7 +47,7 @@ from osprey_executor.models.limits import Limits, Size, show_size
 from osprey_executor.models.lists import MOST_ON_A_PAGE, RunFilter, RunPage, Waiting, WaitingPage
 from osprey_executor.models.machine import WHOLE_MACHINE, common_channel, machine_of, same_machine
 from osprey_executor.models.memory import Imported, Note, ProvenScript, Remembered, Used
-from osprey_executor.models.people import Action, Person, PersonName, PersonRecord, Proof, Role
+from osprey_executor.models.people import ADVISORY, Action, Credential, Person, PersonName, PersonRecord, Proof, Role
 from osprey_executor.models.plan import (
     AttemptedWrite,
     ChannelNow,
@@ -66,6 +67,7 @@ from osprey_executor.models.settlement import Settlement, Unsettled
 from osprey_executor.models.writing import Writing
 
 __all__ = [
+    "ADVISORY",
     "MOST_ON_A_PAGE",
     "RUNNING",
     "WHOLE_MACHINE",
@@ -74,6 +76,7 @@ __all__ = [
     "AnalysisReport",
     "Announcement",
     "AnnouncementKind",
+    "Approval",
     "ApprovalCard",
     "Approve",
     "Assignment",
@@ -86,6 +89,7 @@ __all__ = [
     "Confidence",
     "ControlSession",
     "ControlSystemReport",
+    "Credential",
     "Decision",
     "Digest",
     "Edit",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -14,6 +15,7 @@ from osprey_executor.errors import InvalidDecision
 from osprey_executor.models.analysis import Effect, Finding, Verdict, WriteTarget
 from osprey_executor.models.channel_limits import LimitsReport
 from osprey_executor.models.execution import IsolationReport
+from osprey_executor.models.people import Proof
 from osprey_executor.models.plan import Envelope, Plan
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -27,12 +29,20 @@ class Approve:
     """Run exactly what the card of this digest shows; with the digest of its envelope, within that envelope."""
 
     digest: str
+    remember: float = 0.0
+    """Seconds for which the same program may start again without asking; only where the card allows it."""
 
     def __post_init__(self) -> None:
         if not isinstance(self.digest, str) or not _DIGEST.fullmatch(self.digest):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidDecision(
                 f"approve needs the digest of the card, 64 hexadecimal digits, not {self.digest!r:.100}"
             )
+        if not _is_duration(self.remember):
+            raise InvalidDecision(f"approve remembers for a number of seconds, not for {self.remember!r:.100}")
+
+
+def _is_duration(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value < inf
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,10 @@ _KINDS: dict[str, type[Decision]] = {"approve": Approve, "reject": Reject, "edit
 
 def decision_to_wire(decision: Decision) -> dict[str, Any]:
     """Return the JSON object of a decision: `{"decision": "approve", "digest": ...}` and likewise."""
-    return {"decision": type(decision).__name__.lower(), **asdict(decision)}
+    told = {"decision": type(decision).__name__.lower(), **asdict(decision)}
+    if isinstance(decision, Approve) and not decision.remember:
+        del told["remember"]
+    return told
 
 
 def parse_decision(wire: object, *, digest: str | None = None) -> Decision:
@@ -109,6 +122,18 @@ class ControlSystemReport(BaseModel):
     """The limits database in force; None: none is configured, and values are not bounded."""
 
 
+class Approval(BaseModel):
+    """A yes, and how it is known whose."""
+
+    model_config = ConfigDict(frozen=True)
+
+    by: str
+    proof: Proof
+    digest: Digest
+    """Of what was approved."""
+    at: datetime
+
+
 class ApprovalCard(BaseModel):
     """Everything that a person needs for the decision, as one object. All text in it is hostile."""
 
@@ -146,6 +171,16 @@ class ApprovalCard(BaseModel):
     figures: tuple[Path, ...] = ()
     """Of the rehearsal."""
     attempt: int = 1
+    persons: int = 1
+    """How many must approve it, none of them the requester where it is more than one."""
+    approved_by: tuple[Approval, ...] = ()
+    """Who has, as long as it waits for more."""
+    approval: str = ""
+    """How it is known who approves, where a real machine is moved: `advisory approval: ...`, or what it needs."""
+    standing: Digest | None = None
+    """Digest of all that the approval binds but the run: the same in a later run of the same program."""
+    remember: float = 0.0
+    """Seconds for which an approver may say that the same program starts without asking; 0: not this one."""
     created_at: datetime
     expires_at: datetime
 
@@ -164,6 +199,8 @@ class CardRecord(BaseModel):
     decision: Decision | None = None
     """None: nobody has decided it."""
     by: str = ""
+    proof: str = ""
+    """How it is known who that was; of two approvers in their order."""
     at: datetime | None = None
 
 
@@ -180,6 +217,8 @@ class Grant(BaseModel):
     envelope: Envelope | None = None
     """None: the plan is granted, write by write."""
     approver: str
+    proof: str = ""
+    """How it is known who that was; of two approvers in their order."""
     issued_at: datetime
     expires_at: datetime
     signature: str = ""

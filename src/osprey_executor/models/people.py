@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Annotated, Literal
 
@@ -23,6 +24,12 @@ PersonName = Annotated[str, AfterValidator(_plain)]
 Proof = Literal["system", "host", "token", "proxy"]
 """How it is known who somebody is: by the account of this process; by a word that any program of this host could say;
 by a token of theirs; by a proxy that the site trusts."""
+
+
+ADVISORY: frozenset[str] = frozenset(("system", "host"))
+"""Proofs that the program which asked for a run could give as well as a person."""
+Credential = str | Callable[[], Awaitable[str | None] | str | None]
+"""A token, or what asks for one: called where one is needed, and nowhere else."""
 
 
 class Role(StrEnum):

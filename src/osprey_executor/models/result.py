@@ -15,6 +15,7 @@ from osprey_executor.models.approval import ControlSystemReport
 from osprey_executor.models.execution import IsolationReport, MachineEffects, Outcome, Refusal, RunStatus, Usage, Write
 from osprey_executor.models.generation import Generation
 from osprey_executor.models.memory import Used
+from osprey_executor.models.people import ADVISORY
 from osprey_executor.models.plan import Plan
 from osprey_executor.models.report import ErrorReport
 from osprey_executor.text import visible
@@ -87,6 +88,8 @@ class RunResult(BaseModel):
     task: str = ""
     requester: str = ""
     approver: str | None = None
+    proof: str | None = None
+    """How it is known who that was: `system`, `token`, `proxy`; of two approvers in their order."""
     digest: str | None = None
     """Of what was approved, or waits for approval."""
     refusals: tuple[Refusal, ...] = ()
@@ -115,6 +118,16 @@ class RunResult(BaseModel):
     timings: Timings = Timings()
     created_at: datetime
     finished_at: datetime | None = None
+
+    @property
+    def decided_by(self) -> str | None:
+        """Who decided, in words, with how that is known where it is known, or matters; None: nobody was asked."""
+        if not self.approver or not self.proof:
+            return self.approver
+        if ADVISORY.isdisjoint(self.proof.split(" and ")):
+            return f"{self.approver} (known by {' and '.join(dict.fromkeys(self.proof.split(' and ')))})"
+        real = self.control_system is not None and self.control_system.real
+        return f"{self.approver} (advisory approval)" if real else self.approver
 
     @property
     def generation(self) -> Generation:

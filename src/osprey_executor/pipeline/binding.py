@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 from pathlib import Path
 
-from osprey_executor.approval import build_card
+from osprey_executor.approval import Asking, Situation, bound_by_policy, build_card
 from osprey_executor.control import group_limits, limits_words, restorable, stop_actions
 from osprey_executor.errors import ErrorCategory
 from osprey_executor.models import AnalysisReport, ApprovalCard, ErrorReport, Plan, Stage
@@ -29,7 +29,7 @@ async def card_of(
     report: AnalysisReport,
     attempt: int,
     written_by: str,
-    reason: str,
+    asking: Asking,
     plan: Plan | None = None,
     output: str = "",
     figures: tuple[Path, ...] = (),
@@ -39,12 +39,12 @@ async def card_of(
     Raises:
         StorageError: an input cannot be read.
     """
-    return build_card(
+    card = build_card(
         run_id=rooms.run_id,
         request=rooms.request,
         code=code,
         report=report,
-        reason=reason,
+        reason=asking.reason,
         isolation=rooms.engine.isolation,
         control=rooms.control,
         channel_limits=_limits_of(rooms, report),
@@ -53,7 +53,10 @@ async def card_of(
         inputs=await rooms.in_thread(_input_digests, rooms),
         generator=written_by,
         now=datetime.now(UTC),
-        expiry=rooms.config.approval.expiry,
+        expiry=rooms.config.approval.expiry if asking.expiry is None else asking.expiry,
+        persons=asking.persons,
+        policy=bound_by_policy(rooms.config.approval, asking.persons),
+        remember=rooms.config.approval.remember,
         attempt=attempt,
         plan=plan,
         rules=_rules(rooms, plan) if plan else (),
@@ -64,6 +67,21 @@ async def card_of(
             "context": _context_digest(rooms),
             "approval_mode": rooms.config.approval.mode,
         },
+    )
+    return card.model_copy(update={"approval": rooms.approvers.words(rooms.control)})
+
+
+def situation_of(rooms: Rooms, report: AnalysisReport, channels: tuple[str, ...]) -> Situation:
+    """Return what the rules of the site look at, as it is at this moment."""
+    requester = rooms.request.requester
+    return Situation(
+        effects=report.effects,
+        channels=channels,
+        isolation=rooms.engine.isolation,
+        control=rooms.control,
+        requester=requester,
+        roles=rooms.approvers.roles_of(requester),
+        now=datetime.now(UTC),
     )
 
 
@@ -76,7 +94,7 @@ async def changed_since(card: ApprovalCard, rooms: Rooms, state: State) -> Error
         report=report,
         attempt=card.attempt,
         written_by=card.generator,
-        reason=card.reason,
+        asking=Asking(ask=True, denied=False, reason=card.reason, persons=card.persons),
         plan=card.plan,
     )
     if now.digest == card.digest:

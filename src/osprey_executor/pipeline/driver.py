@@ -9,12 +9,15 @@ import asyncio
 import contextvars
 import inspect
 from contextlib import suppress
+from functools import partial
 from typing import Any, Literal, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, StateSnapshot
 
+from osprey_executor.access import Decider
 from osprey_executor.errors import (
+    AccessDeniedError,
     ErrorCategory,
     ExecutionCancelledError,
     InvalidDecision,
@@ -26,6 +29,7 @@ from osprey_executor.models import (
     Decision,
     ErrorReport,
     MachineEffects,
+    Person,
     RunResult,
     RunStatus,
     Stage,
@@ -72,7 +76,7 @@ class Driver:
         return cast(State, (await self.snapshot(run_id)).values)
 
     async def drive(
-        self, rooms: Rooms, lock: RunLock, step: Step, *, decide: Decide | None, approver: str
+        self, rooms: Rooms, lock: RunLock, step: Step, *, decide: Decide | None, decider: Decider
     ) -> RunResult:
         """Take a run as far as it goes, and give its lock back.
 
@@ -81,9 +85,10 @@ class Driver:
             lock: held by the caller.
             step: how it goes on.
             decide: asked for a decision, besides any other process that may decide; None: leave the card pending.
-            approver: in whose name `decide` decides.
+            decider: in whose name `decide` decides.
 
         Raises:
+            AccessDeniedError: `decide` approved, and who that is has not shown that they may; the run still waits.
             InvalidDecision: `decide` gave something else than a decision, or one for another card.
             StorageError: the record cannot be written, and nothing was written to the machine.
         """
@@ -94,7 +99,7 @@ class Driver:
                     return rooms.result or await rooms.in_thread(rooms.folder.load_result)
                 card = ApprovalCard.model_validate_json(state.get("card", ""))
                 await self._make_durable(rooms)
-                if not await self._decided(rooms, card, decide, approver):
+                if not await self._decided(rooms, card, decide, decider):
                     return await rooms.in_thread(waiting_result, rooms.folder, state, card)
                 step = "resume"
         except asyncio.CancelledError:
@@ -104,7 +109,7 @@ class Driver:
             return await self._end(rooms, RunStatus.CANCELLED, cancelled(rooms.run_id))
         except OutcomeUnknownError as error:
             return await self._end(rooms, RunStatus.OUTCOME_UNKNOWN, _report(error))
-        except InvalidDecision:
+        except (InvalidDecision, AccessDeniedError):
             raise
         except StorageError as error:
             # The machine was moved: whoever waits must hear of it, even where nothing can be written down any more.
@@ -140,10 +145,10 @@ class Driver:
         await rooms.in_thread(rooms.folder.make_durable)
         await self._checkpoints.make_durable()
 
-    async def _decided(self, rooms: Rooms, card: ApprovalCard, decide: Decide | None, approver: str) -> bool:
+    async def _decided(self, rooms: Rooms, card: ApprovalCard, decide: Decide | None, decider: Decider) -> bool:
         if decide is None:
             return await rooms.store.decided(rooms.run_id) is not None
-        asked = asyncio.create_task(_ask(decide, card))
+        asked = asyncio.create_task(_ask(rooms, decide, decider, card))
         elsewhere = asyncio.create_task(_decided_elsewhere(rooms))
         try:
             with rooms.turns.outside():
@@ -151,14 +156,15 @@ class Driver:
             if elsewhere.done():
                 asked.cancel(f"{elsewhere.result()} has decided in another process")
                 return True
-            decision = asked.result()
+            answer = asked.result()
         finally:
             for task in (asked, elsewhere):
                 await _stop(task)
-        if decision is None:
+        if answer is None:
             return await rooms.store.decided(rooms.run_id) is not None
+        decision, person = answer
         try:
-            await rooms.store.decide(rooms.run_id, decision, by=approver)
+            return await rooms.store.decide(rooms.run_id, decision, by=person.name, proof=person.proof)
         except InvalidDecision:
             if await rooms.store.decided(rooms.run_id) is None:
                 raise
@@ -217,14 +223,16 @@ async def _first_of(*tasks: asyncio.Task[Any]) -> None:
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
 
 
-async def _ask(decide: Decide, card: ApprovalCard) -> Decision | None:
+async def _ask(rooms: Rooms, decide: Decide, decider: Decider, card: ApprovalCard) -> tuple[Decision, Person] | None:
+    told = {"run": card.run_id, "digest": card.digest, "to": decider.name}
+    await rooms.in_thread(partial(rooms.store.trail.note, "card shown", **told))
     answer = decide(card)
     decision = await answer if inspect.isawaitable(answer) else answer
     if decision is not None and not isinstance(decision, Decision):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise InvalidDecision(
             f"{decision!r:.200} is not a decision: return Approve(digest), Reject(reason) or Edit(code)"
         )
-    return decision
+    return None if decision is None else (decision, await rooms.approvers.proven(decider, decision, card))
 
 
 async def _decided_elsewhere(rooms: Rooms) -> str:

@@ -10,12 +10,15 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
+from osprey_executor.access import Approvers, Decider, People
 from osprey_executor.approval import approval_key
-from osprey_executor.config import Config, ExecutionConfig
-from osprey_executor.control import restoring_of
+from osprey_executor.audit import Trail
+from osprey_executor.config import Config
+from osprey_executor.control import control_report, restoring_of
 from osprey_executor.errors import (
     InvalidDecision,
     InvalidRequestError,
@@ -34,6 +37,7 @@ from osprey_executor.models import (
     Decision,
     MachineEffects,
     Outcome,
+    Person,
     Probe,
     Program,
     ProvenScript,
@@ -41,6 +45,7 @@ from osprey_executor.models import (
     PythonExecutionRequest,
     Rehearsal,
     Restoring,
+    Role,
     RunResult,
     RunStatus,
     Settlement,
@@ -63,6 +68,7 @@ from osprey_executor.pipeline.threads import InThread, few_threads
 from osprey_executor.pipeline.turns import Turns
 from osprey_executor.results import ReplaySession, RunFolder, sweep_rehearsals
 from osprey_executor.storage import EventLog, RunLock, RunStore, follow, is_driven
+from osprey_executor.text import one_line
 
 if TYPE_CHECKING:
     from osprey_executor.pipeline.driver import Driver
@@ -100,8 +106,10 @@ class Executor:
         turns: Turns,
         in_thread: InThread,
         memory: Memory,
+        approvers: Approvers,
     ) -> None:
         self.store = store
+        self.approvers = approvers
         self.memory = memory
         self.equipment = equipment
         self.turns = turns
@@ -115,20 +123,28 @@ class Executor:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, home: Path, config: ExecutionConfig) -> AsyncGenerator[Executor]:
-        """Open the state folder and set right what a crash left there; `config` says how much is done at once.
+    async def open(cls, home: Path, config: Config) -> AsyncGenerator[Executor]:
+        """Open the state folder and set right what a crash left there.
+
+        Args:
+            home: the state folder.
+            config: how much is done at once, who approves, and where the heads of the audit trail go. All else is
+                that of each run.
 
         Raises:
             StorageError: the folder cannot be used.
         """
         async with AsyncExitStack() as stack:
-            store = await stack.enter_async_context(RunStore.open(home))
+            trail = Trail(home, config.audit.heads, config.audit.interval)
+            store = await stack.enter_async_context(RunStore.open(home, trail))
             inner = await stack.enter_async_context(AsyncExitStack())
             in_thread = inner.enter_context(few_threads())
             key = await in_thread(approval_key, home)
             memory = Memory(home)
             inner.push_async_callback(memory.close)
-            executor = cls(store, EquipmentPool(inner, home), inner, key, Turns(config), in_thread, memory)
+            approvers = Approvers(People(home), config.access, store.trail)
+            turns = Turns(config.execution)
+            executor = cls(store, EquipmentPool(inner, home), inner, key, turns, in_thread, memory, approvers)
             with suppress(StorageError):  # a full disk must not keep anyone from looking
                 await executor.recover()
                 await in_thread(sweep_rehearsals, home)
@@ -159,7 +175,7 @@ class Executor:
         generator: CodeGenerator | None = None,
         run_id: str | None = None,
         decide: Decide | None = None,
-        approver: str,
+        decider: Decider,
         listener: Listener | None = None,
     ) -> RunResult:
         """Begin a run and drive it to its end, or to a card that nobody decides now.
@@ -191,10 +207,12 @@ class Executor:
             await self.store.add(
                 folder.run_id, task=request.user_query, requester=request.requester, generator=label, config=record
             )
+            asked = {"requester": request.requester, "task": one_line(request.user_query), "generator": label}
+            await self._in_thread(partial(self.store.trail.note, "request", run=folder.run_id, **asked))
         except BaseException:
             lock.release()
             raise
-        result = await driver.drive(rooms, lock, "begin", decide=decide, approver=approver)
+        result = await driver.drive(rooms, lock, "begin", decide=decide, decider=decider)
         return await self._follow_up(result, request, config)
 
     async def decide(
@@ -202,7 +220,7 @@ class Executor:
         prefix: str,
         decision: Decision,
         *,
-        approver: str,
+        decider: Decider,
         generator: CodeGenerator | None = None,
         listener: Listener | None = None,
         recorded: Callable[[], None] | None = None,
@@ -212,37 +230,47 @@ class Executor:
         Raises:
             RunNotFoundError: no such run.
             InvalidDecision: nothing waits, another decision was first, or the digest is another card's.
+            AccessDeniedError: who decides has not shown that they may; nothing is decided.
             ServiceBusyError: an approval, and as many runs as the configuration allows are on their way.
         """
         # Only an approval needs the engine at once; a person can always say no.
         with self.turns.admitted(always=not isinstance(decision, Approve)):
             run_id = await self.store.find(prefix)
-            return await self._decide(run_id, decision, approver, generator, listener, recorded)
+            return await self._decide(run_id, decision, decider, generator, listener, recorded)
 
     async def _decide(
         self,
         run_id: str,
         decision: Decision,
-        approver: str,
+        decider: Decider,
         generator: CodeGenerator | None,
         listener: Listener | None,
         recorded: Callable[[], None] | None,
     ) -> RunResult:
+        shown = await self.store.card(run_id)
+        if shown is None:
+            raise InvalidDecision(f"run {run_id} does not wait for a decision")
+        person = await self.approvers.proven(decider, decision, shown)
         lock = RunLock(self.store.folder(run_id))
         earlier = await self.store.decided(run_id)
         waits = (await self.store.summary(run_id)).state == RunStatus.AWAITING_APPROVAL
         # Decided, but the process that should have gone on died: the same decision goes on with it.
         stranded = waits and earlier is not None and lock.acquire()
+        decided = True
         if not (stranded and earlier and earlier.decision == decision):
             try:
-                await self.store.decide(run_id, decision, by=approver, stranded=stranded)
+                decided = await self.store.decide(
+                    run_id, decision, by=person.name, proof=person.proof, stranded=stranded
+                )
             except BaseException:
                 lock.release()
                 raise
         if recorded is not None:
             recorded()
+        if not decided:  # another person must approve it, too
+            return await self.result(run_id)
         await lock.wait()
-        return await self._go_on(run_id, lock, generator, approver, listener)
+        return await self._go_on(run_id, lock, generator, decider, listener)
 
     async def cancel(self, prefix: str) -> RunResult:
         """End a run, whoever drives it; an ended one stays as it is.
@@ -398,7 +426,7 @@ class Executor:
         *,
         requester: str,
         decide: Decide | None = None,
-        approver: str,
+        decider: Decider,
         run_id: str | None = None,
         listener: Listener | None = None,
     ) -> RunResult:
@@ -417,7 +445,7 @@ class Executor:
         if stopped := await (await self.equipment.of(config)).broker.stopped():
             raise WriteRefused(f"run {restoring.run_id} is not restored: {stopped}")
         request = restore_request(restoring, requester)
-        return await self.start(request, config, run_id=run_id, decide=decide, approver=approver, listener=listener)
+        return await self.start(request, config, run_id=run_id, decide=decide, decider=decider, listener=listener)
 
     @_admitted
     async def rehearse(self, request: PythonExecutionRequest, config: Config) -> Rehearsal:
@@ -442,15 +470,18 @@ class Executor:
         await self.recover()
         return await look(self.store, self.equipment, await self.store.find(prefix))
 
-    async def settle(self, seen: Settlement, *, by: str) -> Settlement:
-        """Let the channels of a run be written again: `by` has looked at the machine, and at `seen`.
+    async def settle(self, seen: Settlement, *, decider: Decider) -> Settlement:
+        """Let the channels of a run be written again: `decider` has looked at the machine, and at `seen`.
 
         Raises:
             RunNotFoundError: no such run.
+            AccessDeniedError: they have not shown that they may.
             InvalidDecision: somebody settled it meanwhile.
             StorageError: it cannot be recorded, and the channels stay closed.
         """
-        return await lift(self.store, seen, by)
+        config = Config.from_record(await self.store.config(seen.run_id))
+        person = await self.approvers.proven_for(decider, f"settling run {seen.run_id}", control_report(config))
+        return await lift(self.store, seen, person)
 
     async def keep(self, prefix: str, *, by: str, shared: bool) -> ProvenScript:
         """Keep the program of a run as an example for similar tasks of `by`, who has marked it as good.
@@ -476,14 +507,14 @@ class Executor:
 
     async def probe(self, config: Config) -> list[Probe]:
         """Try, with the engine and the broker of `config`, what must be refused and what is needed."""
-        return await probe(self.store.home, self.equipment, config)
+        return await probe(self.store.home, self.equipment, config, self.approvers)
 
     async def recover(self) -> None:
         """Set right the runs whose driver died."""
         await recover(self.store, self._driver)
 
     async def _go_on(
-        self, run_id: str, lock: RunLock, generator: CodeGenerator | None, approver: str, listener: Listener | None
+        self, run_id: str, lock: RunLock, generator: CodeGenerator | None, decider: Decider, listener: Listener | None
     ) -> RunResult:
         try:
             decided = await self.store.decided(run_id)
@@ -507,7 +538,7 @@ class Executor:
         except BaseException:
             lock.release()
             raise
-        result = await driver.drive(rooms, lock, step, decide=None, approver=approver)
+        result = await driver.drive(rooms, lock, step, decide=None, decider=decider)
         return await self._follow_up(result, request, config)
 
     async def _follow_up(self, result: RunResult, request: PythonExecutionRequest, config: Config) -> RunResult:
@@ -522,9 +553,11 @@ class Executor:
             restoring = await self.restoring(result.run_id)
             if not restoring.channels:
                 return with_note(result, "on_failure: nothing of it can be brought back")
-            approved_by = f"{result.approver} (on_failure: restore)"
+            # The card has said that this would follow, so the approval of the run is the approval of this.
+            by = f"{result.approver} (on_failure: restore)"
+            decider = Decider(by, person=Person(name=by, roles=frozenset((Role.APPROVER,)), proof="token"))
             decide = _yes if policy == "restore" else None
-            follower = await self.restore(restoring, requester=result.requester, decide=decide, approver=approved_by)
+            follower = await self.restore(restoring, requester=result.requester, decide=decide, decider=decider)
         except PythonExecutorException as error:
             return with_note(result, f"on_failure: nothing was brought back: {error}")
         return with_note(result, followed_by(follower, restoring))
@@ -569,6 +602,7 @@ class Executor:
             request=request,
             folder=folder,
             store=self.store,
+            approvers=self.approvers,
             engine=equipment.engine,
             broker=equipment.broker,
             site=equipment.site,

@@ -1,8 +1,9 @@
 """The wiring of the pipeline, on one screen.
 
 generate -> analyse -> rehearse -> ask -> approve -> execute -> collect: a program that tried no write in its rehearsal
-is finished, and goes to `collect`. From a failure the way leads back to `generate` (other code) or to `rehearse` and
-`execute` (the same code, after an infrastructure error). Each node names the next one in `state["next"]`.
+is finished, and goes to `collect`; where a rule of the site decides about its writes, nobody is asked. From a failure
+the way leads back to `generate` (other code) or to `rehearse` and `execute` (the same code, after an infrastructure
+error). Each node names the next one in `state["next"]`.
 """
 
 # langgraph ships without py.typed in places, and its overloads are partly unknown.
@@ -45,7 +46,7 @@ def build_graph(checkpointer: BaseCheckpointSaver[str]) -> RunGraph:
     graph.add_conditional_edges("generate", _next, ["generate", "analyse", "collect"])
     graph.add_conditional_edges("analyse", _next, ["generate", "approve", "rehearse", "execute", "collect"])
     graph.add_conditional_edges("rehearse", _next, ["ask", "collect"])
-    graph.add_edge("ask", "approve")
+    graph.add_conditional_edges("ask", _next, ["approve", "execute", "collect"])
     graph.add_conditional_edges("approve", _next, ["generate", "analyse", "rehearse", "execute", "collect"])
     graph.add_conditional_edges("execute", _next, ["collect"])
     graph.add_conditional_edges(

@@ -13,6 +13,7 @@ from typing import Any
 
 from osprey_executor.errors import InvalidDecision, InvalidRequestError
 from osprey_executor.models import (
+    Approve,
     Decision,
     PythonExecutionRequest,
     Restoring,
@@ -79,11 +80,20 @@ async def decided_once(
     try:
         answer = await decide()
     except InvalidDecision:
-        kept = await store.decided(run_id)
-        if kept is None or (kept.decision, kept.by) != (decision, person):
+        if not await _is_theirs(store, run_id, decision, person):
             raise
         answer = await store.summary(run_id)  # another one with this key, or one that died before it could answer
     return await store.answer(person, key, answer)
+
+
+async def _is_theirs(store: RunStore, run_id: str, decision: Decision, person: str) -> bool:
+    """Return whether a person has decided so, alone or as one of two."""
+    kept = await store.decided(run_id)
+    if kept is not None:
+        return kept.decision == decision and person in kept.by.split(" and ")
+    card = await store.card(run_id)
+    given = card.approved_by if card else ()
+    return isinstance(decision, Approve) and any((one.by, one.digest) == (person, decision.digest) for one in given)
 
 
 def _checked(key: str) -> str:

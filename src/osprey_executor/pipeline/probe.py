@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import stat
 import tempfile
 from pathlib import Path
 
+from osprey_executor.access import Approvers
 from osprey_executor.config import Config
 from osprey_executor.errors import PythonExecutorException, WriteRefused
 from osprey_executor.models import LimitsReport, Probe
@@ -15,7 +17,7 @@ from osprey_executor.pipeline.gateway_probe import probe_gateways
 _CHANNEL = "OSPREY:EXECUTOR:DOCTOR"
 
 
-async def probe(home: Path, equipment: EquipmentPool, config: Config) -> list[Probe]:
+async def probe(home: Path, equipment: EquipmentPool, config: Config, approvers: Approvers) -> list[Probe]:
     """Return what was seen; a part that cannot be opened at all is a probe that failed."""
     seen = [_private(home)]
     try:
@@ -24,6 +26,11 @@ async def probe(home: Path, equipment: EquipmentPool, config: Config) -> list[Pr
     except PythonExecutorException as error:
         return [*seen, Probe(name=f"{config.execution.execution_method} engine", outcome="failed", detail=str(error))]
     seen.append(_switch(await parts.broker.stopped()))
+    if config.audit.heads is not None:
+        seen.append(_heads(config.audit.heads))
+    if words := approvers.words(parts.broker.report):
+        outcome = "unavailable" if words.startswith("advisory") else "ok"
+        seen.append(Probe(name="approval by something that programs lack", outcome=outcome, detail=words))
     if (limits := parts.broker.limits()) is not None:
         seen.append(_limits(limits.report))
     with tempfile.TemporaryDirectory() as folder:
@@ -39,6 +46,16 @@ async def probe(home: Path, equipment: EquipmentPool, config: Config) -> list[Pr
             seen.append(Probe(name=name, outcome="failed", detail="the broker let it through"))
         seen += await probe_gateways(config, parts, session)
     return seen
+
+
+def _heads(heads: Path) -> Probe:
+    name = "heads of the audit trail"
+    try:
+        os.close(os.open(heads, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644))
+    except OSError as error:
+        detail = f"{heads} cannot be appended to ({error.strerror}), so nothing outside vouches for what happens"
+        return Probe(name=name, outcome="failed", detail=detail)
+    return Probe(name=name, outcome="ok", detail=f"{heads} can be appended to")
 
 
 def _switch(stopped: str | None) -> Probe:

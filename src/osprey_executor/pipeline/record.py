@@ -123,6 +123,7 @@ def _result(
         task=request.user_query,
         requester=request.requester,
         approver=state.get("approver") or None,
+        proof=state.get("proof") or None,
         digest=ApprovalCard.model_validate_json(card).digest if card else None,
         folder=folder.path,
         code=state.get("code"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from osprey_executor.control import effects_of, unsettled_of, writes_of
 from osprey_executor.errors import ErrorCategory, StorageError
 from osprey_executor.models import RUNNING, ErrorReport, MachineEffects, RunStatus, Stage
+from osprey_executor.pipeline.audited import tell_lost
 from osprey_executor.pipeline.holding import any_write
 from osprey_executor.pipeline.interrupted import keep_interrupted
 from osprey_executor.pipeline.judge import unmet_results
@@ -118,6 +120,8 @@ async def _give_back(store: RunStore, folder: RunFolder, left: UnfinishedExecuti
         except ValidationError:  # a damaged card allowed nobody knows what
             unsettled = any_write(None)
     await store.release_lease(folder.run_id, unsettled)
+    if left.may_write:
+        await asyncio.to_thread(tell_lost, store.trail, folder.run_id, effects_of(folder.journal), folder.journal)
 
 
 async def _end_killed(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from osprey_executor.approval import rehearses
+from osprey_executor.approval import Asking, rehearses
 from osprey_executor.errors import ErrorCategory
 from osprey_executor.models import Attempt, ErrorReport, Generation, MachineEffects, RunStatus, Stage
 from osprey_executor.models.events import AttemptFailed
@@ -48,6 +48,13 @@ def after_failure(
     if report.category is ErrorCategory.INFRASTRUCTURE and report.stage in _RUNS and not approved:
         return update | {"next": first_step(rooms), "status": ""}
     return update
+
+
+def denied_report(asking: Asking, stage: Stage, code: str) -> ErrorReport:
+    """Return the report of a program that the site's policy denies."""
+    return ErrorReport(
+        stage=stage, type="PolicyDeniedError", message=asking.reason, category=ErrorCategory.WORKFLOW, code=code
+    )
 
 
 def first_step(rooms: Rooms) -> str:

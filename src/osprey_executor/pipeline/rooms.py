@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from osprey_executor.access import Approvers
 from osprey_executor.analysis import Site
 from osprey_executor.config import Config
 from osprey_executor.control import Broker, LimitsInForce
@@ -28,6 +29,7 @@ class Rooms:
     request: PythonExecutionRequest
     folder: RunFolder
     store: RunStore
+    approvers: Approvers
     engine: Engine
     broker: Broker
     site: Site

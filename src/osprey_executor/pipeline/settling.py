@@ -18,7 +18,7 @@ from osprey_executor.control import (
     open_control,
 )
 from osprey_executor.errors import ControlSystemError, InvalidDecision, PythonExecutorException, RunGoesOnError
-from osprey_executor.models import RUNNING, RunResult, Settlement, Unsettled, Write
+from osprey_executor.models import RUNNING, Person, RunResult, Settlement, Unsettled, Write
 from osprey_executor.pipeline.equipment import EquipmentPool
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RunLock, RunStore
@@ -45,7 +45,7 @@ async def look(store: RunStore, equipment: EquipmentPool, run_id: str) -> Settle
     return Settlement(run_id=run_id, writes=tuple(seen), effects=summary.effects)
 
 
-async def lift(store: RunStore, seen: Settlement, by: str) -> Settlement:
+async def lift(store: RunStore, seen: Settlement, person: Person) -> Settlement:
     """Record who has looked and what they saw, then let the channels be written again.
 
     The journal comes first and the quarantine last: whatever ends this in between leaves the channels closed.
@@ -62,7 +62,7 @@ async def lift(store: RunStore, seen: Settlement, by: str) -> Settlement:
         still = {write.number for write in await store.quarantine(run_id=seen.run_id)}
         if not seen.writes or still != {write.number for write in seen.writes}:
             raise InvalidDecision(f"run {seen.run_id} was settled meanwhile; look again")
-        settlement = seen.model_copy(update={"by": by, "at": datetime.now(UTC)})
+        settlement = seen.model_copy(update={"by": person.name, "at": datetime.now(UTC)})
         if summary.folder.exists():
             settlement = await asyncio.to_thread(_record, RunFolder(store.home, seen.run_id), settlement)
         await store.settle(settlement)

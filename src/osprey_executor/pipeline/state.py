@@ -36,7 +36,11 @@ class State(TypedDict, total=False):
     """Which machine it talks to, as JSON."""
     card: str
     """The card that waits or was approved, as JSON; empty where nobody was asked."""
+    allowed: bool
+    """Whether a rule of the site lets the program write to a simulated machine without asking."""
     approver: str
+    proof: str
+    """How it is known who the approver is."""
     chosen: str
     """The digest that was approved: of the card, or of the envelope on it."""
     outcome_status: str

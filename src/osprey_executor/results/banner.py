@@ -75,7 +75,7 @@ def _rows(shown: Shown) -> str:
         ("status", f"{run.status.replace('_', ' ')}{' (partial)' if run.partial else ''}"),
         ("machine", f"{_machine(run)}; {_EFFECTS[run.effects]}"),
         ("requester", run.requester),
-        ("approver", run.approver or "nobody was asked"),
+        ("approver", run.decided_by or "nobody was asked"),
         ("digest", run.digest or "-"),
         ("generator", run.generator),
         ("isolation", str(run.isolation)),

@@ -193,6 +193,7 @@ def _manifest(
         status=result.status,
         effects=result.effects,
         approver=result.approver,
+        proof=result.proof,
         digest=result.digest,
         isolation=result.isolation,
         control_system=control_system,

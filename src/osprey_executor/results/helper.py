@@ -26,7 +26,7 @@ def write_helper(folder: Path, run: RunResult) -> None:
         {
             "run_id": run.run_id,
             "status": run.status.replace("_", " "),
-            "approver": one_line(run.approver) if run.approver else None,
+            "approver": one_line(run.decided_by) if run.decided_by else None,
             "digest": run.digest,
         },
     )

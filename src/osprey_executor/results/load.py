@@ -60,6 +60,7 @@ def load_result(folder: Path) -> RunResult:
         task=manifest.task,
         requester=manifest.requester,
         approver=manifest.approver,
+        proof=manifest.proof,
         digest=manifest.digest,
         refusals=manifest.refusals,
         writes=manifest.writes,

@@ -78,6 +78,7 @@ class Manifest(BaseModel):
     status: RunStatus
     effects: MachineEffects = MachineEffects.NONE
     approver: str | None = None
+    proof: str | None = None
     digest: str | None = None
     isolation: IsolationReport = IsolationReport()
     control_system: ControlSystemReport | None = None

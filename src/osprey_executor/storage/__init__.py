@@ -1,5 +1,6 @@
 """What outlives a process: the index of runs and decisions in SQLite, the lock of a run, its events."""
 
+from osprey_executor.storage._approvals import Remembered
 from osprey_executor.storage._events import EventLog, follow, last_output
 from osprey_executor.storage._guard import WriteGuard
 from osprey_executor.storage._keys import Claim
@@ -13,6 +14,7 @@ __all__ = [
     "Decided",
     "EventLog",
     "Lease",
+    "Remembered",
     "RunLock",
     "RunStore",
     "UnfinishedExecution",

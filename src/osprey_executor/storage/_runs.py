@@ -14,6 +14,7 @@ from typing import Any
 
 import aiosqlite
 
+from osprey_executor.audit import Trail
 from osprey_executor.errors import InvalidDecision, OutcomeUnknownError, RunNotFoundError, StorageError
 from osprey_executor.models import (
     RUNNING,
@@ -23,6 +24,7 @@ from osprey_executor.models import (
     CardRecord,
     Decision,
     MachineEffects,
+    Proof,
     RunFilter,
     RunPage,
     RunStatus,
@@ -35,7 +37,8 @@ from osprey_executor.models import (
     parse_decision,
 )
 from osprey_executor.patience import uninterrupted
-from osprey_executor.storage import _announced, _keys, _leases, _quarantine
+from osprey_executor.storage import _announced, _approvals, _keys, _leases, _quarantine
+from osprey_executor.storage._approvals import Remembered
 from osprey_executor.storage._guard import WriteGuard
 from osprey_executor.storage._keys import Claim
 from osprey_executor.storage._leases import Lease
@@ -55,6 +58,8 @@ class Decided:
     decision: Decision
     by: str
     at: datetime
+    proof: str = ""
+    """How it is known who that was; empty: by a version that did not ask."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +81,12 @@ class RunStore:
     Every method raises `StorageError` when the folder cannot be read or written.
     """
 
-    def __init__(self, home: Path, db: aiosqlite.Connection) -> None:
+    def __init__(self, home: Path, db: aiosqlite.Connection, trail: Trail) -> None:
         self.home = home
+        self.trail = trail
+        """Where is told what must not be forgotten."""
+        self._told: list[dict[str, object]] = []
+        """What the trail was told of the transaction at hand."""
         self._db = db
         self._turn = asyncio.Lock()
         self.guard = WriteGuard(home)
@@ -85,14 +94,14 @@ class RunStore:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, home: Path) -> AsyncGenerator[RunStore]:
-        """Open the index of `home`, made if it is not there.
+    async def open(cls, home: Path, trail: Trail | None = None) -> AsyncGenerator[RunStore]:
+        """Open the index of `home`, made if it is not there; `trail` where its heads go somewhere.
 
         Raises:
             StorageError: the folder cannot be used.
         """
         db = await connect(home)
-        store = cls(home, db)
+        store = cls(home, db, trail or Trail(home))
         try:
             yield store
         finally:
@@ -191,6 +200,7 @@ class RunStore:
 
         That is an earlier one where the very same attempt was decided already: a process died in between.
         """
+        told = {"headline": card.headline, "reason": card.reason, "persons": card.persons}
         async with self._transaction(durable=True):
             rows = await self._rows(
                 "SELECT card FROM cards WHERE number = (SELECT max(number) FROM cards WHERE run_id = ?) AND digest = ?"
@@ -207,23 +217,32 @@ class RunStore:
             await self._db.execute(
                 "UPDATE runs SET state = ? WHERE run_id = ?", (RunStatus.AWAITING_APPROVAL, card.run_id)
             )
+            await self._record("card", run=card.run_id, digest=card.digest, requester=card.requester, **told)
         return card
 
     async def card(self, run_id: str) -> ApprovalCard | None:
         """Return the newest card of a run, decided or not."""
-        rows = await self._rows("SELECT card FROM cards WHERE run_id = ? ORDER BY number DESC LIMIT 1", (run_id,))
-        return ApprovalCard.model_validate_json(rows[0]["card"]) if rows else None
+        rows = await self._rows(
+            "SELECT number, card FROM cards WHERE run_id = ? ORDER BY number DESC LIMIT 1", (run_id,)
+        )
+        return await _approvals.shown(self._db, rows[0]) if rows else None
+
+    async def remembered(self, standing: str) -> Remembered | None:
+        """Return the yes that a program of this digest still has from an earlier run."""
+        return await _approvals.remembered(self._db, standing)
 
     async def cards(self, run_id: str) -> list[CardRecord]:
         """Return the cards that a run was asked about with, the oldest first, each with what became of it."""
         rows = await self._rows(
-            "SELECT card, decision, decided_by, decided_at FROM cards WHERE run_id = ? ORDER BY number", (run_id,)
+            "SELECT number, card, decision, decided_by, decided_at, proof FROM cards WHERE run_id = ? ORDER BY number",
+            (run_id,),
         )
         return [
             CardRecord(
-                card=ApprovalCard.model_validate_json(row["card"]),
+                card=await _approvals.shown(self._db, row),
                 decision=parse_decision(json.loads(row["decision"])) if row["decision"] else None,
                 by=row["decided_by"] or "",
+                proof=row["proof"] or "",
                 at=row["decided_at"],
             )
             for row in rows
@@ -239,12 +258,12 @@ class RunStore:
         while True:
             marks = ", ".join("?" * len(page.approvals))
             rows = await self._rows(
-                f"SELECT card FROM runs JOIN cards USING (run_id) WHERE run_id IN ({marks}) AND number ="  # noqa: S608 - constant text
+                f"SELECT number, card FROM runs JOIN cards USING (run_id) WHERE run_id IN ({marks}) AND number ="  # noqa: S608 - constant text
                 " (SELECT max(number) FROM cards AS newer WHERE newer.run_id = runs.run_id)"
                 " ORDER BY runs.created_at, run_id",
                 tuple(one.run_id for one in page.approvals),
             )
-            cards += [ApprovalCard.model_validate_json(row["card"]) for row in rows]
+            cards += [await _approvals.shown(self._db, row) for row in rows]
             if page.next is None:
                 return cards
             page = await self.waiting(limit=_AT_ONCE, after=page.next)
@@ -261,13 +280,19 @@ class RunStore:
 
         return await page_of_waiting(self._rows, driven, requester, limit, after)
 
-    async def decide(self, run_id: str, decision: Decision, *, by: str, stranded: bool = False) -> None:
+    async def decide(
+        self, run_id: str, decision: Decision, *, by: str, proof: Proof = "system", stranded: bool = False
+    ) -> bool:
         """Record a decision on the newest card of a run. Exactly one decision wins.
+
+        Returns:
+            Whether that decides it; False: another person must approve it, too.
 
         Args:
             run_id: the run.
             decision: the decision.
             by: who decides.
+            proof: how that is known.
             stranded: the caller holds the lock of the run, so nobody acts upon an earlier approval any more: it may
                 be taken back.
 
@@ -291,30 +316,41 @@ class RunStore:
                     f"run {run_id} was decided already: {json.loads(card['decision'])['decision']}"
                     f" by {one_line(card['decided_by'])} at {card['decided_at']}"
                 )
+            approver, proofs = by, str(proof)
             if isinstance(decision, Approve):
-                if decision.digest not in ApprovalCard.model_validate_json(card["card"]).digests:
+                seen = ApprovalCard.model_validate_json(card["card"])
+                if decision.digest not in seen.digests:
                     raise InvalidDecision(
                         f"that digest is not of the card that run {run_id} waits with; look again and approve"
                         f" {card['digest'][:12]}…"
                     )
                 if datetime.fromisoformat(card["expires_at"]) <= datetime.now(UTC):
                     raise InvalidDecision(f"the card of run {run_id} expired at {card['expires_at']}; run it anew")
+                all_of_them = await _approvals.one_more(self._db, card["number"], seen, decision, by, proof)
+                if all_of_them is None:
+                    await self._record("approved in part", run=run_id, by=by, proof=proof, digest=decision.digest)
+                    return False
+                approver, proofs = all_of_them
+                await _approvals.remember(self._db, seen, decision, approver, proofs)
             await self._db.execute(
-                "UPDATE cards SET decision = ?, decided_by = ?, decided_at = ? WHERE number = ?",
-                (json.dumps(decision_to_wire(decision)), by, _now(), card["number"]),
+                "UPDATE cards SET decision = ?, decided_by = ?, decided_at = ?, proof = ? WHERE number = ?",
+                (json.dumps(decision_to_wire(decision)), approver, _now(), proofs, card["number"]),
             )
+            told = decision_to_wire(decision) | {"card": card["digest"], "by": approver, "proof": proofs}
+            await self._record("decision", run=run_id, **told)
+            return True
 
     async def decided(self, run_id: str) -> Decided | None:
         """Return the decision on the newest card of a run, if there is one."""
         rows = await self._rows(
-            "SELECT decision, decided_by, decided_at FROM cards WHERE run_id = ? ORDER BY number DESC LIMIT 1",
+            "SELECT decision, decided_by, decided_at, proof FROM cards WHERE run_id = ? ORDER BY number DESC LIMIT 1",
             (run_id,),
         )
         if not rows or rows[0]["decision"] is None:
             return None
         row = rows[0]
         at = datetime.fromisoformat(row["decided_at"])
-        return Decided(parse_decision(json.loads(row["decision"])), row["decided_by"], at)
+        return Decided(parse_decision(json.loads(row["decision"])), row["decided_by"], at, row["proof"] or "")
 
     async def claim(self, person: str, key: str, asked: str, run_id: str) -> Claim:
         """Note what a person asks for under a key of theirs, unless they asked for it before; old keys are forgotten.
@@ -437,6 +473,8 @@ class RunStore:
             await self._db.execute(
                 "UPDATE runs SET effects = ? WHERE run_id = ?", (settlement.effects, settlement.run_id)
             )
+            channels = {write.channel: write.outcome for write in settlement.writes}
+            await self._record("settled", run=settlement.run_id, by=settlement.by, channels=channels)
 
     async def ended_before(self, moment: datetime, *, written: bool) -> list[str]:
         """Return the ids of runs that had ended by then, the oldest first, and of whose writes the end is known.
@@ -477,6 +515,11 @@ class RunStore:
         row = rows[0]
         return UnfinishedExecution(row["number"], bool(row["may_write"]), datetime.fromisoformat(row["started_at"]))
 
+    async def _record(self, kind: str, **facts: object) -> None:
+        """Tell the audit trail, durably, what the transaction at hand does: what the trail cannot hold is not done."""
+        self._told.append({"what": kind, "run": facts.get("run"), "by": facts.get("by")})
+        await uninterrupted(asyncio.to_thread(self.trail.record, kind, durable=True, **facts))
+
     async def _rows(self, sql: str, values: tuple[object, ...] | dict[str, str] = ()) -> list[sqlite3.Row]:
         try:
             return list(await self._db.execute_fetchall(sql, values))
@@ -497,7 +540,11 @@ class RunStore:
             except BaseException:
                 if self._db.in_transaction:
                     await self._whole("ROLLBACK")
+                for told in self._told:
+                    await uninterrupted(asyncio.to_thread(self.trail.note, "not done", **told))
                 raise
+            finally:
+                self._told.clear()
 
     @asynccontextmanager
     async def _writing(self, durable: bool) -> AsyncGenerator[None]:

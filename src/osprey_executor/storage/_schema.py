@@ -11,7 +11,7 @@ import aiosqlite
 
 from osprey_executor.errors import StorageError
 
-_VERSION = 3
+_VERSION = 4
 _TABLES = """
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY,
@@ -39,9 +39,27 @@ CREATE TABLE IF NOT EXISTS cards (
     decision TEXT,
     decided_by TEXT,
     decided_at TEXT,
-    redeemed_at TEXT
+    redeemed_at TEXT,
+    proof TEXT
 ) STRICT;
 CREATE INDEX IF NOT EXISTS cards_by_run ON cards (run_id);
+-- Of cards that need more than one yes: those that were given, until the last one decides.
+CREATE TABLE IF NOT EXISTS approvals (
+    number INTEGER PRIMARY KEY,
+    card INTEGER NOT NULL REFERENCES cards (number) ON DELETE CASCADE,
+    approver TEXT NOT NULL,
+    proof TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    at TEXT NOT NULL,
+    UNIQUE (card, approver)
+) STRICT;
+CREATE TABLE IF NOT EXISTS remembered (
+    standing TEXT PRIMARY KEY,
+    approver TEXT NOT NULL,
+    proof TEXT NOT NULL,
+    until TEXT NOT NULL,
+    run_id TEXT NOT NULL
+) STRICT;
 CREATE TABLE IF NOT EXISTS executions (
     run_id TEXT NOT NULL REFERENCES runs (run_id),
     number INTEGER NOT NULL,
@@ -141,6 +159,17 @@ async def _connected(path: Path) -> aiosqlite.Connection:
     return await aiosqlite.connect(path, isolation_level=None, timeout=30)
 
 
+async def _upgrade(db: aiosqlite.Connection, version: int) -> None:
+    """Give tables of an older version the columns that have come since; of several processes at once, one does."""
+    if not 0 < version < _VERSION:
+        return
+    await db.execute("BEGIN IMMEDIATE")
+    columns = {row["name"] for row in await db.execute_fetchall("PRAGMA table_info(cards)")}
+    if "proof" not in columns:
+        await db.execute("ALTER TABLE cards ADD COLUMN proof TEXT")
+    await db.execute("COMMIT")
+
+
 async def connect(home: Path) -> aiosqlite.Connection:
     """Open `index.sqlite` in the state folder, safe against a kill of the process (WAL, synchronous=NORMAL).
 
@@ -161,6 +190,7 @@ async def connect(home: Path) -> aiosqlite.Connection:
                     f"the state folder {home} was written by a newer version of osprey-executor; upgrade, "
                     "or name another folder with OSPREY_EXECUTOR_HOME"
                 )
+            await _upgrade(db, version[0] if version else 0)
             await db.executescript(f"{_TABLES} PRAGMA user_version = {_VERSION};")
         except BaseException:
             await db.close()

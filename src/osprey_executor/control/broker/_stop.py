@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
+from osprey_executor.audit import Trail
 from osprey_executor.errors import StorageError
 from osprey_executor.text import one_line
 
@@ -69,6 +70,7 @@ class StopSwitch:
                 aside.unlink()
             _make_durable(path.parent)
             _put(path.with_name(_LOG), _APPEND, {"event": "stopped", **told})
+            Trail(path.parent).note("writes stopped", durable=True, by=by, reason=reason)
         except OSError as error:
             if os.path.lexists(path):  # what failed came after it
                 return True
@@ -82,13 +84,14 @@ class StopSwitch:
         """Turn that of the state folder off; return what it said, None: it was off.
 
         Raises:
-            StorageError: it is still on.
+            StorageError: it is still on; also where the audit trail cannot hold it.
         """
         path = self._of_state_folder()
         try:
             if not os.path.lexists(path):
                 return None
             said = _words(path)
+            Trail(path.parent).record("writes allowed", durable=True, by=by)
             _put(path.with_name(_LOG), _APPEND, {"event": "allowed", "by": by, "at": _now()})
             path.unlink()
             _make_durable(path.parent)

@@ -14,6 +14,7 @@ from osprey_executor.errors import StorageError
 from osprey_executor.interfaces.cli.commands import (
     analyze,
     approve,
+    audit,
     cancel,
     config,
     container,
@@ -87,6 +88,7 @@ app.command("eval", help=help_of(eval.evaluate), rich_help_panel="Set up")(eval.
 app.add_typer(config.app, name="config", rich_help_panel="Set up")
 app.add_typer(container.app, name="container", rich_help_panel="Set up")
 app.add_typer(generate.app, name="generate", rich_help_panel="Set up")
+app.add_typer(audit.app, name="audit", rich_help_panel="Look after runs")
 app.add_typer(users.app, name="users", rich_help_panel="Set up")
 app.add_typer(limits.app, name="limits", rich_help_panel="Set up")
 app.add_typer(memory.app, name="memory", rich_help_panel="Look after runs")

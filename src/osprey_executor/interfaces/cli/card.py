@@ -204,6 +204,13 @@ def _facts(card: ApprovalCard) -> RenderableType:
         rows.add_row("", Text(f"and {len(card.rules) - _MOST_RULES} more rules: show it with --json"))
     rows.add_row("Asked for by", Text(one_line(card.requester, 80)))
     rows.add_row("Written by", Text(f"{one_line(card.generator, 80)}, attempt {card.attempt}"))
+    if card.approval:
+        style = "bold yellow" if card.approval.startswith("advisory") else ""
+        rows.add_row("Approval", Text(one_line(card.approval, 300), style=style))
+    if card.persons > 1:
+        given = "".join(f": {one_line(one.by, 60)}" for one in card.approved_by)
+        words = f"{len(card.approved_by)} of {card.persons}{given}; none may be the requester"
+        rows.add_row("Persons", Text(words, style="bold"))
     rows.add_row("Digest", Text(card.digest, style="dim"))
     rows.add_row("Expires", Text(_when(card.expires_at)))
     return Padding(rows, (1, 1, 1, 1))

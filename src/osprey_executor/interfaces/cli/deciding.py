@@ -11,7 +11,7 @@ from rich.text import Text
 from osprey_executor.errors import InvalidRequestError
 from osprey_executor.interfaces.cli.card import render_card
 from osprey_executor.interfaces.cli.editing import edited
-from osprey_executor.interfaces.cli.prompt import ask_line
+from osprey_executor.interfaces.cli.prompt import ask_hidden, ask_line
 from osprey_executor.models import Approve, Edit, Reject
 from osprey_executor.text import visible
 
@@ -131,3 +131,19 @@ async def confirm(screen: Screen, interrupts: Interrupts, card: ApprovalCard) ->
     with interrupts.ignoring(signal.SIGHUP):
         answer = await ask_line(screen, Text(question, style="bold"))
     return chosen_digest(card, (answer or "").lower())
+
+
+class Token:
+    """Asks for the token of an approver where one is needed. It is typed, and never an argument or a variable."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    async def __call__(self) -> str | None:
+        """Return what was typed; None where there is no terminal, or nothing was."""
+        screen = self._work.screen
+        if not screen.interactive:
+            return None
+        self._work.display.pause()
+        with self._work.interrupts.ignoring(signal.SIGHUP):
+            return await ask_hidden(screen, Text("Token of an approver (it is not shown): ", style="bold"))

@@ -72,7 +72,10 @@ async def decide_and_finish(
     work: Work, card: ApprovalCard, decision: Decision, *, wanted: RunStatus = RunStatus.SUCCEEDED
 ) -> int:
     """Decide about a run, show how it goes on where this process executes it, and finish with its result."""
-    return await show_end(work, await work.follow(work.service.decide_stream(card.run_id, decision)), wanted=wanted)
+    from osprey_executor.interfaces.cli.deciding import Token
+
+    events = work.service.decide_stream(card.run_id, decision, credential=Token(work))
+    return await show_end(work, await work.follow(events), wanted=wanted)
 
 
 def _tell_how_to_decide(screen: Screen, result: RunResult) -> None:

@@ -53,6 +53,20 @@ async def ask_line(screen: Screen, question: Text) -> str | None:
     return data.decode("utf-8", errors="replace").strip()
 
 
+async def ask_hidden(screen: Screen, question: Text) -> str | None:
+    """Do as `ask_line` does, and show nothing of what is typed."""
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    hidden = [*before[:3], before[3] & ~termios.ECHO, *before[4:]]
+    try:
+        termios.tcsetattr(descriptor, termios.TCSAFLUSH, hidden)
+        return await ask_line(screen, question)
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        screen.err.file.write("\n")
+        screen.err.file.flush()
+
+
 def forget_typed(descriptor: int) -> None:
     """Throw away what has been typed and not been read."""
     try:

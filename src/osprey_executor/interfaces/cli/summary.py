@@ -50,8 +50,8 @@ def run_summary(result: RunResult) -> RenderableType:
     _add_refusals(facts, result.refusals)
     if any(attempt.status is not None for attempt in result.attempts):  # else nothing ran that could be contained
         facts.add_row("isolation", Text(str(result.isolation)))
-    if result.approver:
-        facts.add_row("decided by", Text(one_line(result.approver)))
+    if result.decided_by:
+        facts.add_row("decided by", Text(one_line(result.decided_by)))
     if len(result.attempts) > 1:
         facts.add_row("attempts", Text(str(len(result.attempts))))
     _add_notes(facts, result.notes)

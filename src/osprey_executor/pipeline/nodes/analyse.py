@@ -7,17 +7,16 @@ import sys
 from langgraph.runtime import Runtime
 
 from osprey_executor.analysis import Gates, analyze
-from osprey_executor.approval import must_ask
-from osprey_executor.errors import ErrorCategory
+from osprey_executor.approval import must_ask, named_channels
 from osprey_executor.execution import KnowsModules
 from osprey_executor.models import AnalysisReport, ErrorReport, RunStatus, Severity, Stage, Verdict
 from osprey_executor.models.events import Analysed, ApprovalRequested, StageStarted
-from osprey_executor.pipeline.binding import card_of
-from osprey_executor.pipeline.retry import after_failure, first_step
+from osprey_executor.pipeline.binding import card_of, situation_of
+from osprey_executor.pipeline.retry import after_failure, denied_report, first_step
 from osprey_executor.pipeline.rooms import Rooms
 from osprey_executor.pipeline.state import State
 from osprey_executor.pipeline.timing import timed
-from osprey_executor.text import source_lines
+from osprey_executor.text import one_line, source_lines
 
 _MOST_TOLD = 10
 
@@ -35,7 +34,9 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
             "control": rooms.control.model_dump_json(),
             "card": "",
             "approver": "",
+            "proof": "",
             "chosen": "",
+            "allowed": False,
             "outcome_status": "",
             "timings": timings(),
         }
@@ -43,22 +44,23 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
             return after_failure(state, rooms, broken) | analysed
         if report.verdict is not Verdict.DENY and (flawed := _flawed(rooms, report, code)):
             return after_failure(state, rooms, flawed) | analysed
-        asking = must_ask(rooms.config, report, rooms.engine.isolation, rooms.control)
+        asking = must_ask(rooms.config, report, situation_of(rooms, report, named_channels(report)))
         if asking.denied:
-            denied = ErrorReport(
-                stage=Stage.ANALYSIS,
-                type="PolicyDeniedError",
-                message=asking.reason,
-                category=ErrorCategory.WORKFLOW,
-                code=code,
-            )
+            denied = denied_report(asking, Stage.ANALYSIS, code)
             return after_failure(state, rooms, denied, status=RunStatus.REFUSED) | analysed
         if not asking.ask:
             return analysed | {"next": first_step(rooms)}
         written_by = state.get("written_by", "")
-        card = await card_of(
-            rooms, code=code, report=report, attempt=attempt, written_by=written_by, reason=asking.reason
-        )
+        card = await card_of(rooms, code=code, report=report, attempt=attempt, written_by=written_by, asking=asking)
+        if card.standing and (yes := await rooms.store.remembered(card.standing)) and rooms.approvers.stands(yes):
+            until = f"{yes.until:%Y-%m-%d %H:%M} UTC"
+            told = f"started without asking: {one_line(yes.by)} approved this program until {until} (run {yes.run_id})"
+            return analysed | {
+                "approver": yes.by,
+                "proof": yes.proof,
+                "notes": [*state.get("notes", []), told],
+                "next": first_step(rooms),
+            }
         card = await rooms.store.add_card(card)
     rooms.emit(ApprovalRequested(run_id=rooms.run_id, card=card))
     return analysed | {"card": card.model_dump_json(), "timings": timings(), "next": "approve"}

@@ -27,6 +27,7 @@ async def approve(state: State, runtime: Runtime[Rooms]) -> State:
     before = state.get("timings", {})
     told: State = {
         "approver": decided.by,
+        "proof": decided.proof,
         "timings": {**before, "waiting": before.get("waiting", 0.0) + max(waited, 0.0)},
     }
     decision = decided.decision

@@ -10,6 +10,7 @@ from osprey_executor.approval import issue_grant
 from osprey_executor.errors import ErrorCategory, MachineBusyError
 from osprey_executor.models import ApprovalCard, ControlSession, ErrorReport, Outcome, RunStatus, Stage
 from osprey_executor.models.events import StageStarted
+from osprey_executor.pipeline.audited import tell_allowed, tell_done
 from osprey_executor.pipeline.binding import changed_since
 from osprey_executor.pipeline.holding import Holding, machine_busy, unsettled_writes
 from osprey_executor.pipeline.permit import permit_for
@@ -37,14 +38,16 @@ async def _execute(state: State, rooms: Rooms) -> State:
         return after_failure(state, rooms, changed, status=RunStatus.REFUSED)
     grant = None
     if card and card.plan:
-        approved = {"chosen": state.get("chosen", ""), "approver": state.get("approver", "")}
+        approved = {name: str(state.get(name, "")) for name in ("chosen", "approver", "proof")}
         grant = issue_grant(card, **approved, key=rooms.key, now=datetime.now(UTC))
     if grant and (unready := await rooms.broker.unready()):
         return after_failure(state, rooms, _not_ready(unready, code), status=RunStatus.REFUSED)
-    permit = permit_for(rooms.config, rooms.broker.report, grant, card, rooms.key)
+    permit = permit_for(rooms.config, rooms.broker.report, grant, card, rooms.key, allowed=state.get("allowed", False))
     number = state.get("execution", 0) + 1
     digest = card.digest if card else None
     holding = Holding(rooms, grant, card, permit)
+    if permit is not None:
+        await tell_allowed(rooms, grant)
     try:
         await holding.begin(number, may_write=permit is not None, digest=digest)
     except MachineBusyError as busy:
@@ -69,6 +72,7 @@ async def _execute(state: State, rooms: Rooms) -> State:
         )
     unsettled = unsettled_writes(session.effects, session.writes, card)
     await rooms.store.end_execution(rooms.run_id, number, session.effects, unsettled)
+    await tell_done(rooms, session)
     return {
         "execution": number,
         "outcome_status": outcome.status.value,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from string import hexdigits
 from typing import Annotated
 
@@ -19,6 +20,14 @@ def approve(
     envelope: Annotated[
         bool, typer.Option("--envelope", help="Approve the envelope on the card, and not its plan.")
     ] = False,
+    remember: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Let the same program, which writes nothing, start again without asking for so long: 30min, 8h.",
+            show_default=False,
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> int:
     """Approve a run that waits: exactly what its card shows.
@@ -36,7 +45,8 @@ def approve(
     from osprey_executor.models import Approve
 
     screen = Screen.open(as_json=as_json)
-    given = None if digest is None else Approve(_plain(digest))
+    seconds = 0.0 if remember is None else _seconds(remember)
+    given = None if digest is None else Approve(_plain(digest), remember=seconds)
 
     async def body(work: Work) -> int:
         card = await work.service.card(run)
@@ -60,9 +70,18 @@ def approve(
         if digest is None or (envelope and digest != wanted):
             screen.tell("Nothing is decided; the run still waits.")
             return await show_end(work, await work.service.result(run))
-        return await decide_and_finish(work, card, Approve(digest))
+        return await decide_and_finish(work, card, Approve(digest, remember=seconds))
 
     return with_service(body, screen)
+
+
+def _seconds(time: str) -> float:
+    from osprey_executor.errors import InvalidDecision
+
+    found = re.fullmatch(r"(\d{1,6})\s*(s|min|h)", time.strip())
+    if found is None:
+        raise InvalidDecision(f"--remember takes a time such as 30min or 8h, not {time!r:.100}")
+    return float(found[1]) * {"s": 1, "min": 60, "h": 3600}[found[2]]
 
 
 def _plain(digest: str) -> str:

@@ -17,7 +17,7 @@ def restore(run: RunId, as_json: Json = False) -> int:
     The last change comes first. It is a run of its own, with its plan on a card and your approval. Left alone is what
     the limits database does not call restorable, and what somebody else has changed since.
     """
-    from osprey_executor.interfaces.cli.deciding import Person
+    from osprey_executor.interfaces.cli.deciding import Person, Token
     from osprey_executor.interfaces.cli.ending import show_end
     from osprey_executor.interfaces.cli.exits import Exit
     from osprey_executor.interfaces.cli.screen import Screen
@@ -35,7 +35,8 @@ def restore(run: RunId, as_json: Json = False) -> int:
             return Exit.SUCCEEDED
         person = Person(work) if screen.interactive else None
         work.display.begin("starting the sandbox", own_code=True)
-        return await show_end(work, await work.follow(work.service.restore_stream(restoring, decide=person)))
+        events = work.service.restore_stream(restoring, decide=person, credential=Token(work))
+        return await show_end(work, await work.follow(events))
 
     return with_service(body, screen)
 

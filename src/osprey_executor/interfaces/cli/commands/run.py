@@ -62,7 +62,7 @@ def run(
         return detached(Order(task or sources.task_of(code or ""), text, files, config), as_json=as_json)
 
     from osprey_executor.interfaces.cli.commands.config.available import examined
-    from osprey_executor.interfaces.cli.deciding import Person
+    from osprey_executor.interfaces.cli.deciding import Person, Token
     from osprey_executor.interfaces.cli.ending import show_end
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.work import Work, with_service
@@ -77,7 +77,9 @@ def run(
         person = Person(work) if screen.interactive else None
         if ready:  # else there is nothing to start, and the error says why
             work.display.begin("starting the sandbox", own_code=text is not None)
-        return await show_end(work, await work.follow(work.service.stream(request, decide=person)))
+        return await show_end(
+            work, await work.follow(work.service.stream(request, decide=person, credential=Token(work)))
+        )
 
     return with_service(body, screen, config)
 

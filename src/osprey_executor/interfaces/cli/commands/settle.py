@@ -18,6 +18,7 @@ def settle(
 
     Until then no run writes these channels.
     """
+    from osprey_executor.interfaces.cli.deciding import Token
     from osprey_executor.interfaces.cli.exits import Exit
     from osprey_executor.interfaces.cli.screen import Screen
     from osprey_executor.interfaces.cli.streams import write_json
@@ -31,7 +32,7 @@ def settle(
         if seen.writes:
             screen.show_aside(unsettled_table(seen))
             if yes or await confirmed(screen, work.interrupts):
-                seen = await work.service.settle(seen)
+                seen = await work.service.settle(seen, credential=Token(work))
         if as_json:
             write_json(seen.model_dump(mode="json"))
         else:

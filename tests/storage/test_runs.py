@@ -242,3 +242,43 @@ async def test_a_transaction_that_is_cancelled_leaves_none_open(tmp_path: Path, 
         await asyncio.wait_for(add(other, "r3"), 5)
     async with RunStore.open(tmp_path) as again:
         assert [await again.has(run_id) for run_id in ("r1", "r2", "r3")] == [True] * 3
+
+
+async def test_a_state_folder_of_an_older_version_keeps_its_pending_cards(tmp_path: Path) -> None:
+    async with RunStore.open(tmp_path) as store:
+        await add(store)
+        await store.add_card(card())
+    with sqlite3.connect(tmp_path / "index.sqlite") as db:  # as version 2 left it
+        db.executescript("ALTER TABLE cards DROP COLUMN proof; DROP TABLE approvals; DROP TABLE remembered;")
+        db.execute("PRAGMA user_version = 2")
+    db.close()
+    async with RunStore.open(tmp_path) as store, RunStore.open(tmp_path) as other:
+        assert [one.digest for one in await other.pending()] == [A]
+        assert await store.decide("r1", Approve(A), by="ada", proof="token")
+        decided = await other.decided("r1")
+    assert decided is not None
+    assert (decided.by, decided.proof) == ("ada", "token")
+
+
+async def test_a_second_person_completes_what_a_first_began(tmp_path: Path) -> None:
+    async with RunStore.open(tmp_path) as one, RunStore.open(tmp_path) as other:
+        await add(one)
+        await one.add_card(card().model_copy(update={"persons": 2}))
+        assert not await one.decide("r1", Approve(A), by="ben", proof="token")
+        told = await asyncio.gather(
+            one.decide("r1", Approve(A), by="cleo", proof="token"),
+            other.decide("r1", Approve(A), by="dora", proof="proxy"),
+            return_exceptions=True,
+        )
+        assert sum(answer is True for answer in told) == 1
+        assert sum(isinstance(answer, InvalidDecision) for answer in told) == 1, "one wins, the other is told"
+        decided = await other.decided("r1")
+        assert decided is not None
+        assert (decided.by, decided.proof) in (("ben and cleo", "token and token"), ("ben and dora", "token and proxy"))
+        await add(one, "r2")
+        await one.add_card(card("r2").model_copy(update={"persons": 2}))
+        assert not await one.decide("r2", Approve(A), by="ben", proof="token")
+        with pytest.raises(InvalidDecision, match="already"):
+            await other.decide("r2", Approve(A), by="ben", proof="token")
+        await one.add_card(card("r2", digest=B).model_copy(update={"persons": 2}))
+        assert not await one.decide("r2", Approve(B), by="ben", proof="token"), "another card starts anew"

@@ -30,8 +30,10 @@ from osprey_executor.audit._line import (
 from osprey_executor.errors import StorageError
 
 _FLAGS = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-_TAIL = 512 * 1024
-"""Bytes; no record is longer."""
+_TAILS = (8 * 1024, 1024 * 1024)
+"""Bytes in which the last record is looked for; none is longer than the second."""
+_HEAD_BYTES = 512
+"""A head is written over the one before, in one call of the kernel."""
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,12 @@ class Trail:
         """
         try:
             with self._mutex, self._locked() as descriptor:
-                end = self._end(descriptor)
+                head = self._head()
+                end = self._end(descriptor, head)
                 lost = {"lost": self._lost} if self._lost else {}
                 end = self._append(descriptor, end, kind, facts | lost, durable=durable)
                 self._lost = 0
-                self._keep_head(end, durable=durable)
+                self._keep_head(end, head, durable=durable)
         except OSError as error:
             raise StorageError(
                 f"the audit trail {self._path} cannot be written ({error.strerror or error}); make room, or make it "
@@ -101,18 +104,20 @@ class Trail:
         finally:
             os.close(descriptor)
 
-    def _end(self, descriptor: int) -> _End:
+    def _end(self, descriptor: int, head: dict[str, Any] | None) -> _End:
         """Return where the trail ends, once what a crash or a hand has left there is told in the trail itself."""
         size = os.fstat(descriptor).st_size
-        tail = os.pread(descriptor, min(size, _TAIL), max(size - _TAIL, 0))
-        whole, newline, torn = tail.rpartition(b"\n")
+        whole, newline, torn = b"", b"", b""
+        for most in _TAILS:
+            whole, newline, torn = os.pread(descriptor, most, max(size - most, 0)).rpartition(b"\n")
+            if size <= most or b"\n" in whole:
+                break
         if torn:  # a loss of power in the middle of a record
             size -= len(torn)
             os.ftruncate(descriptor, size)
         last = whole.rpartition(b"\n")[2] if newline else b""
         found = (read_record(last) or {}).get("n") if last else 0
         number = found if isinstance(found, int) else None
-        head = self._head()
         why = self._broken(number, last, head)
         end = _End(number or 0, hash_of(last) if last else NOTHING, size)
         if torn:
@@ -162,23 +167,21 @@ class Trail:
         except FileNotFoundError:
             return None
 
-    def _keep_head(self, end: _End, *, durable: bool) -> None:
+    def _keep_head(self, end: _End, before: dict[str, Any] | None, *, durable: bool) -> None:
         """Write down how far the trail goes, and append that outside where it is due."""
-        exported = (self._head() or {}).get("exported")
+        exported = (before or {}).get("exported")
         last = exported if isinstance(exported, int) else 0
         now = int(time.time())
         head = {"n": end.number, "hash": end.hash, "at": datetime.now(UTC).isoformat(timespec="seconds")}
         if self.heads is not None and (durable or not 0 <= now - last < self._interval):
             last = now if self._export(self.heads, signed(head, self._key)) else last
-        line = line_of(signed(head | {"exported": last}, self._key)) + b"\n"
+        line = line_of(signed(head | {"exported": last}, self._key)).ljust(_HEAD_BYTES - 1) + b"\n"
         with suppress(OSError):  # a head that lags behind is in order, and the record is in the trail
-            draft = self.home / f".{HEAD}.{secrets.token_hex(4)}"
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(self.home / HEAD, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 os.write(descriptor, line)
             finally:
                 os.close(descriptor)
-            draft.replace(self.home / HEAD)
 
     def _export(self, heads: Path, head: dict[str, Any]) -> bool:
         """Append a head outside. A place that is away holds up nobody; `doctor` and `audit verify` tell it."""

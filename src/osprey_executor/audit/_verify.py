@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,15 +61,23 @@ def lines(home: Path) -> Iterator[bytes]:
     except FileNotFoundError:
         return
     with file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        left = file.seek(0, 2)
-        fcntl.flock(file, fcntl.LOCK_UN)
+        with locked(home):
+            left = file.seek(0, 2)
         file.seek(0)
         for line in file:
             left -= len(line)
             if left < 0:
                 return
             yield line.rstrip(b"\n")
+
+
+@contextmanager
+def locked(home: Path) -> Generator[None]:
+    """Keep whoever appends to a trail out for a moment."""
+    with ExitStack() as stack:
+        if (home / TRAIL).is_file():
+            fcntl.flock(stack.enter_context((home / TRAIL).open("rb")), fcntl.LOCK_SH)
+        yield
 
 
 class _Found:
@@ -82,7 +91,8 @@ class _Found:
         self._heads = self._outside(heads) if heads is not None else []
         self._wanted = {head["n"]: head["hash"] for head in self._heads}
         self._journals: dict[str, dict[str, Any]] = {}
-        own = read_record((home / HEAD).read_bytes()) if (home / HEAD).exists() else None
+        with locked(home):
+            own = read_record((home / HEAD).read_bytes()) if (home / HEAD).exists() else None
         if own is not None and is_signed(own, self._key):
             self._own: dict[str, Any] | None = own
         else:

@@ -43,8 +43,8 @@ def ben(home: Path) -> str:
 
 
 @pytest.fixture
-async def service(open_service: OpenService) -> AsyncGenerator[PythonExecutorService]:
-    async with open_service(**UNCONTAINED) as opened:
+async def service(open_service: OpenService, tmp_path: Path) -> AsyncGenerator[PythonExecutorService]:
+    async with open_service(**UNCONTAINED, audit__heads=str(tmp_path / "away" / "heads.jsonl")) as opened:
         yield opened
 
 
@@ -58,8 +58,9 @@ async def test_without_people_the_account_approves_and_that_is_called_advisory(s
     result = await service.decide(card.run_id, Approve(card.digest))
     assert (result.status, result.proof) == (RunStatus.SUCCEEDED, "system")
     assert "(advisory approval)" in str(result.decided_by)
-    [probe] = [probe for probe in await service.doctor() if "programs lack" in probe.name]
-    assert (probe.outcome, probe.detail) == ("unavailable", card.approval)
+    seen = {probe.name: (probe.outcome, probe.detail) for probe in await service.doctor()}
+    assert seen["approval by something that programs lack"] == ("unavailable", card.approval)
+    assert seen["heads of the audit trail"][0] == "failed"
 
 
 async def test_with_an_approver_every_way_to_say_yes_needs_a_token(

@@ -7,6 +7,7 @@ PythonExecutorException
 │   ├── EngineError                   the engine broke while it ran the code
 │   ├── ServiceBusyError              as many runs as the configuration allows are on their way
 │   ├── StorageError                  state folder unreadable, unwritable or full
+│   ├── ServiceUnreachableError       no answer of a service from where the client was told to ask
 │   ├── GeneratorUnavailableError     no route to the provider, or it refused the key or the model
 │   └── ControlSystemError            a channel cannot be read
 │       ├── ChannelDisconnectedError  nobody answers for it
@@ -90,6 +91,12 @@ class ServiceBusyError(PythonExecutorException):
 
 class StorageError(PythonExecutorException):
     """The state folder or a run folder cannot be read or written."""
+
+    category = ErrorCategory.INFRASTRUCTURE
+
+
+class ServiceUnreachableError(PythonExecutorException):
+    """Nobody answers at the address of a service, or something else than a service does."""
 
     category = ErrorCategory.INFRASTRUCTURE
 

@@ -58,6 +58,7 @@ from osprey_executor.models.plan import (
     PlannedWrite,
 )
 from osprey_executor.models.probe import Probe
+from osprey_executor.models.remote import CardNow, FileEntry, Health, WriteSwitch
 from osprey_executor.models.report import ErrorReport, Stage
 from osprey_executor.models.request import PythonExecutionRequest, slug, system_user
 from osprey_executor.models.restoring import LeftChannel, RestoredChannel, Restoring
@@ -83,6 +84,7 @@ __all__ = [
     "Attempt",
     "AttemptedWrite",
     "Backup",
+    "CardNow",
     "CardRecord",
     "ChannelNow",
     "ChannelStart",
@@ -99,12 +101,14 @@ __all__ = [
     "EnvelopeChannel",
     "ErrorReport",
     "Example",
+    "FileEntry",
     "Finding",
     "FindingKind",
     "Gateway",
     "Gateways",
     "Generation",
     "Grant",
+    "Health",
     "History",
     "Imported",
     "IsolationReport",
@@ -157,6 +161,7 @@ __all__ = [
     "Waiting",
     "WaitingPage",
     "Write",
+    "WriteSwitch",
     "WriteTarget",
     "Writing",
     "common_channel",

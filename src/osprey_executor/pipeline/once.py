@@ -68,6 +68,8 @@ async def decided_once(
 ) -> RunSummary:
     """Decide a run by `decide`, unless `person` decided it with this key before.
 
+    With a key it is no error to have decided the same already.
+
     Raises:
         InvalidRequestError: the key is none, or stands for another request.
         PythonExecutorException: as `decide`; the key may be used again, then.

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 
 from osprey_executor.interfaces.web.identify import AtDesk
-from osprey_executor.interfaces.web.rest.shapes import Card, Cursor, DecisionBody, Key, Limit, RunId
-from osprey_executor.models import RunSummary, WaitingPage
+from osprey_executor.interfaces.web.rest.shapes import Cursor, DecisionBody, Key, Limit, RunId
+from osprey_executor.models import CardNow, RunSummary, WaitingPage
 
 router = APIRouter(tags=["approvals"])
 
@@ -20,10 +20,10 @@ async def approvals(desk: AtDesk, limit: Limit = 50, after: Cursor = "") -> Wait
 
 
 @router.get("/approvals/{run_id}", operation_id="approval")
-async def approval(desk: AtDesk, run_id: RunId) -> Card:
+async def approval(desk: AtDesk, run_id: RunId) -> CardNow:
     """Show the card that a run waits with. 409 where it does not wait."""
     card = await desk.card(run_id)
-    return Card(**dict(card), in_the_way=await desk.in_the_way(card))
+    return CardNow(**dict(card), in_the_way=await desk.in_the_way(card))
 
 
 @router.post("/approvals/{run_id}/decision", operation_id="decide")

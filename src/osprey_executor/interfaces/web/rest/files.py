@@ -10,7 +10,8 @@ from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 
 from osprey_executor.interfaces.web.identify import AtDesk
-from osprey_executor.interfaces.web.rest.shapes import FileEntry, RunId
+from osprey_executor.interfaces.web.rest.shapes import RunId
+from osprey_executor.models import FileEntry
 
 router = APIRouter(tags=["files"])
 

@@ -8,8 +8,8 @@ from fastapi import APIRouter
 
 from osprey_executor.desk import Desk
 from osprey_executor.interfaces.web.identify import AtDesk
-from osprey_executor.interfaces.web.rest.shapes import Health, Key, Reason, RunId, Switch
-from osprey_executor.models import Restoring, RunSummary, Settlement
+from osprey_executor.interfaces.web.rest.shapes import Key, Reason, RunId
+from osprey_executor.models import Health, Restoring, RunSummary, Settlement, WriteSwitch
 
 router = APIRouter(tags=["machine"])
 
@@ -28,20 +28,20 @@ async def health(desk: AtDesk) -> Health:
 
 
 @router.get("/writes", operation_id="writes")
-async def writes(desk: AtDesk) -> Switch:
+async def writes(desk: AtDesk) -> WriteSwitch:
     """Tell whether all writes are stopped by a switch."""
     return await _switch(desk)
 
 
 @router.post("/writes/stop", operation_id="stop_writes")
-async def stop_writes(desk: AtDesk, body: Reason) -> Switch:
+async def stop_writes(desk: AtDesk, body: Reason) -> WriteSwitch:
     """Stop every write of every process that uses the state folder, at once."""
     await desk.stop_writes(body.reason)
     return await _switch(desk)
 
 
 @router.post("/writes/allow", operation_id="allow_writes")
-async def allow_writes(desk: AtDesk) -> Switch:
+async def allow_writes(desk: AtDesk) -> WriteSwitch:
     """Allow writes again. Every write still needs its approval."""
     await desk.allow_writes()
     return await _switch(desk)
@@ -71,6 +71,6 @@ async def settle(desk: AtDesk, run_id: RunId, body: Settlement) -> Settlement:
     return await desk.settle(body.model_copy(update={"run_id": run_id}))
 
 
-async def _switch(desk: Desk) -> Switch:
+async def _switch(desk: Desk) -> WriteSwitch:
     reason = await desk.stopped()
-    return Switch(stopped=reason is not None, reason=reason)
+    return WriteSwitch(stopped=reason is not None, reason=reason)

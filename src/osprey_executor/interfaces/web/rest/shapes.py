@@ -12,12 +12,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSche
 
 from osprey_executor.models import (
     MOST_ON_A_PAGE,
-    ApprovalCard,
     Approve,
     Decision,
     Edit,
     MachineEffects,
-    Person,
     PythonExecutionRequest,
     Reject,
     RunFilter,
@@ -134,13 +132,6 @@ class Wanted(Input):
         return RunFilter(**{name: value for name, value in self if name not in ("limit", "after")})
 
 
-class Card(ApprovalCard):
-    """A card, with what is in the way of its writes at this moment."""
-
-    in_the_way: tuple[str, ...] = ()
-    """Why its run would write nothing if it were approved now."""
-
-
 class ApproveBody(Input):
     """Run exactly what the card of this digest shows; with the digest of its envelope, within that envelope."""
 
@@ -182,31 +173,3 @@ class Reason(Input):
     """Why writes are stopped, for whoever finds one refused."""
 
     reason: Annotated[str, Field(max_length=1000)] = ""
-
-
-class Switch(BaseModel):
-    """The state of the switch that stops every write."""
-
-    stopped: bool
-    reason: str | None = None
-    """By whom, since when and why."""
-
-
-class FileEntry(BaseModel):
-    """A file that a run left."""
-
-    name: str
-    size: int
-    """Bytes."""
-
-
-class Health(BaseModel):
-    """How the service is, as far as the person may know."""
-
-    version: str
-    you: Person
-    pending: int
-    """How many cards wait that the person may see."""
-    running: int
-    """How many runs are going on, in all processes that use the state folder."""
-    writes: Switch

@@ -230,7 +230,7 @@ def test_a_taken_port_is_told_in_one_line(site: Site, tmp_path: Path) -> None:
 @pytest.mark.parametrize("host", ["0.0.0.0", "10.0.0.1", "::", "example.org", "", "127.0.0.1.example.org"])
 def test_beyond_this_machine_it_wants_tls(tmp_path: Path, host: str) -> None:
     (tmp_path / "config.yml").write_text("{}")
-    with pytest.raises(InvalidRequestError, match="serve.tls_certificate"):
+    with pytest.raises(InvalidRequestError, match="tls_certificate"):
         serve(host=host, port=0, config=tmp_path / "config.yml")
 
 

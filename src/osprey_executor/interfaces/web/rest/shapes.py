@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Annotated, Any, Literal, cast
 
 from fastapi import Header, Path, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, WithJsonSchema, model_validator
 
 from osprey_executor.models import (
     MOST_ON_A_PAGE,
@@ -148,7 +148,7 @@ class RejectBody(Input):
 
     decision: Literal["reject"]
     reason: Annotated[str, Field(max_length=10_000)] = ""
-    regenerate: bool = False
+    regenerate: StrictBool = False
 
     def parsed(self) -> Decision:
         """Return it as Python says it."""

@@ -12,30 +12,27 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from osprey_executor import errors
-from osprey_executor.errors import PythonExecutorException
+from osprey_executor.errors import ErrorCategory, PythonExecutorException
 from osprey_executor.interfaces.web.answers import Answer
 from osprey_executor.text import one_line
 
 _LOG = logging.getLogger(__name__)
-# The first class that an error is an instance of decides, so a subclass stands before its base.
+# The first class that an error is an instance of decides, so a subclass stands before its base; else its category does.
 _STATUS: Final[tuple[tuple[type[PythonExecutorException], int], ...]] = (
     (errors.NotIdentifiedError, 401),
     (errors.AccessDeniedError, 403),
+    (errors.PolicyDeniedError, 403),
     (errors.RunNotFoundError, 404),
-    (errors.InvalidDecision, 409),
     (errors.RunGoesOnError, 409),
     (errors.InvalidRequestError, 422),
     (errors.ServiceBusyError, 429),
-    (errors.PolicyDeniedError, 403),
-    (errors.WriteRefused, 409),
-    (errors.OutcomeUnknownError, 409),
-    (errors.EngineUnavailableError, 503),
-    (errors.StorageError, 503),
-    (errors.GeneratorUnavailableError, 503),
-    (errors.ControlSystemError, 503),
-    (errors.ConfigurationError, 503),
-    (errors.MissingExtraError, 503),
 )
+_STATUS_OF: Final = {
+    ErrorCategory.WORKFLOW: 409,
+    ErrorCategory.CODE_RELATED: 422,
+    ErrorCategory.INFRASTRUCTURE: 503,
+    ErrorCategory.CONFIGURATION: 503,
+}
 _NAMES: Final = {400: "MalformedRequest", 408: "BodyTooSlow", 413: "BodyTooLarge"}
 _MOST_FAULTS: Final = 5
 
@@ -47,7 +44,7 @@ def problem(status: int, error: str, message: str, headers: Mapping[str, str] | 
 
 def status_of(error: PythonExecutorException) -> int:
     """Return the HTTP status of an error."""
-    return next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), _STATUS_OF[error.category])
 
 
 def problem_of(error: PythonExecutorException) -> Answer:

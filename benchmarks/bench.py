@@ -15,6 +15,7 @@ from _analysis import analysis
 from _claude import claude
 from _container import container
 from _crowd import concurrent
+from _doors import doors
 from _engine import engine, figure, throughput
 from _gateways import gateways
 from _generators import generators
@@ -92,6 +93,7 @@ TOPICS: dict[str, tuple[Callable[[int], list[Line]], int]] = {
     "generators": (generators, 50),
     "claude": (claude, 10),
     "container": (container, 15),
+    "doors": (doors, 40),
     "memory": (memory, 10_000),
 }
 """What is measured, and in how many rounds unless --rounds says so. A round of `memory` is one run of the service."""

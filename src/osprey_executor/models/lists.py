@@ -21,7 +21,7 @@ class RunFilter(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     text: Annotated[str, Field(max_length=200)] = ""
-    """In the task or the id; whether its ASCII letters are capital does not matter."""
+    """In the task, where capital ASCII letters are as others, or the beginning of the id."""
     state: Annotated[str, Field(max_length=40)] | None = None
     """`running`, or a `RunStatus`."""
     effects: MachineEffects | None = None

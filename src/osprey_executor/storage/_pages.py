@@ -89,9 +89,8 @@ def _conditions(wanted: RunFilter) -> tuple[list[str], list[str]]:
             values.append(str(value))
     if wanted.text:
         escaped = wanted.text.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-        pattern = f"%{escaped}%"
-        conditions.append(r"(task LIKE ? ESCAPE '\' OR run_id LIKE ? ESCAPE '\')")
-        values += [pattern, pattern]
+        conditions.append(r"(task LIKE ? ESCAPE '\' OR run_id BETWEEN ? AND ?)")
+        values += [f"%{escaped}%", wanted.text, f"{wanted.text}\U0010ffff"]
     for moment, sign in ((wanted.since, ">="), (wanted.until, "<")):
         if moment is not None:
             conditions.append(f"created_at {sign} ?")

@@ -113,7 +113,10 @@ def create_server(desk_of: Callable[[Context[Any, Any]], Desk]) -> MCPServer[Any
     @_told
     async def list_runs(  # pyright: ignore[reportUnusedFunction]
         ctx: Context[Any, Any],
-        text: Annotated[str, Field(description="Only runs whose task or id holds this text.", max_length=200)] = "",
+        text: Annotated[
+            str,
+            Field(description="Only runs with this text in the task, or at the beginning of the id.", max_length=200),
+        ] = "",
         state: Annotated[str, Field(description="Only runs in this state, as `succeeded`.", max_length=40)] = "",
         limit: Annotated[int, Field(ge=1, le=200)] = 20,
     ) -> list[RunEntry]:

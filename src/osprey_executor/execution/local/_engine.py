@@ -13,7 +13,7 @@ from osprey_executor.errors import EngineUnavailableError
 from osprey_executor.execution._events import EngineEvent
 from osprey_executor.execution.local._cgroups import ControlGroups
 from osprey_executor.execution.local._enforcement import enforced
-from osprey_executor.execution.local._facts import Facts, ask
+from osprey_executor.execution.local._facts import ask
 from osprey_executor.execution.local._gateways import GatewayPool
 from osprey_executor.execution.local._interpreter import Interpreter
 from osprey_executor.execution.local._limit_probes import LimitProber
@@ -79,7 +79,8 @@ class LocalEngine:
         self.gateways: GatewayPool | None = None
         """What stands behind the places where programs look for channels."""
         self.limit_prober: LimitProber | None = None
-        self._facts: Facts | None = None
+        self._inside: dict[str, Any] | None = None
+        """What the interpreter is, once it was asked."""
         self._modules: frozenset[str] | None = _UNASKED
 
     @property
@@ -178,16 +179,17 @@ class LocalEngine:
 
     async def identity(self) -> dict[str, Any]:
         """Return interpreter, packages, isolation, what is visible, and limits."""
-        if self._facts is None:
+        if self._inside is None:
             try:
-                self._facts = await ask(self._sandbox, self._interpreter, self._root)
+                facts = await ask(self._sandbox, self._interpreter, self._root)
             except LaunchError as error:
                 raise EngineUnavailableError(str(error)) from error
+            self._inside = {**await asyncio.to_thread(self._interpreter.identity), **facts.model_dump()}
         return {
             "engine": self.name,
             "isolation": self._sandbox.level,
             "mechanisms": list(self._sandbox.mechanisms),
-            "interpreter": {**self._interpreter.identity(), **self._facts.model_dump()},
+            "interpreter": dict(self._inside),
             "limits": self._limits.model_dump(mode="json"),
             **self._details,
         }

@@ -6,7 +6,7 @@ from osprey_executor.analysis import analyze
 from osprey_executor.models import Effect, Severity, Verdict
 
 _START = """
-import os, sys, shutil, socket, subprocess, tarfile, marshal, docker, requests, urllib.request
+import os, sys, shutil, socket, subprocess, threading, time, tarfile, marshal, docker, requests, urllib.request
 from http.server import HTTPServer
 from pathlib import Path
 """
@@ -71,6 +71,26 @@ def said(code: str) -> list[str]:
         ("import fileinput\nfileinput.input('/etc/hosts', inplace=True)", "rewrites /etc/hosts, outside"),
         ("import epics\nepics.PV('A', callback=print)", "reads a channel"),
         ("os.system('cat ~/.ssh/id_rsa')", "where keys, passwords"),
+        ("open('/proc/self/mem', 'rb+')", "where the raw memory of a process or computer is"),
+        ("open('/etc/passwd')", "where accounts of the computer are"),
+        ("import pandas as pd\npd.DataFrame().to_csv('/srv/x.csv')", "to_csv: /srv/x.csv, outside the working folder"),
+        ("import pandas as pd\n(2 * pd.DataFrame()).to_csv('/srv/x.csv')", "to_csv: /srv/x.csv, outside"),
+        ("import xarray as xr\n(xr.open_dataset('a') - 1).to_netcdf('/srv/x.nc')", "/srv/x.nc, outside"),
+        ("import logging\nlogging.FileHandler('/var/log/x.log')", "log file with FileHandler: /var/log/x.log, outside"),
+        ("os.system('git push')", "reaches the network with the command git push"),
+        ("os.system('git -C x commit -m y')", "changes files with the command git commit"),
+        ("os.system('rsync -a x/ host:y')", "reaches the network with the command rsync"),
+        ("os.system('nsenter -t 1 -m ls')", "and so its isolation, with the command nsenter"),
+        ("import ctypes\nctypes.CDLL('libc.so.6').mount(0, 0)", "and so its isolation, with mount of a native library"),
+        ("import ctypes\nctypes.CDLL(None)", "calls the native code of the process itself"),
+        ("x = compile(input(), 'x', 'exec')", "compile makes code of text that is only known"),
+        ("Path('~/x/y').parent.mkdir()", "Path.mkdir: ~/x, outside"),
+        ("(Path.home() / '.bashrc').write_text('x')", "~/.bashrc, a start-up file"),
+        ("Path('/opt/x.h5').with_suffix('.bak').touch()", "Path.touch: /opt/*.bak, outside"),
+        ("import glob\nfor x in glob.glob('/opt/*.tmp'):\n    os.remove(x)", "os.remove: /opt/*.tmp, outside"),
+        ("import sh\ngit = sh.git.bake('-C', 'x')\ngit.fetch()", "the command git fetch"),
+        ("import networkx\nnetworkx.write_gml(x, '/opt/x.gml')", "write_gml: /opt/x.gml, outside"),
+        ("{k: os.environ[k] for k in ('DB_USER', 'DB_PASSWORD')}", "the environment variable DB_PASSWORD"),
         ("open('secrets.json')", "where keys, passwords"),
     ],
 )
@@ -82,6 +102,22 @@ def test_what_happens_is_told(code: str, words: str):
     ("code", "words"),
     [
         ("os.system('pip list')", "installs"),
+        ("os.system('pip list')", "reaches the network"),
+        ("os.system('git log')", "reaches the network"),
+        ("os.system('systemctl status x')", "changes services"),
+        ("os.system('tar tf x.tar')", "unpacks"),
+        ("os.system('rsync -a x/ y/')", "reaches the network"),
+        ("import json\njson.loads(urllib.request.urlopen('https://x.org').read().decode()).get('a')", "uses requests"),
+        ("requests.get('https://x.org').json().get('a')", "uses requests"),
+        ("import sqlite3\nsqlite3.connect(':memory:').cursor().execute('DELETE FROM x')", "deletes data"),
+        ("import sqlalchemy\nsqlalchemy.create_engine('sqlite://').connect()", "uses sqlalchemy"),
+        ("import sqlite3, pandas\npandas.read_sql('select 1', sqlite3.connect('x.db'))", "may reach"),
+        ("import pandas\npandas.DataFrame().to_html()", "writes"),
+        ("import yaml\nyaml.safe_dump({})", "writes"),
+        ("os.environ.setdefault('OMP_NUM_THREADS', '1')", "reads"),
+        ("import signal\nos.kill(1, signal.SIGHUP)", "imports signal"),
+        ("import mmap\nmmap.mmap(-1, 4096)", "changes a file"),
+        ("for n in range(10**5):\n    threading.Thread(target=time.sleep, args=(9,)).start()", "waits"),
         ("os.system('conda install x')", "the command install"),
         ("open('x/profile.txt', 'w')", "a start-up file"),
         ("open('/tmp/x', 'w')", "outside"),

@@ -270,7 +270,9 @@ def _mention_imports(m: Machine) -> None:
         rule = m.catalogue.rule(f"{path}.*")
         if rule is None or not rule.whole or rule.effect in seen or path.partition(".")[0] in used:
             continue
-        m.find(node, rule.id, rule.effect, f"imports {path}: {rule.message}", confidence=Confidence.POSSIBLE)
+        used_for = rule.message.partition(", ")[2] if rule.message.startswith("uses ") else ""
+        told = f"imports {path}, {used_for}" if used_for else f"imports {path}: {rule.message}"
+        m.find(node, rule.id, rule.effect, told, confidence=Confidence.POSSIBLE)
 
 
 def _is_constant(path: str) -> bool:

@@ -41,7 +41,9 @@ def _open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     if written and mode is not None and any("+" in spelling(atom) for atom in mode):
         _reads(m, node, path)
     if written:
-        file_write(m, node, f"writes {told_of(path) or 'a file'}")
+        known = mode is not None and any(is_text(atom) for atom in mode)
+        place = told_of(path) or "a file"
+        file_write(m, node, f"writes {place}" if known else f"opens, in a mode that is not known here, {place}")
         for atom in path:
             if is_text(atom):
                 _device(m, node, spelling(atom).replace(HOLE, "*"))
@@ -159,6 +161,20 @@ def _path_open(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     return _open(m, node, Arguments(((given.made_with or UNKNOWN), *given.args), given.keywords))
 
 
+def _sibling(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`path.with_name("x")`, `path.with_suffix(".bak")`: another file of the same folder."""
+    func = getattr(node, "func", None)
+    told = given.get(0, "name", "suffix", "stem") or UNKNOWN
+    whole = getattr(func, "attr", "") == "with_name"
+    ends = (
+        told
+        if whole
+        else texts.concat((Pattern(HOLE),), told if getattr(func, "attr", "") == "with_suffix" else UNKNOWN)
+    )
+    folders = texts.parents(given.made_with or UNKNOWN)
+    return (Ref("pathlib.Path", True, texts.concat(texts.concat(folders, (Const("/"),)), ends)),)
+
+
 def _joined_path(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     text = path_of(given.args[0]) if given.args else UNKNOWN
     for part in given.args[1:]:
@@ -263,6 +279,7 @@ MODELS: dict[str, Model] = {
     "pathlib.Path.read_text": _read_back,
     "os.path.join": _joined_path,
     **dict.fromkeys((f"os.path.{name}" for name in ("expanduser", "abspath", "realpath", "normpath")), _same_path),
+    **dict.fromkeys((f"pathlib.Path.{name}" for name in ("with_name", "with_suffix", "with_stem")), _sibling),
     **dict.fromkeys((f"pathlib.Path.{name}" for name in ("expanduser", "absolute", "resolve")), _same_object),
     "open": _open,
     "os-open": _os_open,

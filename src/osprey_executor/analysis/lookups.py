@@ -115,6 +115,8 @@ def _of_library(m: Machine, ref: Ref, attr: str) -> Value:
         if attr in _FRAME_NAMES:
             return (Namespace("__main__"),)
     path = f"{ref.path}.{attr}"
+    if path == "pathlib.Path.parent" and ref.channels:
+        return (Ref(ref.path, True, texts.parents(ref.channels)),)
     path = m.catalogue.aliases.get(path, path)
     if m.replaced and path in m.replaced:
         return m.replaced[path]
@@ -177,6 +179,9 @@ def _getter(m: Machine, node: ast.AST, owner: Obj | Class) -> Value:
 def found_secret(m: Machine, node: ast.AST, name: str) -> None:
     """Note that a variable of the environment is read; its name tells whether it is a secret."""
     telling = not name or _SECRET_WORDS.search(name)
+    key = ("secret/environment", *m.where(node)[:2])
+    if telling and key in m.found and m.found[key].severity is Severity.INFO:
+        del m.found[key]  # of several variables the one that is a secret is told
     m.find(
         node,
         "secret/environment",

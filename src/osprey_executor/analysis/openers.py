@@ -113,7 +113,8 @@ def _engine(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     elif not _is_memory(held):
         paths = tuple(Pattern(one) if HOLE in one else Const(one) for one in files)
         file_write(m, node, f"opens the database {told_of(paths) or 'a file'}")
-    return (Ref("sqlalchemy.Engine", True, held),)
+    # A local one is a file or memory, and nothing that is done with it reaches another computer.
+    return (Ref("sqlite3.Engine" if len(files) == len(held) else "sqlalchemy.Engine", True, held),)
 
 
 def _is_file(atom: Atom) -> bool:

@@ -61,7 +61,12 @@ def _starts(target: tuple[int | str, ...], args: int | str | None, *more: int | 
             for atom in given.get("kwargs") or NOTHING:
                 if isinstance(atom, Box):
                     keywords = {str(key): value for key, value in atom.items.items()}
-        return call(m, node, callee, Arguments(passed, keywords, nodes))
+        turns = m.turns
+        m.turns = 1 if beside else turns  # what is started beside one another does not wait for one another
+        try:
+            return call(m, node, callee, Arguments(passed, keywords, nodes))
+        finally:
+            m.turns = turns
 
     return model
 

@@ -363,3 +363,14 @@ def number(operator: str, first: Const, second: Const) -> Value:
                 return UNKNOWN
     except (ArithmeticError, TypeError, ValueError):
         return UNKNOWN
+
+
+def parents(paths: Value) -> Value:
+    """Return the folders that files of these names are in."""
+    found: dict[Atom, None] = {}
+    for atom in paths:
+        text = spelling(atom)
+        folder, slash, _ = text.rpartition("/")
+        folder = folder or ("/" if slash else HOLE if text.startswith(HOLE) else ".")
+        found[Pattern(folder) if HOLE in folder else Const(folder)] = None
+    return tuple(found)

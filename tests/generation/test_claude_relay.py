@@ -74,6 +74,14 @@ async def test_nobody_else_uses_the_key_and_for_nothing_else(
     assert (server.requests, server.strays) == ([], [])
 
 
+async def test_a_stranger_does_not_fill_the_memory(relay: Relay, server: ScriptedProvider) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)
+    writer.write(b"POST /v1/messages HTTP/1.1\r\ncontent-length: 60000000\r\n\r\n")
+    assert await asyncio.wait_for(reader.read(), 30) == b""  # it closes, and waits for nothing
+    writer.close()
+    assert server.requests == []
+
+
 async def test_what_is_no_question_is_not_answered(relay: Relay, server: ScriptedProvider) -> None:
     for said in (b"GET /v1/messages HTTP/1.1\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"x" * 100_000, b""):
         reader, writer = await asyncio.open_connection("127.0.0.1", relay.port)

@@ -27,6 +27,8 @@ from osprey_executor.generation._faults import Fault, ProviderFault, by_status, 
 _PATHS = ("/v1/messages", "/v1/messages/count_tokens")
 _MOST_BYTES = 64 << 20
 """Of a question."""
+_MOST_OF_OTHERS = 64 << 10
+"""Of a question whose token is not ours."""
 _MOST_COMPLAINT = 64 << 10
 _OURS = ("host", "authorization", "x-api-key", "content-length", "accept-encoding")
 _HOP = ("connection", "keep-alive", "proxy-authorization", "te", "trailer", "transfer-encoding", "upgrade")
@@ -83,8 +85,10 @@ class Relay:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request; each has a connection of its own."""
         try:
-            path, headers, body = await _asked(reader)
-            if not hmac.compare_digest(headers.get("x-api-key", "").encode(), self.token.encode()):
+            path, headers = await _head_of(reader)
+            known = hmac.compare_digest(headers.get("x-api-key", "").encode(), self.token.encode())
+            body = await _body_of(reader, headers, _MOST_BYTES if known else _MOST_OF_OTHERS)
+            if not known:
                 await _tell(writer, _NO_MORE, "this is the way of one conversation, and not yours")
             elif path.partition("?")[0] not in _PATHS:
                 await _tell(writer, _NO_MORE, "nothing but messages goes this way")
@@ -134,19 +138,29 @@ class Relay:
         return {"x-api-key": key} if self._model.provider == "anthropic" else {"authorization": f"Bearer {key}"}
 
 
-async def _asked(reader: asyncio.StreamReader) -> tuple[str, dict[str, str], bytes]:
-    """Return path, headers with names in lower case, and body of a request.
+async def _head_of(reader: asyncio.StreamReader) -> tuple[str, dict[str, str]]:
+    """Return path and headers of a request, with names in lower case.
 
     Raises:
-        ValueError: it is no POST of a length that is told, or too long.
+        ValueError: it is no POST.
     """
     first, _, rest = (await reader.readuntil(b"\r\n\r\n")).partition(b"\r\n")
-    headers = {name.lower(): value for name, value in parse_headers(BytesIO(rest)).items()}
     method, path, _ = first.decode("latin-1").split(" ")
-    size = int(headers.get("content-length", ""))
-    if method != "POST" or not path.startswith("/") or not 0 <= size <= _MOST_BYTES:
+    if method != "POST" or not path.startswith("/"):
         raise ValueError("no question")
-    return path, headers, await reader.readexactly(size)
+    return path, {name.lower(): value for name, value in parse_headers(BytesIO(rest)).items()}
+
+
+async def _body_of(reader: asyncio.StreamReader, headers: Mapping[str, str], most: int) -> bytes:
+    """Return the body of a request.
+
+    Raises:
+        ValueError: its length is not told, or above `most`.
+    """
+    size = int(headers.get("content-length", ""))
+    if not 0 <= size <= most:
+        raise ValueError("too long a question")
+    return await reader.readexactly(size)
 
 
 async def _pass_on(answer: httpx.Response, writer: asyncio.StreamWriter) -> None:

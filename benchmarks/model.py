@@ -24,6 +24,8 @@ from osprey_executor.interfaces.cli.evaluated import failures, report_table
 HERE = Path(__file__).parent
 PINS = HERE / "model"
 PLACE = HERE / ".model"
+PROVIDER, MODEL = "smollm2", "SmolLM2-135M-Instruct"
+LABEL = f"basic ({PROVIDER}/{MODEL})"
 LONGEST_ANSWER = 200
 """Tokens; its programs are shorter, and what is longer goes in circles."""
 SECONDS_AN_ANSWER = 900
@@ -84,7 +86,7 @@ def main() -> int:
         return 2
     weights = install()
     with served(weights) as address:
-        model = {"provider": "smollm2", "model_id": "SmolLM2-135M-Instruct", "base_url": address, "temperature": 0.6}
+        model = {"provider": PROVIDER, "model_id": MODEL, "base_url": address, "temperature": 0.6}
         limits = {"max_tokens": LONGEST_ANSWER, "timeout": SECONDS_AN_ANSWER}
         execution = {"code_generator": "basic", "max_generation_retries": 1, "max_execution_retries": 1}
         keep = {"save_prompts": chosen.keep is not None}
@@ -103,7 +105,7 @@ def main() -> int:
             report = Report(
                 suite=suite.name,
                 repeats=chosen.repeats,
-                generators=(GeneratorReport(name="basic", label="basic", tasks=tuple(seen), stopped=ended),),
+                generators=(GeneratorReport(name="basic", label=LABEL, tasks=tuple(seen), stopped=ended),),
             )
     console = Console(highlight=False, markup=False)
     console.print(report_table(report))

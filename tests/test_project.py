@@ -96,6 +96,7 @@ def newcomer(tmp_path: Path) -> Path:
         shutil.copy(ROOT / name, clone / name)
     for name in ("sudo", "apt-get"):
         command(clone, name, f'echo "{name} $*" >> "{clone}/called"; exit 1')
+    command(clone, "podman", "exit 0")
     return clone
 
 
@@ -186,6 +187,21 @@ def test_setup_tells_how_far_it_is_and_what_comes_next(newcomer: Path) -> None:
     assert lines[1:3] == [f"make setup: {seen} of {pins} found" for seen in (25, 50)]
     assert lines[-1] == f"make setup: done, {pins} packages are in .venv; now: make demo, or . .venv/bin/activate"
     assert "Nothing to be done" in make(newcomer, "setup").stdout
+
+
+@pytest.mark.parametrize("user", [0, 1000])
+def test_setup_gets_podman_where_it_may_and_goes_on_without(newcomer: Path, user: int) -> None:
+    with_venv(newcomer)
+    command(newcomer, "id", f"echo {user}")
+    for name in ("podman", "dockerd"):
+        command(newcomer, name, "exit 1")
+    done = make(newcomer, "setup")
+    assert done.returncode == 0
+    line = "apt-get install -y --no-install-recommends podman runc"
+    assert line in done.stdout
+    called = [line, "apt-get update"]
+    assert not (newcomer / "called").exists() or (newcomer / "called").read_text().splitlines() == called
+    assert (newcomer / "called").exists() == (user == 0)
 
 
 def test_setup_ends_where_pip_fails(newcomer: Path) -> None:

@@ -56,7 +56,7 @@ need_libseccomp() {
 # The tests of own containers need podman; the service does not, so without it setup goes on.
 need_podman() {
     command -v apt-get >/dev/null 2>&1 || return 0
-    command -v podman >/dev/null 2>&1 || command -v dockerd >/dev/null 2>&1 && return 0
+    podman --version >/dev/null 2>&1 || dockerd --version >/dev/null 2>&1 && return 0
     # runc beside it: crun limits nothing where control groups are of version 1.
     line='apt-get install -y --no-install-recommends podman runc'
     if [ "$(id -u)" != 0 ]; then

@@ -18,7 +18,7 @@ from osprey_executor.errors import ConfigurationError
 from osprey_executor.execution.container.own._tree import Tree
 from osprey_executor.execution.local._interpreter import find_interpreter
 
-_ENVIRONMENT = "/opt/kernels"
+_ENVIRONMENT = "/kernels"
 NEEDED = ("jupyter-server", "ipykernel")
 USUAL = ("numpy", "pandas", "scipy", "matplotlib")
 PATH = f"{_ENVIRONMENT}/bin:/usr/local/bin:/usr/bin:/bin"

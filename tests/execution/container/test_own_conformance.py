@@ -13,7 +13,6 @@ from osprey_executor.execution import open_engine
 from osprey_executor.testing.engine_conformance import (
     EngineUnderTest,
     TestContract,
-    TestIsolationOfNetwork,
     TestIsolationOfProcesses,
     TestLoopback,
     bench,
@@ -21,7 +20,6 @@ from osprey_executor.testing.engine_conformance import (
 
 __all__ = [
     "TestContract",
-    "TestIsolationOfNetwork",
     "TestIsolationOfProcesses",
     "TestLoopback",
     "bench",
@@ -32,4 +30,4 @@ pytestmark = pytest.mark.timeout(400)  # the first test waits for the image
 @pytest.fixture(scope="module")
 def engine_under_test(own: Own) -> EngineUnderTest:
     config = own.config(warm_kernels=4)
-    return EngineUnderTest(lambda: open_engine("container", config, home=own.home), loopback=False, same_machine=False)
+    return EngineUnderTest(lambda: open_engine("container", config, home=own.home), loopback=False)

@@ -11,7 +11,21 @@ from tests.execution.container.own import Own
 from osprey_executor.execution import open_engine
 from osprey_executor.testing.engine_conformance import *
 
-OTHERWISE: tuple[str, ...] = ()
+OTHERWISE = (
+    "a_hundred_thousand_files_are_bounded",
+    "deep_nesting_ends_somewhere",
+    "folder_is_empty_and_the_programs_own",
+    "left_out_with_a_note[socket]",
+    "shared-memory-files",
+    "test_bytes_in_many_files",
+    "test_bytes_in_one_file",
+    "refusal_the_program_passes_over",
+    "test_bytes_in_tmp",
+    "emptied_again_is_whole",
+    "the current folder]",
+    "the search path]",
+    "threads and children]",
+)
 
 
 @pytest.fixture(autouse=True)
@@ -23,4 +37,4 @@ def _otherwise(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(scope="module")
 def engine_under_test(own: Own) -> EngineUnderTest:
     config = own.config(warm_kernels=4)
-    return EngineUnderTest(lambda: open_engine("container", config, home=own.home), loopback=False, same_machine=False)
+    return EngineUnderTest(lambda: open_engine("container", config, home=own.home), loopback=False)

@@ -20,7 +20,7 @@ _SYS_ADMIN = 1 << 21
 _SIGKILL = 9
 _HARMLESS = {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "console"}
 _ENGINES = ("/var/run/docker.sock", "/run/docker.sock", "/run/podman/podman.sock", "/run/containerd/containerd.sock")
-_NOT_FILES = {"proc", "sysfs", "devpts", "mqueue", "cgroup", "cgroup2"}
+_NOT_FILES = {"proc", "sysfs", "devpts", "devtmpfs", "mqueue", "cgroup", "cgroup2"}
 _UNLIMITED = 1 << 60
 MISCONFIGURED = ("use a capability", "reach the container engine", "change files of the host")
 """What makes any container none, whoever started it."""

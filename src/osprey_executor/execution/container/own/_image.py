@@ -80,9 +80,9 @@ class Recipe:
             tree.text(f"{_ENVIRONMENT}/pyvenv.cfg", f"home = {self._executable.parent}\n")
             tree.text("/etc/passwd", _PEOPLE)
             tree.text("/etc/group", _GROUPS)
-            cache = Path("/etc/ld.so.cache")
-            if cache.is_file():
-                tree.file(cache, str(cache))
+            for path in (Path("/etc/ld.so.cache"), *Path("/usr/lib/locale/C.utf8").rglob("*")):
+                if path.is_file():
+                    tree.same_place(path)
             for place in ("/dev", "/proc", "/sys", "/run", "/var/tmp"):  # noqa: S108
                 tree.folder(place)
 

@@ -40,7 +40,6 @@ from osprey_executor.models import (
     Person,
     Probe,
     Program,
-    Proof,
     ProvenScript,
     Pruning,
     PythonExecutionRequest,
@@ -75,7 +74,6 @@ if TYPE_CHECKING:
     from osprey_executor.pipeline.driver import Driver
 
 _POLL_SECONDS = 0.1
-_PROOFS: tuple[Proof, ...] = ("token", "proxy", "host")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 Listener = Callable[[Event], None]
@@ -557,8 +555,9 @@ class Executor:
                 return with_note(result, "on_failure: nothing of it can be brought back")
             # The card has said that this would follow, so the approval of the run is the approval of this.
             by = f"{result.approver} (on_failure: restore)"
-            known = next((one for one in _PROOFS if one in (result.proof or "").split(" and ")), "system")
-            decider = Decider(by, person=Person(name=by, roles=frozenset((Role.APPROVER,)), proof=known))
+            known = (result.proof or "system").partition(" and ")[0]
+            person = Person.model_validate({"name": by, "roles": (Role.APPROVER,), "proof": known})
+            decider = Decider(by, person=person)
             decide = _yes if policy == "restore" else None
             follower = await self.restore(restoring, requester=result.requester, decide=decide, decider=decider)
         except PythonExecutorException as error:

@@ -85,7 +85,7 @@ class RunStore:
         self.home = home
         self.trail = trail
         """Where is told what must not be forgotten."""
-        self._told: list[dict[str, object]] = []
+        self._told: list[dict[str, Any]] = []
         """What the trail was told of the transaction at hand."""
         self._db = db
         self._turn = asyncio.Lock()
@@ -518,7 +518,11 @@ class RunStore:
     async def _record(self, kind: str, **facts: object) -> None:
         """Tell the audit trail, durably, what the transaction at hand does: what the trail cannot hold is not done."""
         self._told.append({"what": kind, "run": facts.get("run"), "by": facts.get("by")})
-        await uninterrupted(asyncio.to_thread(self.trail.record, kind, durable=True, **facts))
+        try:
+            await uninterrupted(asyncio.to_thread(self.trail.record, kind, durable=True, **facts))
+        except StorageError:
+            self._told.pop()
+            raise
 
     async def _rows(self, sql: str, values: tuple[object, ...] | dict[str, str] = ()) -> list[sqlite3.Row]:
         try:

@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
 from langgraph.types import Command
 
 from osprey_executor import Approve, PythonExecutorService, Reject, RunStatus
 from osprey_executor.access import People
 from osprey_executor.desk import Desk
 from osprey_executor.errors import AccessDeniedError, NotIdentifiedError
+from osprey_executor.interfaces.capability import CapabilityState, PythonCapability
 from osprey_executor.models import ApprovalCard, MachineEffects, Person, Role
 
 from .conftest import OpenService, own
@@ -91,6 +94,24 @@ async def test_with_an_approver_every_way_to_say_yes_needs_a_token(
     assert (result.status, result.approver, result.proof) == (RunStatus.SUCCEEDED, "ben", "token")
     assert "ben (known by token)" in (result.folder / "notebook.ipynb").read_text()
     assert ben not in "".join(path.read_text(errors="replace") for path in home.rglob("*") if path.is_file())
+
+
+async def test_an_agent_that_may_not_approve_is_told_and_the_run_waits_for_another_door(
+    ben: str, service: PythonExecutorService
+) -> None:
+    graph = StateGraph(CapabilityState)
+    graph.add_node("python", PythonCapability(service).node())
+    graph.add_edge(START, "python")
+    agent: Any = graph.compile(checkpointer=InMemorySaver())
+    thread = {"configurable": {"thread_id": "1"}}
+    state = await agent.ainvoke({"task": "nothing", "code": CODE}, thread)
+    run_id = state["__interrupt__"][0].value["run_id"]
+    state = await agent.ainvoke(Command(resume={"approved": True}), thread)
+    assert "needs the token of an approver" in state["__interrupt__"][0].value["error"]
+    card = await service.card(run_id)
+    await service.decide(run_id, Approve(card.digest), credential=ben)
+    state = await agent.ainvoke(Command(resume={"approved": True}), thread)
+    assert (state["python_run"]["status"], state["python_run"]["approver"]) == ("succeeded", "ben")
 
 
 async def test_a_callback_asks_for_the_token_when_it_has_approved_and_not_before(

@@ -114,7 +114,7 @@ class PythonCapability:
         except AccessDeniedError as error:
             # The run still waits, for somebody who shows at another door who they are.
             told = await self._told(state, await self._service.result(run_id))
-            return told | {"python_card": {**told.get("python_card", {}), "error": str(error)}}
+            return told | {"python_card": {**card, "error": str(error)}} if (card := told.get("python_card")) else told
         return await self._told(state, result)
 
     async def _told(self, state: CapabilityState, result: RunResult) -> CapabilityState:

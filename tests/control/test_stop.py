@@ -43,9 +43,9 @@ def test_it_is_off_until_somebody_turns_it_on(tmp_path: Path) -> None:
     assert (switch.on() or "").endswith(": beam is lost")
     assert "by ann" in (switch.release("bob") or "")
     assert switch.on() is switch.release("bob") is None
-    log = [json.loads(line) for line in (tmp_path / "stop-writes.jsonl").read_text().splitlines()]
-    assert [(entry["event"], entry["by"]) for entry in log] == [("stopped", "ann"), ("allowed", "bob")]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["stop-writes.jsonl"]
+    log = [json.loads(line) for line in (tmp_path / "audit.jsonl").read_text().splitlines()]
+    assert [(entry["kind"], entry["by"]) for entry in log] == [("writes stopped", "ann"), ("writes allowed", "bob")]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.head", "audit.jsonl", "audit.key"]
 
 
 def test_a_folder_that_is_not_there_is_made_and_one_that_went_away_stops(tmp_path: Path) -> None:

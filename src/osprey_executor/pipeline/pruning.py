@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import os
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from osprey_executor.errors import StorageError
-from osprey_executor.models import Pruning
+from osprey_executor.models import Pruning, system_user
 from osprey_executor.pipeline.recovery import DriverOf
 from osprey_executor.results import RunFolder
 from osprey_executor.storage import RunLock, RunStore
@@ -40,6 +41,9 @@ async def prune(store: RunStore, driver: DriverOf, seen: Pruning) -> Pruning:
         size += await _remove(store, driver, run_id)
         gone.append(run_id)
     await _remove_strays(store, seen.before)
+    if gone:
+        told = partial(store.trail.note, "runs removed", durable=True, by=system_user(), count=len(gone), runs=gone)
+        await asyncio.to_thread(told)
     return seen.model_copy(update={"run_ids": tuple(gone), "bytes": size})
 
 

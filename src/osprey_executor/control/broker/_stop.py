@@ -18,10 +18,8 @@ from osprey_executor.errors import StorageError
 from osprey_executor.text import one_line
 
 _NAME = "writes-stopped.json"
-_LOG = "stop-writes.jsonl"
 _MOST = 10_000
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
-_APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
 class StopSwitch:
@@ -69,7 +67,6 @@ class StopSwitch:
             finally:
                 aside.unlink()
             _make_durable(path.parent)
-            _put(path.with_name(_LOG), _APPEND, {"event": "stopped", **told})
             Trail(path.parent).note("writes stopped", durable=True, by=by, reason=reason)
         except OSError as error:
             if os.path.lexists(path):  # what failed came after it
@@ -92,7 +89,6 @@ class StopSwitch:
                 return None
             said = _words(path)
             Trail(path.parent).record("writes allowed", durable=True, by=by)
-            _put(path.with_name(_LOG), _APPEND, {"event": "allowed", "by": by, "at": _now()})
             path.unlink()
             _make_durable(path.parent)
         except OSError as error:

@@ -12,10 +12,12 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 from typer.main import get_command
 
-from osprey_executor import errors
+from osprey_executor import PythonExecutorService, errors
 from osprey_executor.config import Config, ModelConfig
 from osprey_executor.interfaces.cli.app import app
 from osprey_executor.interfaces.cli.exits import Exit
+from osprey_executor.interfaces.web.app import create_app
+from osprey_executor.interfaces.web.identify import Doorkeeper
 from osprey_executor.models import show_size
 
 ROOT = Path(__file__).parent.parent
@@ -100,3 +102,16 @@ def test_every_error_is_in_the_tree() -> None:
         if inspect.isclass(kind) and issubclass(kind, errors.PythonExecutorException)
     ]
     assert [name for name in classes if name not in str(errors.__doc__)] == []
+
+
+def test_every_request_over_rest() -> None:
+    service = PythonExecutorService.from_config({})
+    paths = create_app(service, Doorkeeper(service.identity())).openapi()["paths"]
+    there = {
+        f"{method.upper()} {path.removeprefix('/api/v1')}"
+        for path, methods in paths.items()
+        for method in methods
+        if path.startswith("/api/v1/")
+    }
+    listed = [re.match(r"`((?:GET|POST) /\S+)`", row[0]) for row in rows(REFERENCE / "rest.md")]
+    assert {match[1] for match in listed if match} == there

@@ -40,7 +40,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Served, d
 def test_no_request_breaks_the_service(served: tuple[Served, dict[str, str]]) -> None:
     one, headers = served
     schema = schemathesis.openapi.from_dict(
-        httpx.get(f"{one.url}/openapi.json", headers=headers, trust_env=False).json()
+        httpx.get(f"{one.url}/openapi.json", headers=headers, trust_env=False, timeout=100).json()
     )
     schema.config.update(base_url=one.url)
     operations = [operation.ok() for operation in schema.get_all_operations()]

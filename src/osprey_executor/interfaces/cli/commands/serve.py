@@ -10,7 +10,9 @@ from osprey_executor.interfaces.cli.commands.options import ConfigFile
 
 
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at; beyond this machine only with TLS.")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; beyond this machine only with TLS, or behind a proxy.")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0: one that is free.")] = 8420,
     config: ConfigFile = None,
 ) -> int:
@@ -25,10 +27,11 @@ def serve(
         local = host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         local = False
-    if not local and service.config.serve.tls_certificate is None:
+    guarded = service.config.serve.tls_certificate is not None or service.config.access.proxy is not None
+    if not local and not guarded:
         raise InvalidRequestError(
             f"{host} is not of this machine's loopback, and tokens would pass the network in the clear: use 127.0.0.1, "
-            "or name serve.tls_certificate and serve.tls_key in the configuration"
+            "or name serve.tls_certificate and serve.tls_key, or an access.proxy, in the configuration"
         )
     try:
         from osprey_executor.interfaces.web.running import serve as run

@@ -36,5 +36,5 @@ def add_rest(app: FastAPI) -> None:
     app.include_router(router)
 
     @app.get("/openapi.json", include_in_schema=False)
-    async def openapi() -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
+    def openapi() -> JSONResponse:  # pyright: ignore[reportUnusedFunction]
         return JSONResponse(app.openapi())

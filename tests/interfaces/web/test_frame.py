@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 import httpx
 import pytest
+from fastapi import FastAPI
+from pydantic import ValidationError
+from uvicorn.server import ServerState
 
+from osprey_executor.config import ServeConfig
+from osprey_executor.errors import ConfigurationError
+from osprey_executor.interfaces.web import running
 from osprey_executor.interfaces.web.guard import LARGEST_BODY, Guard
 
 from .conftest import House
@@ -148,3 +155,33 @@ async def test_wrong_methods_and_places_are_told_to_whoever_is_known(house: Hous
         assert (await anna.get("/docs")).status_code == 404
         described = (await anna.get("/openapi.json")).json()
     assert "/api/v1/runs" in described["paths"]
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n", b"\x16"])
+async def test_a_connection_without_a_request_is_not_held(
+    house: House, monkeypatch: pytest.MonkeyPatch, sent: bytes
+) -> None:
+    monkeypatch.setattr(running, "_HEAD_SECONDS", 0.2)
+    config = running._config(house.app, ServeConfig())  # pyright: ignore[reportPrivateUsage]
+    state = ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(
+        lambda: config.http_protocol_class(config=config, server_state=state, app_state={}),  # pyright: ignore
+        "127.0.0.1",
+        0,
+    )
+    async with server, asyncio.timeout(60):
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname()[:2])
+        writer.write(sent)
+        assert b"200" not in await reader.read()
+        writer.close()
+
+
+async def test_files_that_are_no_certificate_are_told(tmp_path: Path) -> None:
+    for name in ("service.pem", "service.key"):
+        (tmp_path / name).write_text("nothing")
+    settings = ServeConfig(tls_certificate=tmp_path / "service.pem", tls_key=tmp_path / "service.key")
+    with pytest.raises(ConfigurationError, match="cannot be used"):
+        running._config(FastAPI(), settings)  # pyright: ignore[reportPrivateUsage]
+    with pytest.raises(ValidationError, match="name both"):
+        ServeConfig(tls_key=tmp_path / "service.key")

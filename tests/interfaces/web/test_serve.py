@@ -9,9 +9,15 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from osprey_executor import Approve, Edit, PythonExecutionRequest, RunStatus
 from osprey_executor.access import People
@@ -261,11 +267,38 @@ def test_the_client_says_what_is_wrong(site: Site, monkeypatch: pytest.MonkeyPat
             ben.summary("nothing")
 
 
-def test_told_to_end_it_ends_what_goes_on_and_keeps_what_waits(tmp_path: Path) -> None:
+@pytest.fixture
+def certificate(tmp_path: Path) -> tuple[Path, Path]:
+    """A certificate of this machine's loopback that signs itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "loopback")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    files = tmp_path / "service.pem", tmp_path / "service.key"
+    files[0].write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    files[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return files
+
+
+def test_told_to_end_it_ends_what_goes_on_and_keeps_what_waits(tmp_path: Path, certificate: tuple[Path, Path]) -> None:
     home = tmp_path / "other"
-    with serving(home, tmp_path, settings()) as served:
+    tls = {"tls_certificate": "service.pem", "tls_key": "service.key"}
+    with serving(home, tmp_path, settings(serve=tls), "--host", "0.0.0.0") as served:
         token = served.said[2].removeprefix("Token of this process: ")
-        with Client(served.url, token) as owner:
+        url = f"https://127.0.0.1:{served.port}"
+        assert served.url.startswith("https://")
+        with Client(url, token) as untrusting, pytest.raises(ServiceUnreachableError, match="CERTIFICATE_VERIFY"):
+            untrusting.health()
+        with Client(url, token, ca=certificate[0]) as owner:
             waits = owner.run(own(WRITE), timeout=100)
             run = owner.submit(own(SLOW))
             for event in owner.events(run.run_id):

@@ -25,6 +25,8 @@ from osprey_executor.service import People, PythonExecutorService
 
 _HEAD_SECONDS: Final = 30.0
 """In which the head of the first request on a connection must have come."""
+_LARGEST_HEAD: Final = 64 << 10
+"""Bytes."""
 _GRACE_SECONDS: Final = 5
 """For which answers that are being given go on when the server is told to end."""
 _MOST_CONNECTIONS: Final = 500
@@ -76,6 +78,7 @@ def _config(app: FastAPI, settings: ServeConfig) -> uvicorn.Config:
         server_header=False,
         date_header=False,
         proxy_headers=False,
+        h11_max_incomplete_event_size=_LARGEST_HEAD,
         limit_concurrency=_MOST_CONNECTIONS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
         ssl_certfile=settings.tls_certificate,

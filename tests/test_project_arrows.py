@@ -18,6 +18,7 @@ AGAINST = {
         "import langgraph",
     ],
     "execution": ["from osprey_executor import guest", "import pytest"],
+    "client": ["from osprey_executor import desk"],
     "guest": ["from osprey_executor import errors"],
     "interfaces": ["from osprey_executor import pipeline"],
     "testing": ["from osprey_executor.execution import local"],

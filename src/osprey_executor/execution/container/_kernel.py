@@ -104,12 +104,13 @@ class Kernel:
         Raises:
             ContainerConnectivityError: it does not answer so.
         """
-        async with asyncio.timeout(self._patience):
-            reply = await self._execute(code, {"seen": expression})
-        seen = reply["user_expressions"]["seen"]
+        seen: Any = None
         try:
+            async with asyncio.timeout(self._patience):
+                reply = await self._execute(code, {"seen": expression})
+            seen = reply["user_expressions"]["seen"]
             return ast.literal_eval(seen["data"]["text/plain"])
-        except (KeyError, ValueError, SyntaxError):
+        except (KeyError, ValueError, SyntaxError, TimeoutError):
             raise ContainerConnectivityError(
                 f"the kernel does not say what it sees: {one_line(str(seen), 500)}"
             ) from None

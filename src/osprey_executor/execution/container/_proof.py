@@ -83,11 +83,8 @@ class Proof:
                 "abstract": there.abstract,
                 "folder": FOLDER,
             }
-            known |= self._record.limits.model_dump()
-            async with asyncio.TaskGroup() as both:
-                container = both.create_task(self._container(known))
-                walls = both.create_task(self._walls())
-        return [*container.result(), *walls.result()]
+            seen = await self._container({**known, **self._record.limits.model_dump()})
+        return [*seen, *await self._walls()]
 
     async def _container(self, known: dict[str, object]) -> list[Probe]:
         kernel = await self._pool.take()

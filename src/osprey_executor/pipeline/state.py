@@ -36,8 +36,8 @@ class State(TypedDict, total=False):
     """Which machine it talks to, as JSON."""
     card: str
     """The card that waits or was approved, as JSON; empty where nobody was asked."""
-    allowed: bool
-    """Whether a rule of the site lets the program write to a simulated machine without asking."""
+    allowed: str
+    """Which rule of the site lets the program write to a simulated machine without asking; empty: none does."""
     approver: str
     proof: str
     """How it is known who the approver is."""

@@ -36,7 +36,7 @@ async def analyse(state: State, runtime: Runtime[Rooms]) -> State:
             "approver": "",
             "proof": "",
             "chosen": "",
-            "allowed": False,
+            "allowed": "",
             "outcome_status": "",
             "timings": timings(),
         }

@@ -32,7 +32,7 @@ async def ask(state: State, runtime: Runtime[Rooms]) -> State:
         return after_failure(state, rooms, denied, status=RunStatus.REFUSED) | {"card": ""}
     if not asking.ask:
         told = f"its writes were allowed without asking: {asking.reason}"
-        return {"card": "", "allowed": True, "notes": [*state.get("notes", []), told], "next": "execute"}
+        return {"card": "", "allowed": asking.reason, "notes": [*state.get("notes", []), told], "next": "execute"}
     card = await card_of(
         rooms,
         code=code,

@@ -42,7 +42,7 @@ async def _execute(state: State, rooms: Rooms) -> State:
         grant = issue_grant(card, **approved, key=rooms.key, now=datetime.now(UTC))
     if grant and (unready := await rooms.broker.unready()):
         return after_failure(state, rooms, _not_ready(unready, code), status=RunStatus.REFUSED)
-    permit = permit_for(rooms.config, rooms.broker.report, grant, card, rooms.key, allowed=state.get("allowed", False))
+    permit = permit_for(rooms.config, rooms.broker.report, grant, card, rooms.key, allowed=bool(state.get("allowed")))
     number = state.get("execution", 0) + 1
     digest = card.digest if card else None
     holding = Holding(rooms, grant, card, permit)

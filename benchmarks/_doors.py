@@ -15,7 +15,6 @@ from _measure import Cost, percentile, spread, tell
 from _report import Line
 
 from osprey_executor import PythonExecutionRequest, PythonExecutorService
-from osprey_executor.access import People
 from osprey_executor.interfaces.web.app import create_app
 from osprey_executor.interfaces.web.identify import Doorkeeper
 
@@ -34,13 +33,13 @@ _CONFIG = {
     "control_system": {"type": "mock", "writes_enabled": True},
 }
 # Copies of the one run that really waits, its card with them; every tenth waits as well.
-_COPIES = f"""
+_COPIES = """
 CREATE TEMP TABLE numbers AS
-    WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {RUNS}) SELECT n FROM n;
+    WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {runs}) SELECT n FROM n;
 INSERT INTO runs (run_id, state, effects, task, requester, generator, config, created_at, finished_at)
-    SELECT printf('20250101-%06d-%04x', n, n % 65536), iif(n % {RUNS // WAITING} = 0, 'awaiting_approval', 'succeeded'),
+    SELECT printf('20250101-%06d-%04x', n, n % 65536), iif(n % {every} = 0, 'awaiting_approval', 'succeeded'),
         'none', printf('correct the orbit of sector %d with the horizontal correctors, take %d', n % 24, n),
-        printf('person%d', n % {PEOPLE}), generator, config,
+        printf('person%d', n % {people}), generator, config,
         strftime('%Y-%m-%dT%H:%M:%f+00:00', '2025-01-01', n || ' seconds'), NULL
     FROM runs, numbers;
 INSERT INTO cards (run_id, digest, card, expires_at)
@@ -61,10 +60,10 @@ async def _doors(home: Path, rounds: int) -> list[Line]:
         await service.run(PythonExecutionRequest(user_query="the one that is copied", code=_CODE))
     tell("filling the state folder")
     with closing(sqlite3.connect(home / "index.sqlite")) as db:
-        db.executescript(_COPIES)
+        db.executescript(_COPIES.format(runs=RUNS, every=RUNS // WAITING, people=PEOPLE))
     lines: list[Line] = []
     async with PythonExecutorService.from_config(_CONFIG, home=home) as service:
-        app = create_app(service, Doorkeeper(People(home), "token"))
+        app = create_app(service, Doorkeeper(service.identity(own_token="token")))
         async with httpx.AsyncClient(
             transport=httpx.ASGITransport(app),
             base_url="http://127.0.0.1/api/v1",

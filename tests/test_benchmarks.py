@@ -20,6 +20,16 @@ def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
 
 
+def test_doors_answer_with_their_goals(monkeypatch: pytest.MonkeyPatch) -> None:
+    import _doors  # pyright: ignore[reportMissingImports]
+
+    monkeypatch.setattr(_doors, "RUNS", 1000)
+    monkeypatch.setattr(_doors, "WAITING", 250)
+    lines = _doors.doors(1)
+    assert {(line.unit, line.goal) for line in lines} == {("ms", 100.0), ("x", 1.1)}
+    assert all(line.value for line in lines)
+
+
 def test_topics_of_the_engine_are_measured_with_their_goals() -> None:
     done = subprocess.run(
         [sys.executable, str(BENCHMARKS / "bench.py"), "--rounds", "1", "--only", "engine,figure,concurrent"],

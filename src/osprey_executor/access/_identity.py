@@ -75,6 +75,15 @@ class Identity:
             self._trail.note("sign-in refused", peer=address, why=str(error))
             raise
 
+    def still(self, token: str) -> Person:
+        """Return whose token that is now, of a session that was opened with it. It is not slowed down by wrong ones.
+
+        Raises:
+            NotIdentifiedError: nobody's any more.
+            StorageError: the list of people cannot be read.
+        """
+        return self._by_token([token])
+
     def _by_token(self, tokens: list[str]) -> Person:
         if len(tokens) > 1:
             raise NotIdentifiedError("Authorization stands there more than once: send one token")

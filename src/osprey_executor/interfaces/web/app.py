@@ -13,6 +13,7 @@ from osprey_executor.interfaces.web.agents import add_agents, serving_agents
 from osprey_executor.interfaces.web.answers import Answer
 from osprey_executor.interfaces.web.guard import Guard
 from osprey_executor.interfaces.web.identify import Doorkeeper, Gate
+from osprey_executor.interfaces.web.pages import Sessions, add_pages, is_page
 from osprey_executor.interfaces.web.problems import add_problems
 from osprey_executor.interfaces.web.rest import add_rest
 from osprey_executor.interfaces.web.routes import add_health
@@ -44,12 +45,14 @@ def create_app(service: PythonExecutorService, doorkeeper: Doorkeeper, hosts: Co
         openapi_url=None,
     )
     app.state.service = service
+    app.state.doorkeeper = doorkeeper
     app.state.closing = asyncio.Event()
     # The last one is asked first.
-    app.add_middleware(Gate, doorkeeper=doorkeeper)
+    app.add_middleware(Gate, doorkeeper=doorkeeper, has_its_own=is_page)
     app.add_middleware(Guard, hosts=hosts)
     add_problems(app)
     add_health(app)
     add_rest(app)
     add_agents(app)
+    add_pages(app, Sessions(doorkeeper.still))
     return app

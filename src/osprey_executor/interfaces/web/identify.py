@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Annotated, Final
 
 from fastapi import Depends
@@ -34,20 +34,57 @@ class Doorkeeper:
             NotIdentifiedError: nobody knows.
             StorageError: the list of people cannot be read.
         """
-        return self._identity.of(request.headers.items(), request.client.host if request.client else None)
+        return self._identity.of(request.headers.items(), _peer(request))
+
+    def sign_in(self, request: HTTPConnection, token: str) -> Person:
+        """Return whose token that is, typed into the form that the request sends.
+
+        Raises:
+            NotIdentifiedError: nobody's.
+            StorageError: the list of people cannot be read.
+        """
+        return self._identity.of([("authorization", f"Bearer {token}")], _peer(request))
+
+    def still(self, token: str) -> Person:
+        """Return whose token that is now, of a session that was opened with it.
+
+        Raises:
+            NotIdentifiedError: nobody's any more.
+            StorageError: the list of people cannot be read.
+        """
+        return self._identity.still(token)
+
+
+def _peer(request: HTTPConnection) -> str | None:
+    return request.client.host if request.client else None
 
 
 class Gate:
     """Middleware: lets nobody in who has not shown who they are, so that strangers cannot even tell what there is."""
 
-    def __init__(self, app: ASGIApp, doorkeeper: Doorkeeper, open_to_all: Collection[str] = OPEN) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        doorkeeper: Doorkeeper,
+        open_to_all: Collection[str] = OPEN,
+        has_its_own: Callable[[Scope], bool] = lambda scope: False,
+    ) -> None:
+        """Guard an application.
+
+        Args:
+            app: what is behind it.
+            doorkeeper: tells who asks.
+            open_to_all: what strangers may ask for.
+            has_its_own: tells of a request that a gate of its own looks at it, as pages do, where people sign in.
+        """
         self._app = app
         self._doorkeeper = doorkeeper
         self._open = frozenset(open_to_all)
+        self._has_its_own = has_its_own
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on the request of a person, who stands in its state from then on."""
-        if scope["type"] == "http" and scope["path"] not in self._open:
+        if scope["type"] == "http" and scope["path"] not in self._open and not self._has_its_own(scope):
             try:
                 person = self._doorkeeper.identify(HTTPConnection(scope))
             except PythonExecutorException as error:

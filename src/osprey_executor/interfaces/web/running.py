@@ -21,6 +21,7 @@ from osprey_executor.config import ServeConfig
 from osprey_executor.errors import ConfigurationError, InvalidRequestError
 from osprey_executor.interfaces.web.app import create_app
 from osprey_executor.interfaces.web.identify import Doorkeeper
+from osprey_executor.interfaces.web.pages import Sessions
 from osprey_executor.service import People, PythonExecutorService
 
 _HEAD_SECONDS: Final = 30.0
@@ -57,13 +58,16 @@ async def _serve(service: PythonExecutorService, host: str, port: int) -> None:
         async with service:
             where = f"[{host}]" if ":" in host else host
             scheme = "https" if settings.tls_certificate else "http"
-            sys.stderr.write(f"osprey-executor serves at {scheme}://{where}:{listener.getsockname()[1]}\n")
+            address = f"{scheme}://{where}:{listener.getsockname()[1]}"
+            sys.stderr.write(f"osprey-executor serves at {address}\n")
             sys.stderr.write(f"State folder: {service.home}. Ctrl-C ends it.\n")
             if People(service.home).all():
                 sys.stderr.write("Everybody has a token: `osprey-executor users token NAME` gives a new one.\n")
             else:
                 # A token that may do everything is told only where nobody has one of their own.
                 sys.stderr.write(f"Token of this process: {token}\n")
+                sessions: Sessions = app.state.sessions
+                sys.stderr.write(f"Sign in, once: {address}/sign-in/{sessions.link(token)}\n")
             sys.stderr.flush()
             await server.serve(sockets=[listener])
 

@@ -1,0 +1,92 @@
+"""Who stands before a page, and whether a form that arrives was sent by them from a page of ours."""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request, Response
+from starlette.datastructures import FormData
+
+from osprey_executor.desk import Desk
+from osprey_executor.errors import AccessDeniedError, InvalidRequestError, NotIdentifiedError
+from osprey_executor.interfaces.web.pages.sessions import Sessions
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody who has signed in."""
+
+    desk: Desk
+    session: str
+    form_key: str
+
+
+def cookie_name(request: Request) -> str:
+    """Return the name of our cookie: browsers keep no cookies apart by port, and a machine may have two services."""
+    return f"osprey-{request.url.port or request.url.scheme}"
+
+
+def set_cookie(request: Request, response: Response, session: str) -> None:
+    """Let the browser keep the session, for as long as it runs; no script and no other site can use it."""
+    secure = request.url.scheme == "https"
+    response.set_cookie(cookie_name(request), session, httponly=True, samesite="strict", secure=secure)
+
+
+def _visitor(request: Request) -> Visitor:
+    sessions: Sessions = request.app.state.sessions
+    session = request.cookies.get(cookie_name(request), "")
+    if not session:
+        raise NotIdentifiedError("sign in to see this page")
+    person = sessions.person(session)
+    return Visitor(Desk(request.app.state.service, person), session, sessions.form_key(session))
+
+
+SignedIn = Annotated[Visitor, Depends(_visitor)]
+"""The parameter of every page but those to sign in with."""
+
+
+def same_origin(request: Request) -> bool:
+    """Tell whether a page of this very service sent the request, as the browser says; one that says nothing did not."""
+    origin = urlsplit(request.headers.get("origin", ""))
+    return origin.scheme in ("http", "https") and origin.netloc == request.headers.get("host")
+
+
+async def checked_form(request: Request, form_key: str) -> FormData:
+    """Return the fields of a form.
+
+    Raises:
+        AccessDeniedError: no page of ours sent it, or one of another session.
+        InvalidRequestError: it is no form.
+    """
+    form = await _form(request)
+    given = form.get("form_key")
+    sent = isinstance(given, str) and hmac.compare_digest(given.encode("utf-8", "replace"), form_key.encode())
+    if not sent or not same_origin(request):
+        raise AccessDeniedError("this form was not sent by a page of yours here: nothing was done; load the page anew")
+    return form
+
+
+async def _form(request: Request) -> FormData:
+    from starlette.exceptions import HTTPException
+
+    try:
+        return await request.form(max_files=64, max_fields=64, max_part_size=4 << 20)
+    except HTTPException as error:
+        raise InvalidRequestError(f"the form cannot be read: {error.detail}") from None
+
+
+async def _posted(request: Request, visitor: SignedIn) -> FormData:
+    return await checked_form(request, visitor.form_key)
+
+
+Posted = Annotated[FormData, Depends(_posted)]
+"""The parameter of every route that changes something: its form, sent by the visitor from a page of ours."""
+
+
+def field(form: FormData, name: str) -> str:
+    """Return a field of a form as text, with the ends of lines that Python has; empty where it is not there."""
+    value: Any = form.get(name)
+    return value.replace("\r\n", "\n") if isinstance(value, str) else ""

@@ -1,0 +1,86 @@
+"""A run while it goes on: its events, as the browser's `EventSource` takes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from typing import Any, Final
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+
+from osprey_executor.errors import PythonExecutorException
+from osprey_executor.interfaces.web.pages.routes import PageRoute
+from osprey_executor.interfaces.web.pages.sessions import Sessions
+from osprey_executor.interfaces.web.pages.visitor import SignedIn, Visitor
+from osprey_executor.models.events import AttemptFailed, Event, Figure, Output, Progress, Queued, StageStarted
+from osprey_executor.text import one_line, visible
+
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
+_BEAT_SECONDS: Final = 5.0
+_MOST_WAITING: Final = 64
+
+
+@router.get("/runs/{run_id}/events")
+async def events(request: Request, visitor: SignedIn, run_id: str) -> Response:
+    """Yield the events of a run from its beginning; the last one says that it goes on no more."""
+    run = await visitor.desk.run(run_id)
+    sessions: Sessions = request.app.state.sessions
+    return StreamingResponse(_stream(sessions, visitor, run.run_id), media_type="text/event-stream")
+
+
+async def _stream(sessions: Sessions, visitor: Visitor, run_id: str) -> AsyncGenerator[str]:
+    queue: asyncio.Queue[Event | None] = asyncio.Queue(_MOST_WAITING)
+
+    async def fill() -> None:
+        try:
+            async for event in visitor.desk.watch(run_id):
+                await queue.put(event)
+        finally:
+            await queue.put(None)
+
+    filling = asyncio.create_task(fill())
+    try:
+        while True:
+            try:
+                event = await asyncio.wait_for(queue.get(), _BEAT_SECONDS)
+            except TimeoutError:
+                if not _still(sessions, visitor):
+                    return
+                yield ": still here\n\n"
+                continue
+            if event is None or not _still(sessions, visitor):
+                return
+            if told := _told(event):
+                yield f"data: {json.dumps(told)}\n\n"
+    finally:
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
+
+
+def _still(sessions: Sessions, visitor: Visitor) -> bool:
+    """Tell whether the visitor is who they were, with the roles that they had."""
+    try:
+        return sessions.person(visitor.session) == visitor.desk.person
+    except PythonExecutorException:
+        return False
+
+
+def _told(event: Event) -> dict[str, Any] | None:
+    """Return what a page shows of an event; its text is hostile, and made visible here."""
+    match event:
+        case Output():
+            return {"kind": "output", "stream": event.stream, "text": visible(event.text)}
+        case Progress():
+            return {"kind": "progress", "fraction": event.fraction, "message": one_line(event.message, 200)}
+        case StageStarted():
+            return {"kind": "stage", "stage": event.stage, "attempt": event.attempt}
+        case Queued():
+            return {"kind": "stage", "stage": "waiting for its turn", "attempt": event.attempt}
+        case Figure():
+            return {"kind": "figure", "number": event.number, "url": f"/runs/{event.run_id}/live/{event.number}"}
+        case AttemptFailed():
+            return {"kind": "failed", "text": one_line(str(event.error), 300), "attempt": event.attempt}
+        case _:
+            return {"kind": event.kind}

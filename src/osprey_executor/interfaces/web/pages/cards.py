@@ -37,7 +37,6 @@ async def show(request: Request, visitor: SignedIn, run_id: str) -> Response:
         visitor,
         "card.html",
         card=card,
-        now=datetime.now(UTC),
         shown=await asyncio.to_thread(shown_card, card),
         code=await asyncio.to_thread(listing, card.code, card.findings),
         decided=records[-1] if records and records[-1].decision else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import cache
 from typing import Any, Final
@@ -41,7 +42,7 @@ def _templates() -> Environment:
     filters: dict[str, Callable[..., Any]] = templates.filters  # pyright: ignore[reportUnknownMemberType]
     filters.update(age=age, line=one_line, number=number, path=_path, span=span, state=state_words, when=when)
     names: dict[str, Any] = templates.globals  # pyright: ignore[reportUnknownMemberType]
-    names.update(asset=address_of, Action=Action)
+    names.update(asset=address_of, clock=lambda: int(time.time() * 1000), Action=Action)
     return templates
 
 

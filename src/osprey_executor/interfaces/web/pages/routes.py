@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from osprey_executor.errors import NotIdentifiedError, PythonExecutorException
 from osprey_executor.interfaces.web.pages.rendering import bare
@@ -42,6 +43,8 @@ class PageRoute(APIRoute):
                 status, message = status_of(error), str(error)
             except RequestValidationError:
                 status, message = 422, "the address of this page is not one that the service gives"
+            except HTTPException as error:
+                status, message = error.status_code, error.detail
             except Exception:
                 _LOG.exception("%s %s broke", request.method, request.url.path)
                 status, message = 500, "the service broke at this; its log says how"

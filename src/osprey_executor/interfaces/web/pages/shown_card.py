@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from osprey_executor.interfaces.cli.names import run_of_names, without_numbers
@@ -32,7 +32,7 @@ class Row:
 
     channel: str
     place: int | None
-    """Of the channel among those that are read while the card is looked at; None: it is not."""
+    """Of the channel among those that are read while the card is looked at; None: it is not, or not in this row."""
     now: str
     then: str
     change: str
@@ -84,6 +84,8 @@ class ShownCard:
     targets: tuple[tuple[str, str, str, int], ...]
     """Where nothing was rehearsed: channel, value, limits and line, as far as the source tells."""
     closed_loop: bool
+    largest: str
+    """The largest change from start to end, where there are several."""
 
     @property
     def many(self) -> bool:
@@ -97,12 +99,13 @@ def shown_card(card: ApprovalCard) -> ShownCard:
     return ShownCard(
         alarm=_alarm(card),
         by_channel=_by_channel(plan) if plan else (),
-        one_by_one=tuple(_single(write, plan) for write in plan.writes[:_MOST_ROWS]) if plan else (),
+        one_by_one=_one_by_one(plan) if plan else (),
         left_out=max(len(plan.writes) - _MOST_ROWS, 0) if plan else 0,
         unknowns=tuple(Unknown(text, text.startswith(_HEAVY)) for text in card.unknowns),
         ranges=_ranges(card.envelope) if card.envelope else (),
         targets=() if plan else tuple(_target(one, card) for one in card.writes[:_MOST_ROWS]),
         closed_loop=plan is not None and plan.feedback_dependent,
+        largest=_largest(plan) if plan else "",
     )
 
 
@@ -113,9 +116,30 @@ def _alarm(card: ApprovalCard) -> str:
     return "caution" if touches else "calm"
 
 
-def _single(write: PlannedWrite, plan: Plan) -> Row:
-    start = plan.start.get(write.channel)
-    return _row([write], plan, now=write.now, units=start.units if start else "", change=write.delta)
+def _one_by_one(plan: Plan) -> tuple[Row, ...]:
+    rows: list[Row] = []
+    seen: set[str] = set()
+    for write in plan.writes[:_MOST_ROWS]:
+        start = plan.start.get(write.channel)
+        row = _row([write], plan, now=write.now, units=start.units if start else "", change=write.delta)
+        rows.append(replace(row, place=None) if write.channel in seen else row)
+        seen.add(write.channel)
+    return tuple(rows)
+
+
+def _largest(plan: Plan) -> str:
+    """Return which channel changes most, and by how much, in words; empty where that says nothing."""
+    ends = {write.channel: write.value for write in plan.writes}
+    changes = {
+        channel: end - start.value
+        for channel, end in ends.items()
+        if (start := plan.start.get(channel)) and isinstance(start.value, int | float) and isinstance(end, int | float)
+    }
+    units = {plan.start[channel].units for channel in changes}
+    if len(changes) < 2 or len(units) != 1:
+        return ""
+    channel = max(changes, key=lambda name: abs(changes[name]))
+    return f"{changes[channel]:+.4g} {one_line(units.pop(), 12)} at {one_line(channel, 120)}"
 
 
 def _by_channel(plan: Plan) -> tuple[Row, ...]:
@@ -149,7 +173,7 @@ def _row(
         place=list(plan.start).index(last.channel) if last.channel in plan.start else None,
         now="" if last.command else "no valid value" if now is None else f"{number(now)}{unit}",
         then="a command" if last.command else f"{number(last.shown)}{unit}",
-        change="" if change is None else f"{change:+.4g}{unit}",
+        change="" if change is None else f"{change:+.4g}{unit}" if change else "none",
         limits=one_line(last.limits, 160) or own,
         own=bool(own),
         verdict=one_line(last.verdict, 120),

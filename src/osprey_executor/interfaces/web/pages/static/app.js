@@ -56,6 +56,7 @@ function keepFresh(place) {
     place.replaceChildren(...fresh.childNodes);
     if (focused) document.getElementById(focused)?.focus();
     count(place);
+    countDown();
   });
   count(place);
 }
@@ -76,17 +77,16 @@ function span(seconds) {
   return `${Math.floor(seconds / 3600)} h ${two(Math.floor((seconds % 3600) / 60))} min`;
 }
 
-// Counted from when the page came, by a clock that nobody sets: the server decides anyway.
-function countDown(place) {
-  const left = Number(place.dataset.left);
-  const tick = () => {
-    const seconds = Math.max(0, Math.round(left - (performance.now() - beginning) / 1000));
-    place.textContent = seconds ? span(seconds) : "expired";
+// Counted by the clock of the server, as it was when the page came, and from then on by one that nobody sets: the server
+// decides anyway.
+function countDown() {
+  const now = Number(document.body.dataset.now) + performance.now() - beginning;
+  for (const place of document.querySelectorAll("[data-until]")) {
+    const seconds = Math.max(0, Math.round((Number(place.dataset.until) - now) / 1000));
+    place.textContent = seconds ? `in ${span(seconds)}` : "expired";
     place.classList.toggle("soon", seconds < 300);
-    if (seconds) setTimeout(tick, 1000);
-    else over("This card has expired: it cannot be approved any more.");
-  };
-  tick();
+    if (!seconds) over("This card has expired: it cannot be approved any more.");
+  }
 }
 
 function over(words) {
@@ -129,17 +129,19 @@ function watchCard(card) {
   ask();
 }
 
+function plain(shown) {
+  const number = Number(shown);
+  return shown !== "" && Number.isFinite(number) ? String(Number(number.toPrecision(5))) : shown;
+}
+
 function present(now) {
   for (const cell of document.querySelectorAll("[data-present]")) {
     const one = now.present[Number(cell.dataset.present)];
-    if (!one) cell.textContent = "not readable";
-    else {
-      const number = Number(one.shown);
-      const shown = one.shown !== "" && Number.isFinite(number) ? String(Number(number.toPrecision(5))) : one.shown;
-      const words = one.problem || shown || "no valid value";
-      cell.textContent = one.drifted && !one.problem ? `⚠ ${words} changed` : words;
-    }
-    cell.classList.toggle("drifted", !one || one.drifted);
+    const words = one ? one.problem || plain(one.shown) || "no valid value" : "cannot be read";
+    const drifted = !one || one.drifted;
+    const text = drifted ? `⚠ now ${words}` : "✓ unchanged";
+    if (cell.textContent !== text) cell.textContent = text;
+    cell.classList.toggle("drifted", drifted);
   }
   const drifted = now.present.filter((one) => one.drifted);
   const place = document.getElementById("drift");
@@ -202,7 +204,8 @@ function watchRun(section) {
 }
 
 document.querySelectorAll("[data-live]").forEach(keepFresh);
-document.querySelectorAll("[data-left]").forEach(countDown);
+countDown();
+setInterval(countDown, 1000);
 document.querySelectorAll("[data-card]").forEach(watchCard);
 document.querySelectorAll("[data-events]").forEach(watchRun);
 // A second click on a button must not send a form twice.

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from osprey_executor.interfaces.web.pages.assets import address_of
 from osprey_executor.interfaces.web.pages.visitor import Visitor
-from osprey_executor.interfaces.web.pages.words import age, number, span, state_words, when
+from osprey_executor.interfaces.web.pages.words import age, decided_words, number, span, state_words, when
 from osprey_executor.models import Action
 from osprey_executor.text import one_line, visible
 
@@ -40,7 +40,16 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     filters: dict[str, Callable[..., Any]] = templates.filters  # pyright: ignore[reportUnknownMemberType]
-    filters.update(age=age, line=one_line, number=number, path=_path, span=span, state=state_words, when=when)
+    filters.update(
+        age=age,
+        decided=decided_words,
+        line=one_line,
+        number=number,
+        path=_path,
+        span=span,
+        state=state_words,
+        when=when,
+    )
     names: dict[str, Any] = templates.globals  # pyright: ignore[reportUnknownMemberType]
     names.update(asset=address_of, clock=lambda: int(time.time() * 1000), Action=Action)
     return templates

@@ -1,4 +1,4 @@
-"""One service for the pages of a module, people of every role, and a browser without a browser: httpx over ASGI."""
+"""One service for all tests of pages, people of every role, and a browser without a browser: httpx over ASGI."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def site_of(home: Path, config: dict[str, Any]) -> Site:
     return Site(service, people, tokens, create_app(service, Doorkeeper(people, own)), own)
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def site(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Site]:
     made = site_of(tmp_path_factory.mktemp("site"), CONFIG)
     async with made.service:

@@ -10,7 +10,7 @@ from osprey_executor.models import Role
 
 from .conftest import HOST, Browser, Site, text_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 WRITE = "from osprey_executor.runtime import write_channel\nwrite_channel('MAG:1:SP', 1.5)\nresults = {}\n"
 OPEN = ("/static/{name}", "/sign-in", "/sign-in/{secret}", "/healthz")
 

@@ -12,7 +12,7 @@ from osprey_executor.models import MachineEffects
 
 from .conftest import Browser, Site, text_of
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = pytest.mark.asyncio(loop_scope="package")
 WRITE = """
 from osprey_executor.runtime import read_channel, write_channel
 write_channel("CARD:{n}:SP", 1.5)

@@ -37,10 +37,10 @@ async def sign_in(request: Request) -> Response:
     """Open a session with a token."""
     sessions: Sessions = request.app.state.sessions
     before = request.cookies.get(cookie_name(request), "")
-    form = await checked_form(request, sessions.form_key(before))
-    session = sessions.begin(field(form, "token").strip())
-    sessions.end(before)
-    return _signed_in(request, session, safe_place(field(form, "place")))
+    async with checked_form(request, sessions.form_key(before)) as form:
+        session = sessions.begin(field(form, "token").strip())
+        sessions.end(before)
+        return _signed_in(request, session, safe_place(field(form, "place")))
 
 
 @router.get("/sign-in/{secret}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Response
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 
 from osprey_executor.desk import Desk
 from osprey_executor.errors import AccessDeniedError, InvalidRequestError, NotIdentifiedError
@@ -54,32 +57,37 @@ def same_origin(request: Request) -> bool:
     return origin.scheme in ("http", "https") and origin.netloc == request.headers.get("host")
 
 
-async def checked_form(request: Request, form_key: str) -> FormData:
-    """Return the fields of a form.
+@asynccontextmanager
+async def checked_form(request: Request, form_key: str) -> AsyncGenerator[FormData]:
+    """Yield the fields of a form; its files are gone when it is left.
 
     Raises:
         AccessDeniedError: no page of ours sent it, or one of another session.
         InvalidRequestError: it is no form.
     """
     form = await _form(request)
-    given = form.get("form_key")
-    sent = isinstance(given, str) and hmac.compare_digest(given.encode("utf-8", "replace"), form_key.encode())
-    if not sent or not same_origin(request):
-        raise AccessDeniedError("this form was not sent by a page of yours here: nothing was done; load the page anew")
-    return form
+    try:
+        given = form.get("form_key")
+        sent = isinstance(given, str) and hmac.compare_digest(given.encode("utf-8", "replace"), form_key.encode())
+        if not sent or not same_origin(request):
+            raise AccessDeniedError(
+                "this form was not sent by a page of yours here: nothing was done; load the page anew"
+            )
+        yield form
+    finally:
+        await form.close()
 
 
 async def _form(request: Request) -> FormData:
-    from starlette.exceptions import HTTPException
-
     try:
         return await request.form(max_files=64, max_fields=64, max_part_size=4 << 20)
     except HTTPException as error:
         raise InvalidRequestError(f"the form cannot be read: {error.detail}") from None
 
 
-async def _posted(request: Request, visitor: SignedIn) -> FormData:
-    return await checked_form(request, visitor.form_key)
+async def _posted(request: Request, visitor: SignedIn) -> AsyncGenerator[FormData]:
+    async with checked_form(request, visitor.form_key) as form:
+        yield form
 
 
 Posted = Annotated[FormData, Depends(_posted)]

@@ -17,7 +17,7 @@ from osprey_executor.desk import Desk
 from osprey_executor.interfaces.web.app import create_app
 from osprey_executor.interfaces.web.identify import Doorkeeper
 from osprey_executor.models import Person, Role
-from osprey_executor.service import People, SimulatorConnector
+from osprey_executor.service import SimulatorConnector
 
 IMAGES = Path(__file__).parent / "images"
 FLAGS = [
@@ -95,7 +95,7 @@ async def serving(home: Path) -> AsyncGenerator[tuple[str, PythonExecutorService
         },
     }
     service = PythonExecutorService.from_config(config, home=home)
-    app = create_app(service, Doorkeeper(People(home), "token"))
+    app = create_app(service, Doorkeeper(service.identity(own_token="token")))
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
     serving = asyncio.create_task(server.serve())
     try:

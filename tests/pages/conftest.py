@@ -130,7 +130,7 @@ def site_of(home: Path, config: dict[str, Any]) -> Site:
     people = People(home)
     tokens = {name: people.add(name, roles) for name, roles in ROLES.items()}
     own = "the-own-token-of-this-process"
-    return Site(service, people, tokens, create_app(service, Doorkeeper(people, own)), own)
+    return Site(service, people, tokens, create_app(service, Doorkeeper(service.identity(own_token=own))), own)
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="package")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from fastapi import FastAPI
 
 from osprey_executor.interfaces.web.pages import Sessions
 from osprey_executor.models import Role
 
-from .conftest import HOST, Browser, Site, text_of
+from .conftest import CONFIG, HOST, Browser, Site, site_of, text_of
 
 pytestmark = pytest.mark.asyncio(loop_scope="package")
 WRITE = "from osprey_executor.runtime import write_channel\nwrite_channel('MAG:1:SP', 1.5)\nresults = {}\n"
@@ -143,6 +145,27 @@ async def test_a_link_from_a_chat_finds_the_session_at_its_second_look(site: Sit
     assert 'http-equiv="refresh"' not in second.text
 
 
+async def test_for_whom_the_proxy_of_the_site_vouches_needs_no_token_and_is_checked_like_all(
+    tmp_path: Path,
+) -> None:
+    proxy = {"header": "X-User", "addresses": ["127.0.0.1"]}
+    site = site_of(tmp_path, {**CONFIG, "access": {"proxy": proxy}})
+    async with site.service:
+        browser = site.stranger()
+        page = await browser.get("/machine", **{"X-User": "ben"})
+        assert (page.status_code, "ben" in page.text) == (200, True)
+        fields = {"form_key": key_of(page.text), "here": "/machine"}
+        headers = {"X-User": "ben", "Origin": HOST}
+        for wrong, form in (({"X-User": "ben"}, fields), (headers, {"here": "/"}), ({"Origin": HOST}, fields)):
+            answer = await browser.client.post("/machine/stop", data=form, headers=wrong)
+            assert answer.status_code in (401, 403)
+            assert await site.desk("ben").stopped() is None
+        assert (await browser.client.post("/machine/stop", data=fields, headers=headers)).status_code in (200, 401)
+        assert "by ben" in (await site.desk("ben").stopped() or "")
+        assert (await browser.get("/machine")).status_code == 401  # without the header nobody is vouched for
+        assert (await browser.get("/machine", **{"X-User": "nobody"})).status_code == 401
+
+
 async def test_signing_out_ends_the_session_on_the_server(site: Site) -> None:
     browser = await site.browser("ben")
     kept = dict(browser.client.cookies)
@@ -233,8 +256,8 @@ async def test_what_is_too_large_or_malformed_is_refused(site: Site) -> None:
         "/new", {"form_key": key, "task": "x"}, files=[("files", (f"f{i}", b"x")) for i in range(70)]
     )
     assert (many.status_code, "cannot be read" in many.text) == (422, True)
-    assert (await cleo.get("/runs?number=x")).status_code == 422
-    assert (await cleo.get("/runs?number=-5")).status_code == 200
+    assert (await cleo.get("/runs?after=x")).status_code == 422
+    assert (await cleo.get("/handover?hours=x")).status_code == 422
     assert (await cleo.get("/approvals/%00/now")).status_code == 404
 
 

@@ -141,12 +141,15 @@ async def test_an_event_of_a_run_is_one_line_of_json(site: Site) -> None:
     stream = await ben.get(f"/runs/{result.run_id}/events")
     assert stream.headers["content-type"].startswith("text/event-stream")
     lines = [line for line in stream.text.split("\n") if line]
-    assert all(line.startswith(("data: {", ":")) for line in lines)
-    events = [json.loads(line.removeprefix("data: ")) for line in lines if not line.startswith(":")]
+    assert all(line.startswith(("data: {", "id: ", ":")) for line in lines)
+    events = [json.loads(line.removeprefix("data: ")) for line in lines if line.startswith("data")]
     said = "".join(event["text"] for event in events if event["kind"] == "output")
     assert "\u202e" not in said
     assert "sa\\u202efe" in said
     assert events[-1]["kind"] == "finished"
+    last = [line for line in lines if line.startswith("id: ")][-2].removeprefix("id: ")
+    rest = await ben.get(f"/runs/{result.run_id}/events", **{"Last-Event-ID": last})
+    assert rest.text.count("data: {") == 1
 
 
 class Liar:

@@ -38,7 +38,7 @@ async def test_runs_are_found_by_words_people_and_states(site: Site) -> None:
     good = (await site.run("results = {}", task="measure the tune", by="cleo")).run_id
     bad = (await site.run("1 / 0", task="divide by nothing")).run_id
     ben = await site.browser("ben")
-    found = (await ben.get("/runs?q=TUNE cleo")).text
+    found = (await ben.get("/runs?q=TUNE&person=cleo")).text
     assert (good in found, bad in found) == (True, False)
     found = (await ben.get("/runs?state=failed")).text
     assert (good in found, bad in found) == (False, True)
@@ -200,12 +200,12 @@ async def test_an_address_that_is_none_is_told_as_a_page(site: Site) -> None:
 
 
 async def test_what_breaks_is_told_without_its_traceback(site: Site, caplog: pytest.LogCaptureFixture) -> None:
-    ben, original = await site.browser("ben"), site.service.runs
+    ben, original = await site.browser("ben"), site.service.find_runs
     try:
-        site.service.runs = None  # pyright: ignore[reportAttributeAccessIssue]
+        site.service.find_runs = None  # pyright: ignore[reportAttributeAccessIssue]
         page = await ben.get("/runs")
     finally:
-        site.service.runs = original
+        site.service.find_runs = original  # pyright: ignore[reportAttributeAccessIssue]
     assert (page.status_code, "its log says how" in page.text) == (500, True)
     assert "Traceback" not in page.text
     assert "NoneType" in caplog.text

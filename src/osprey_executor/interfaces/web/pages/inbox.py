@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from osprey_executor.interfaces.web.pages.paging import paged
 from osprey_executor.interfaces.web.pages.rendering import bare, page
 from osprey_executor.interfaces.web.pages.routes import PageRoute
 from osprey_executor.interfaces.web.pages.visitor import SignedIn, Visitor
+from osprey_executor.models import WaitingPage
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _SIZE = 20
@@ -23,17 +21,16 @@ async def begin(visitor: SignedIn) -> Response:
 
 
 @router.get("/approvals")
-async def show(request: Request, visitor: SignedIn, number: int = 1) -> Response:
+async def show(request: Request, visitor: SignedIn, after: str = "") -> Response:
     """Show what waits."""
-    return await page(request, visitor, "inbox.html", **await _waiting(visitor, number))
+    return await page(request, visitor, "inbox.html", after=after, waiting=await _waiting(visitor, after))
 
 
 @router.get("/inbox")
-async def now(visitor: SignedIn, number: int = 1) -> Response:
+async def now(visitor: SignedIn, after: str = "") -> Response:
     """Return the list alone, for a page that is open."""
-    return bare("_inbox.html", **await _waiting(visitor, number))
+    return bare("_inbox.html", after=after, waiting=await _waiting(visitor, after))
 
 
-async def _waiting(visitor: Visitor, number: int) -> dict[str, Any]:
-    waiting = paged(await visitor.desk.pending(), number, _SIZE)
-    return {"waiting": waiting, "in_the_way": [await visitor.desk.in_the_way(card) for card in waiting.items]}
+async def _waiting(visitor: Visitor, after: str) -> WaitingPage:
+    return await visitor.desk.pending(limit=_SIZE, after=after)

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from osprey_executor.errors import InvalidRequestError
-from osprey_executor.interfaces.web.pages.rendering import bare, page
+from osprey_executor.interfaces.web.pages.rendering import bare, frame, page
 from osprey_executor.interfaces.web.pages.routes import PageRoute
 from osprey_executor.interfaces.web.pages.stranger import safe_place
 from osprey_executor.interfaces.web.pages.visitor import Posted, SignedIn, field
@@ -32,10 +32,8 @@ async def standing(visitor: SignedIn, here: str = "/") -> Response:
     """Return the bar that stands on every page: whether writes are stopped, and the button that stops them."""
     return bare(
         "_standing.html",
-        stopped=await visitor.desk.stopped(),
-        may=visitor.desk.may,
-        form_key=visitor.form_key,
         here=safe_place(here),
+        **await frame(visitor),
     )
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import quote
 
 from fastapi import Request
@@ -14,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from osprey_executor.interfaces.web.pages.assets import address_of
-from osprey_executor.interfaces.web.pages.visitor import Visitor
+from osprey_executor.interfaces.web.pages.visitor import Visitor, set_cookie
 from osprey_executor.interfaces.web.pages.words import age, decided_words, number, span, state_words, when
 from osprey_executor.models import Action
 from osprey_executor.text import one_line, visible
@@ -39,18 +38,10 @@ def _templates() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    filters: dict[str, Callable[..., Any]] = templates.filters  # pyright: ignore[reportUnknownMemberType]
-    filters.update(
-        age=age,
-        decided=decided_words,
-        line=one_line,
-        number=number,
-        path=_path,
-        span=span,
-        state=state_words,
-        when=when,
-    )
-    names: dict[str, Any] = templates.globals  # pyright: ignore[reportUnknownMemberType]
+    filters = cast("dict[str, Any]", templates.filters)  # pyright: ignore[reportUnknownMemberType]
+    filters.update(age=age, decided=decided_words, line=one_line, number=number, path=_path)
+    filters.update(span=span, state=state_words, when=when)
+    names = cast("dict[str, Any]", templates.globals)  # pyright: ignore[reportUnknownMemberType]
     names.update(asset=address_of, clock=lambda: int(time.time() * 1000), Action=Action)
     return templates
 
@@ -71,16 +62,22 @@ def _shown(value: Any) -> Any:
 
 async def page(request: Request, visitor: Visitor, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
     """Return a page with its frame: who is signed in, where one can go, and whether writes are stopped."""
-    return _answer(
-        template,
-        status,
-        person=visitor.desk.person,
-        may=visitor.desk.may,
-        form_key=visitor.form_key,
-        stopped=await visitor.desk.stopped(),
-        here=request.url.path,
-        **values,
-    )
+    known = await frame(visitor)
+    response = _answer(template, status, person=visitor.desk.person, here=request.url.path, **known, **values)
+    if visitor.fresh:
+        set_cookie(request, response, visitor.session)
+    return response
+
+
+async def frame(visitor: Visitor) -> dict[str, Any]:
+    """Return what the bar on every page shows, live."""
+    sees = visitor.desk.may(Action.SEE)
+    return {
+        "may": visitor.desk.may,
+        "form_key": visitor.form_key,
+        "stopped": await visitor.desk.stopped(),
+        "waiting_count": (await visitor.desk.pending(limit=1)).total if sees else 0,
+    }
 
 
 def bare(template: str, status: int = 200, **values: Any) -> HTMLResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -11,33 +12,33 @@ from fastapi.responses import RedirectResponse
 from osprey_executor.desk import names_of_files
 from osprey_executor.errors import InvalidDecision, InvalidRequestError
 from osprey_executor.interfaces.web.pages.listing import Listing, listing
-from osprey_executor.interfaces.web.pages.paging import paged
 from osprey_executor.interfaces.web.pages.rendering import page
 from osprey_executor.interfaces.web.pages.routes import PageRoute
 from osprey_executor.interfaces.web.pages.values import shown_values
 from osprey_executor.interfaces.web.pages.visitor import Posted, SignedIn
 from osprey_executor.interfaces.web.pages.words import decided_words
-from osprey_executor.models import Action, RunResult, RunStatus, RunSummary
+from osprey_executor.models import Action, RunFilter, RunResult, RunStatus
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _SIZE = 50
-_MOST = 1000
+_MOST_WORDS = 200
 _MOST_TEXT = 200_000
 _TAKEN_UP = timedelta(minutes=1)
 """Within which a decided run goes on; else whoever decided it has died with it, and it waits again."""
 
 
 @router.get("/runs")
-async def show_all(request: Request, visitor: SignedIn, q: str = "", state: str = "", number: int = 1) -> Response:
+async def show_all(
+    request: Request, visitor: SignedIn, q: str = "", state: str = "", person: str = "", after: str = ""
+) -> Response:
     """Show runs, the newest first."""
-    found = [run for run in await visitor.desk.runs(_MOST) if _matches(run, q, state)]
+    wanted = RunFilter(text=q[:_MOST_WORDS], state=state[:40] or None, requester=person[:_MOST_WORDS] or None)
+    found = await visitor.desk.runs(wanted, limit=_SIZE, after=after)
+    asked = {"q": q, "state": state, "person": person}
     states = ["running", *RunStatus]
-    return await page(request, visitor, "runs.html", runs=paged(found, number, _SIZE), q=q, chosen=state, states=states)
-
-
-def _matches(run: RunSummary, q: str, state: str) -> bool:
-    words = f"{run.run_id} {run.task} {run.requester} {run.generator} {run.effects}".lower()
-    return (not state or run.state == state) and all(word in words for word in q.lower().split())
+    return await page(
+        request, visitor, "runs.html", found=found, asked=asked, again=urlencode(asked), after=after, states=states
+    )
 
 
 @router.get("/runs/{run_id}")

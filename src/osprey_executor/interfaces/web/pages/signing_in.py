@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from osprey_executor.errors import NotIdentifiedError
+from osprey_executor.interfaces.web.identify import Doorkeeper
 from osprey_executor.interfaces.web.pages.routes import PageRoute
 from osprey_executor.interfaces.web.pages.sessions import Sessions
 from osprey_executor.interfaces.web.pages.stranger import safe_place, sign_in_page
@@ -36,9 +37,12 @@ async def show(request: Request) -> Response:
 async def sign_in(request: Request) -> Response:
     """Open a session with a token."""
     sessions: Sessions = request.app.state.sessions
+    doorkeeper: Doorkeeper = request.app.state.doorkeeper
     before = request.cookies.get(cookie_name(request), "")
     async with checked_form(request, sessions.form_key(before)) as form:
-        session = sessions.begin(field(form, "token").strip())
+        token = field(form, "token").strip()
+        doorkeeper.sign_in(request, token)
+        session = sessions.begin(token)
         sessions.end(before)
         return _signed_in(request, session, safe_place(field(form, "place")))
 

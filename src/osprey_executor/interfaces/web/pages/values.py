@@ -48,7 +48,8 @@ def _value(name: str, value: Any) -> Value:
         if isinstance(value, str) and ("\n" in value or len(value) > 120):
             return Value(name, value[:_MOST_TEXT] + ("…" if len(value) > _MOST_TEXT else ""), long=True)
     except Exception as error:  # the value is a claim of the code; it must not spoil the page
-        return Value(name, f"{type(value).__name__} that cannot be shown ({type(error).__name__})")
+        kind = type(cast(object, value)).__name__
+        return Value(name, f"{kind} that cannot be shown ({type(error).__name__})")
     return Value(name, short(value))
 
 

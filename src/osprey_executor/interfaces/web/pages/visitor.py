@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,9 @@ from starlette.exceptions import HTTPException
 
 from osprey_executor.desk import Desk
 from osprey_executor.errors import AccessDeniedError, InvalidRequestError, NotIdentifiedError
+from osprey_executor.interfaces.web.identify import Doorkeeper
 from osprey_executor.interfaces.web.pages.sessions import Sessions
+from osprey_executor.models import Person
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Visitor:
     desk: Desk
     session: str
     form_key: str
+    fresh: bool = False
+    """Whether the browser has no cookie yet."""
 
 
 def cookie_name(request: Request) -> str:
@@ -38,16 +43,38 @@ def set_cookie(request: Request, response: Response, session: str) -> None:
     response.set_cookie(cookie_name(request), session, httponly=True, samesite="strict", secure=secure)
 
 
-def _visitor(request: Request) -> Visitor:
+def visitor_of(request: Request) -> Visitor:
+    """Return who sent a request, as things are now.
+
+    Raises:
+        NotIdentifiedError: nobody who has signed in.
+        StorageError: the list of people cannot be read.
+    """
     sessions: Sessions = request.app.state.sessions
     session = request.cookies.get(cookie_name(request), "")
+    vouched = _vouched(request)
+    if vouched is not None:  # their proxy says so with each request: the cookie serves their forms alone
+        fresh = not session
+        session = session or secrets.token_urlsafe(32)
+        return Visitor(Desk(request.app.state.service, vouched), session, sessions.form_key(session), fresh)
     if not session:
         raise NotIdentifiedError("sign in to see this page")
     person = sessions.person(session)
     return Visitor(Desk(request.app.state.service, person), session, sessions.form_key(session))
 
 
-SignedIn = Annotated[Visitor, Depends(_visitor)]
+def _vouched(request: Request) -> Person | None:
+    """Return for whom a proxy vouches that the site trusts; a token is none of its business here."""
+    doorkeeper: Doorkeeper = request.app.state.doorkeeper
+    if "authorization" in request.headers:
+        return None
+    try:
+        return doorkeeper.identify(request)
+    except NotIdentifiedError:
+        return None
+
+
+SignedIn = Annotated[Visitor, Depends(visitor_of)]
 """The parameter of every page but those to sign in with."""
 
 

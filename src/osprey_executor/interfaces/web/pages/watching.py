@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -12,8 +13,7 @@ from fastapi.responses import StreamingResponse
 
 from osprey_executor.errors import PythonExecutorException
 from osprey_executor.interfaces.web.pages.routes import PageRoute
-from osprey_executor.interfaces.web.pages.sessions import Sessions
-from osprey_executor.interfaces.web.pages.visitor import SignedIn, Visitor
+from osprey_executor.interfaces.web.pages.visitor import SignedIn, Visitor, visitor_of
 from osprey_executor.models.events import AttemptFailed, Event, Figure, Output, Progress, Queued, StageStarted
 from osprey_executor.text import one_line, visible
 
@@ -24,19 +24,21 @@ _MOST_WAITING: Final = 64
 
 @router.get("/runs/{run_id}/events")
 async def events(request: Request, visitor: SignedIn, run_id: str) -> Response:
-    """Yield the events of a run from its beginning; the last one says that it goes on no more."""
+    """Yield the events of a run, from its beginning or from where the browser was cut off; the last one ends it."""
     run = await visitor.desk.run(run_id)
-    sessions: Sessions = request.app.state.sessions
-    return StreamingResponse(_stream(sessions, visitor, run.run_id), media_type="text/event-stream")
+    last = request.headers.get("last-event-id", "")
+    after = int(last) if last.isdecimal() and len(last) < 12 else 0
+    return StreamingResponse(_stream(request, visitor, run.run_id, after), media_type="text/event-stream")
 
 
-async def _stream(sessions: Sessions, visitor: Visitor, run_id: str) -> AsyncGenerator[str]:
-    queue: asyncio.Queue[Event | None] = asyncio.Queue(_MOST_WAITING)
+async def _stream(request: Request, visitor: Visitor, run_id: str, after: int) -> AsyncGenerator[str]:
+    queue: asyncio.Queue[tuple[int, Event] | None] = asyncio.Queue(_MOST_WAITING)
 
     async def fill() -> None:
         try:
-            async for event in visitor.desk.watch(run_id):
-                await queue.put(event)
+            async with aclosing(visitor.desk.events(run_id, after)) as events:
+                async for numbered in events:
+                    await queue.put(numbered)
         finally:
             await queue.put(None)
 
@@ -44,30 +46,33 @@ async def _stream(sessions: Sessions, visitor: Visitor, run_id: str) -> AsyncGen
     try:
         while True:
             try:
-                event = await asyncio.wait_for(queue.get(), _BEAT_SECONDS)
+                numbered = await asyncio.wait_for(queue.get(), _BEAT_SECONDS)
             except TimeoutError:
-                if not _still(sessions, visitor):
+                if not _still(request, visitor):
                     return
                 yield ": still here\n\n"
                 continue
-            if event is None or not _still(sessions, visitor):
+            if numbered is None:
+                await filling  # which raises what ended it
                 return
-            if told := _told(event):
-                yield f"data: {json.dumps(told)}\n\n"
+            if not _still(request, visitor):
+                return
+            number, event = numbered
+            yield f"id: {number}\ndata: {json.dumps(_told(event))}\n\n"
     finally:
         filling.cancel()
         await asyncio.gather(filling, return_exceptions=True)
 
 
-def _still(sessions: Sessions, visitor: Visitor) -> bool:
+def _still(request: Request, visitor: Visitor) -> bool:
     """Tell whether the visitor is who they were, with the roles that they had."""
     try:
-        return sessions.person(visitor.session) == visitor.desk.person
+        return visitor_of(request).desk.person == visitor.desk.person
     except PythonExecutorException:
         return False
 
 
-def _told(event: Event) -> dict[str, Any] | None:
+def _told(event: Event) -> dict[str, Any]:
     """Return what a page shows of an event; its text is hostile, and made visible here."""
     match event:
         case Output():

@@ -190,8 +190,9 @@ function watchRun(section) {
     source?.close();
     source = null;
     if (document.hidden) return;
-    source = new EventSource(section.dataset.events);
-    source.onopen = () => { output.textContent = ""; offline(""); };
+    output.textContent = "";
+    source = new EventSource(section.dataset.events); // which goes on where it was, should it be cut off
+    source.onopen = () => offline("");
     source.onmessage = (message) => {
       answered = new Date();
       const event = JSON.parse(message.data);

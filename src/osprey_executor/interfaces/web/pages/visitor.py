@@ -109,6 +109,8 @@ async def _form(request: Request) -> FormData:
     try:
         return await request.form(max_files=64, max_fields=64, max_part_size=4 << 20)
     except HTTPException as error:
+        if error.status_code != 400:  # it is too large, or came too slowly
+            raise
         raise InvalidRequestError(f"the form cannot be read: {error.detail}") from None
 
 

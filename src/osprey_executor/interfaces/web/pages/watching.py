@@ -19,7 +19,6 @@ from osprey_executor.text import one_line, visible
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _BEAT_SECONDS: Final = 5.0
-_MOST_WAITING: Final = 64
 
 
 @router.get("/runs/{run_id}/events")
@@ -32,36 +31,27 @@ async def events(request: Request, visitor: SignedIn, run_id: str) -> Response:
 
 
 async def _stream(request: Request, visitor: Visitor, run_id: str, after: int) -> AsyncGenerator[str]:
-    queue: asyncio.Queue[tuple[int, Event] | None] = asyncio.Queue(_MOST_WAITING)
-
-    async def fill() -> None:
+    closing: asyncio.Event = request.app.state.closing
+    end = asyncio.ensure_future(closing.wait())
+    async with aclosing(visitor.desk.events(run_id, after)) as events:
+        following = asyncio.ensure_future(anext(events, None))
         try:
-            async with aclosing(visitor.desk.events(run_id, after)) as events:
-                async for numbered in events:
-                    await queue.put(numbered)
-        finally:
-            await queue.put(None)
-
-    filling = asyncio.create_task(fill())
-    try:
-        while True:
-            try:
-                numbered = await asyncio.wait_for(queue.get(), _BEAT_SECONDS)
-            except TimeoutError:
+            while not end.done():
+                await asyncio.wait((following, end), timeout=_BEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
                 if not _still(request, visitor):
                     return
-                yield ": still here\n\n"
-                continue
-            if numbered is None:
-                await filling  # which raises what ended it
-                return
-            if not _still(request, visitor):
-                return
-            number, event = numbered
-            yield f"id: {number}\ndata: {json.dumps(_told(event))}\n\n"
-    finally:
-        filling.cancel()
-        await asyncio.gather(filling, return_exceptions=True)
+                if not following.done():
+                    yield ": it goes on\n\n"
+                    continue
+                if (numbered := following.result()) is None:
+                    return
+                number, event = numbered
+                yield f"id: {number}\ndata: {json.dumps(_told(event))}\n\n"
+                following = asyncio.ensure_future(anext(events, None))
+        finally:
+            end.cancel()
+            following.cancel()
+            await asyncio.wait((following,))
 
 
 def _still(request: Request, visitor: Visitor) -> bool:

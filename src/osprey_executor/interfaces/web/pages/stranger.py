@@ -28,6 +28,7 @@ def sign_in_page(request: Request, why: str) -> Response:
     response = bare(
         "sign_in.html", 401, why=why, place=safe_place(wanted), form_key=sessions.form_key(stranger), again=again
     )
+    response.headers["WWW-Authenticate"] = "Bearer"  # which makes no browser ask by itself
     if not known and not again:
         set_cookie(request, response, stranger)
     return response

@@ -85,7 +85,7 @@ async def serving(home: Path) -> AsyncGenerator[tuple[str, PythonExecutorService
     machine = SimulatorConnector(seed=1)
     await machine.connect()
     (home / "limits.yml").write_text(LIMITS)
-    config: dict[str, Any] = {
+    settings: dict[str, Any] = {
         "execution": {"code_generator": "mock"},
         "control_system": {
             "type": "epics",
@@ -94,19 +94,21 @@ async def serving(home: Path) -> AsyncGenerator[tuple[str, PythonExecutorService
             "limits_database": str(home / "limits.yml"),
         },
     }
-    service = PythonExecutorService.from_config(config, home=home)
+    service = PythonExecutorService.from_config(settings, home=home)
     app = create_app(service, Doorkeeper(service.identity(own_token="token")))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", timeout_graceful_shutdown=1))
-    serving = asyncio.create_task(server.serve())
-    try:
-        while not server.started:  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.05)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}", service, f"/sign-in/{app.state.sessions.link('token')}"
-    finally:
-        server.should_exit = True
-        await serving
-        await machine.close()
+    config = uvicorn.Config(app, port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    async with service:
+        serving = asyncio.create_task(server.serve())
+        try:
+            while not server.started:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.05)
+            port = server.servers[0].sockets[0].getsockname()[1]
+            yield f"http://127.0.0.1:{port}", service, f"/sign-in/{app.state.sessions.link('token')}"
+        finally:
+            server.should_exit = True
+            await serving
+            await machine.close()
 
 
 async def ask(service: PythonExecutorService) -> dict[str, str]:
@@ -114,11 +116,12 @@ async def ask(service: PythonExecutorService) -> dict[str, str]:
     anna = Desk(service, Person(name="anna", roles=frozenset((Role.REQUESTER,)), proof="token"))
     runs: dict[str, str] = {}
     for name, (task, code) in PROGRAMS.items():
-        run = await anna.submit(PythonExecutionRequest(user_query=task, code=code, inputs=INPUTS))
-        async for event in anna.watch(run.run_id):
-            last = event
+        run = await anna.submit(
+            PythonExecutionRequest(user_query=task, code=code, inputs=INPUTS if name == "opaque" else {})
+        )
+        async for _ in anna.events(run.run_id):
+            pass
         runs[name] = run.run_id
-        print(name, run.run_id, last.result.status, last.result.error or "")
     return runs
 
 
@@ -144,8 +147,8 @@ async def main(folder: Path | None) -> None:
             await page.goto(link)
             cookies = await context.cookies()
             looks = {
-                "light": {"viewport": {"width": 1360, "height": 900}},
-                "dark": {"viewport": {"width": 1360, "height": 900}, "color_scheme": "dark"},
+                "light": {"viewport": {"width": 1120, "height": 720}},
+                "dark": {"viewport": {"width": 1120, "height": 720}, "color_scheme": "dark"},
                 "phone": {"viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True},
             }
             for look, how in looks.items():

@@ -21,7 +21,7 @@ from .conftest import House
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
-PATHS = ("/nothing", "/api/v1/runs", "/api/v1/nothing", "/openapi.json", "/docs", "/mcp", "/healthz/", "//healthz", "/Healthz")
+PATHS = ("/nothing", "/api/v1/runs", "/api/v1/nothing", "/openapi.json", "/docs", "/mcp", "/healthz/", "/Healthz")
 
 
 async def test_health_is_open_and_tells_nothing(house: House) -> None:

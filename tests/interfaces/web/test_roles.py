@@ -13,6 +13,7 @@ from typing import Literal
 import httpx
 import pytest
 
+from osprey_executor.interfaces.web.pages import Sessions, page_routes
 from osprey_executor.models import Action
 
 from .conftest import LEAVES, WRITE, House
@@ -69,6 +70,22 @@ def rest(action: Action, what: str, body: object = None) -> Ask:
     return Ask("rest", what, action, ask)
 
 
+def web(action: Action, what: str, **fields: str) -> Ask:
+    """A page, or a form of one, of who has signed in at a browser."""
+    method, path = what.split()
+
+    async def ask(house: House, runs: Runs, name: str | None) -> Said | Literal["stranger"]:
+        sessions: Sessions = house.app.state.sessions
+        session = sessions.begin(house.tokens[name]) if name else ""
+        run_id = runs.waits if "approvals" in path else runs.ended
+        url = path.replace("{run_id}", run_id).replace("{name:path}", "sub/a.txt")
+        async with house.client(None, cookies={"osprey-8420": session}) as client:
+            form = {**fields, "form_key": sessions.form_key(session)} if method == "POST" else None
+            return said(await client.request(method, url, data=form, headers={"Origin": str(client.base_url)}))
+
+    return Ask("web", what, action, ask)
+
+
 def said(answer: httpx.Response) -> Said | Literal["stranger"]:
     assert answer.status_code < 500, answer.text
     refused: dict[int, Said | Literal["stranger"]] = {401: "stranger", 403: "no", 404: "hidden"}
@@ -93,7 +110,37 @@ ASKS = [
     rest(Action.SETTLE, "POST /runs/{run_id}/settlement", {"run_id": "x"}),
     rest(Action.STOP_WRITES, "POST /writes/stop", {"reason": "a test"}),
     rest(Action.RESUME_WRITES, "POST /writes/allow"),
+    web(Action.SUBMIT, "GET /new"),
+    web(Action.SUBMIT, "POST /new", task="no program", code="("),
+    *(web(Action.SEE, f"GET /approvals/{{run_id}}{rest}") for rest in ("", "/now")),
+    *(web(Action.SEE, f"GET /runs/{{run_id}}{rest}") for rest in ("", "/events")),
+    *(
+        web(Action.SEE, f"GET /runs/{{run_id}}/{kind}/{{name:path}}")
+        for kind in ("files", "look", "pictures", "framed")
+    ),
+    web(Action.CANCEL, "POST /runs/{run_id}/cancel"),
+    web(Action.DECIDE, "GET /approvals/{run_id}/edit"),
+    web(Action.DECIDE, "POST /approvals/{run_id}/edit", code="x = 1"),
+    web(Action.DECIDE, "POST /approvals/{run_id}/approve", sure="yes", digest="0" * 64),
+    web(Action.DECIDE, "POST /approvals/{run_id}/reject", reason="a test"),
+    web(Action.RESTORE, "GET /runs/{run_id}/restore"),
+    web(Action.RESTORE, "POST /runs/{run_id}/restore"),
+    web(Action.SETTLE, "GET /runs/{run_id}/settle"),
+    web(Action.SETTLE, "POST /runs/{run_id}/settle", sure="yes"),
+    web(Action.STOP_WRITES, "POST /machine/stop"),
+    web(Action.RESUME_WRITES, "POST /machine/allow", sure="yes"),
 ]
+PAGES_FOR_EVERYBODY = {"/", "/approvals", "/inbox", "/runs", "/machine", "/machine/now", "/standing", "/handover"}
+PAGES_ELSEWHERE = {
+    "/static/{name}",
+    "/sign-in",
+    "/sign-in/{secret}",
+    "/sign-out",
+    # For those who see all runs; and pictures of which these runs have none. See tests/pages.
+    "/health",
+    "/approvals/{run_id}/figures/{number}",
+    "/runs/{run_id}/live/{number}",
+}
 FOR_EVERYBODY = {"GET /health", "GET /writes", "GET /runs", "GET /approvals"}
 """Lists show to each what they may see; the switch is everybody's business."""
 
@@ -143,3 +190,8 @@ async def test_no_route_is_missing_here(house: House) -> None:
         if path.startswith("/api/v1")
     }
     assert there == {ask.what for ask in ASKS if ask.door == "rest"} | FOR_EVERYBODY
+    pages = {(method, route.path) for route in page_routes() for method in route.methods}
+    asked = {tuple(ask.what.split()) for ask in ASKS if ask.door == "web"}
+    left = {path for method, path in pages - asked}
+    assert asked <= pages
+    assert left == PAGES_FOR_EVERYBODY | PAGES_ELSEWHERE

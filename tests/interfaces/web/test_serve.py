@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -309,6 +310,11 @@ def test_told_to_end_it_ends_what_goes_on_and_keeps_what_waits(tmp_path: Path, c
             next(events)
             assert served.end(signal.SIGTERM) == 0
     with serving(home, tmp_path, settings()) as served:
+        assert served.process.stderr
+        link = served.process.stderr.readline().removeprefix("Sign in, once: ").strip()
+        with httpx.Client(follow_redirects=True) as browser:
+            assert "<h1>Approvals</h1>" in browser.get(link).text
+        assert httpx.get(link).status_code == 401
         with Client(served.url, served.said[2].removeprefix("Token of this process: ")) as owner:
             assert owner.result(run.run_id).status is RunStatus.CANCELLED
             card = owner.card(waits.run_id)

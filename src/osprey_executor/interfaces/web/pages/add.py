@@ -21,6 +21,7 @@ from osprey_executor.interfaces.web.pages import (
     static_files,
     watching,
 )
+from osprey_executor.interfaces.web.pages.routes import PageRoute
 from osprey_executor.interfaces.web.pages.sessions import Sessions
 
 _PAGES = (
@@ -47,6 +48,11 @@ def add_pages(app: FastAPI, sessions: Sessions) -> None:
         app.include_router(page.router)
 
 
+def page_routes() -> list[PageRoute]:
+    """Return the route of every page."""
+    return [route for page in _PAGES for route in page.router.routes if isinstance(route, PageRoute)]
+
+
 def is_page(scope: Scope) -> bool:
     """Tell whether a request is for a page: there people sign in, and a token in a header is not asked for."""
-    return any(route.matches(scope)[0] is Match.FULL for page in _PAGES for route in page.router.routes)
+    return any(route.matches(scope)[0] is Match.FULL for route in page_routes())

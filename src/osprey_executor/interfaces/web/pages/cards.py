@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
-from osprey_executor.errors import InvalidDecision, InvalidRequestError, PythonExecutorException
+from osprey_executor.errors import AccessDeniedError, InvalidDecision, InvalidRequestError, PythonExecutorException
 from osprey_executor.interfaces.web.pages.changes import changes
 from osprey_executor.interfaces.web.pages.listing import listing, shown_code
 from osprey_executor.interfaces.web.pages.rendering import page
@@ -17,7 +17,7 @@ from osprey_executor.interfaces.web.pages.routes import PageRoute
 from osprey_executor.interfaces.web.pages.shown_card import shown_card
 from osprey_executor.interfaces.web.pages.visitor import Posted, SignedIn, Visitor, field
 from osprey_executor.interfaces.web.pages.words import decided_words
-from osprey_executor.models import Action, Approve, Decision, Edit, Reject, RunStatus
+from osprey_executor.models import Action, ApprovalCard, Approve, Decision, Edit, Reject, RunStatus
 from osprey_executor.text import one_line
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False, prefix="/approvals/{run_id}")
@@ -89,6 +89,7 @@ async def reject(request: Request, visitor: SignedIn, form: Posted, run_id: str)
 async def editor(request: Request, visitor: SignedIn, run_id: str) -> Response:
     """Show the code in a form."""
     card = await visitor.desk.card(run_id)
+    _demand(visitor, card)
     return await page(
         request,
         visitor,
@@ -104,6 +105,7 @@ async def editor(request: Request, visitor: SignedIn, run_id: str) -> Response:
 async def edit(request: Request, visitor: SignedIn, form: Posted, run_id: str) -> Response:
     """Replace the code; the run is analysed and rehearsed again, and comes back with another card."""
     card, code = await visitor.desk.card(run_id), field(form, "code")
+    _demand(visitor, card)
     if code.rstrip() == shown_code(card.code).rstrip():
         raise InvalidRequestError("the code is as it was: nothing was done")
     return await _decide(request, visitor, run_id, field(form, "card"), Edit(code))
@@ -113,12 +115,18 @@ async def _decide(request: Request, visitor: Visitor, run_id: str, digest: str, 
     """Decide what the visitor has seen, whose digest is given, and nothing else."""
     try:
         card = await visitor.desk.card(run_id)
+        _demand(visitor, card)
         if card.digest != digest:
             raise InvalidDecision("the card is another one than the one that you have seen")
         run = await visitor.desk.decide(run_id, decision)
     except InvalidDecision as error:
         return await _lost(request, visitor, run_id, digest, str(error))
     return RedirectResponse(f"/runs/{run.run_id}", 303)
+
+
+def _demand(visitor: Visitor, card: ApprovalCard) -> None:
+    if not visitor.desk.may(Action.DECIDE, card.requester):
+        raise AccessDeniedError("you may look at this card, and not decide it: the role `approver` may")
 
 
 async def _lost(request: Request, visitor: Visitor, run_id: str, digest: str, why: str) -> Response:

@@ -39,7 +39,8 @@ def cookie_name(request: Request) -> str:
 
 def set_cookie(request: Request, response: Response, session: str) -> None:
     """Let the browser keep the session, for as long as it runs; no script and no other site can use it."""
-    secure = request.url.scheme == "https"
+    # Where a proxy ends TLS, only the browser knows of it.
+    secure = "https" in (request.url.scheme, urlsplit(request.headers.get("origin", "")).scheme)
     response.set_cookie(cookie_name(request), session, httponly=True, samesite="strict", secure=secure)
 
 

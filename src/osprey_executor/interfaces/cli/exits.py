@@ -43,6 +43,7 @@ _OF_ERROR: Final[tuple[tuple[type[BaseException], Exit], ...]] = (
     (errors.EngineUnavailableError, Exit.UNAVAILABLE),
     (errors.EngineError, Exit.UNAVAILABLE),
     (errors.ServiceBusyError, Exit.UNAVAILABLE),
+    (errors.ServiceUnreachableError, Exit.UNAVAILABLE),
     (errors.GeneratorUnavailableError, Exit.UNAVAILABLE),
     (errors.ControlSystemError, Exit.UNAVAILABLE),
     (errors.StorageError, Exit.USAGE),

@@ -25,6 +25,11 @@ OTHERWISE = (
     "the current folder]",
     "the search path]",
     "threads and children]",
+    "[machine]",
+    "[multiprocessing-fork]",
+    "[multiprocessing-spawn]",
+    "[process-pool]",
+    "[shared-memory]",
 )
 
 

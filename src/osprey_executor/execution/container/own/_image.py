@@ -29,6 +29,7 @@ _FACTS = """
 import sys, sysconfig
 print(sys.executable, sysconfig.get_path("stdlib"), sysconfig.get_path("purelib"), sep="\\n")
 """
+_DATA = ("/etc/ld.so.cache", "/usr/lib/locale/C.utf8", "/usr/share/zoneinfo")
 _PEOPLE = "root:x:0:0::/:/sbin/nologin\nnobody:x:65534:65534::/tmp:/sbin/nologin\n"
 _GROUPS = "root:x:0:\nnogroup:x:65534:\n"
 
@@ -60,7 +61,8 @@ class Recipe:
         library = str(self._library)
         modules = [path for path in sorted(self._library.rglob("*")) if path.is_file() and _wanted(str(path), library)]
         packages = [path for one in self.packages.values() for path in _files(one) if _wanted(str(path), self._site)]
-        libraries = _libraries([self._executable, *modules, *packages])
+        shell = Path("/bin/sh")  # for `subprocess` and `os.system`
+        libraries = _libraries([self._executable, shell.resolve(), *modules, *packages])
         with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
             tree = Tree(archive)
             tree.folder("/tmp", 0o1777)  # noqa: S108 - of the image
@@ -69,7 +71,7 @@ class Recipe:
                     target = os.readlink(place)  # noqa: PTH115
                     tree.folder(os.path.join("/", target))  # noqa: PTH118
                     tree.link(place, target)
-            for path in (self._executable, *libraries, *modules):
+            for path in (self._executable, shell, *libraries, *modules):
                 tree.same_place(path)
             version = self._library.name
             for path in packages:
@@ -80,9 +82,10 @@ class Recipe:
             tree.text(f"{_ENVIRONMENT}/pyvenv.cfg", f"home = {self._executable.parent}\n")
             tree.text("/etc/passwd", _PEOPLE)
             tree.text("/etc/group", _GROUPS)
-            for path in (Path("/etc/ld.so.cache"), *Path("/usr/lib/locale/C.utf8").rglob("*")):
-                if path.is_file():
-                    tree.same_place(path)
+            for path in (Path(name) for name in _DATA):
+                for file in (path, *sorted(path.rglob("*"))):
+                    if file.is_file():
+                        tree.same_place(file)
             for place in ("/dev", "/proc", "/sys", "/run", "/var/tmp"):  # noqa: S108
                 tree.folder(place)
 

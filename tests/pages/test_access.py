@@ -58,6 +58,12 @@ async def test_a_session_over_tls_is_secure(site: Site) -> None:
     browser = site.stranger()
     answer = await browser.client.get(HOST.replace("http:", "https:") + "/sign-in")
     assert "secure" in answer.headers["set-cookie"].lower()
+    # Where a proxy of the site ends TLS, the browser says so with its form.
+    browser = site.stranger()
+    browser.client.follow_redirects = False
+    fields = {"form_key": key_of((await browser.get("/sign-in")).text), "token": site.tokens["ben"]}
+    came = await browser.send("/sign-in", fields, origin=HOST.replace("http:", "https:"))
+    assert (came.status_code, "; secure" in came.headers["set-cookie"].lower()) == (303, True)
 
 
 @pytest.mark.parametrize("token", ["", "osprey-wrong", "x" * 10_000, "\u202e", "ö" * 90])

@@ -130,7 +130,7 @@ async def test_of_two_approvers_one_is_told_who_was_first_and_how(site: Site) ->
     assert late.status_code == 409
     words = text_of(late)
     assert "Nothing was decided by you" in words
-    assert "ben was first" in words
+    assert "ben was first: ben rejected it: not now, at" in words
     assert "Rejected" in words
     assert (await site.service.result(run.run_id)).effects is MachineEffects.NONE
 

@@ -148,7 +148,7 @@ async def _lost(request: Request, visitor: Visitor, run_id: str, digest: str, wh
         expired=last is not None and last.card.expires_at <= datetime.now(UTC),
         replaced=replaced,
         changes=await asyncio.to_thread(changes, seen.card, last.card) if replaced and seen and last else None,
-        waits=run.state == RunStatus.AWAITING_APPROVAL,
+        waits=run.state == RunStatus.AWAITING_APPROVAL and last is not None and last.decision is None,
     )
 
 

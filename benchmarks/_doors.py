@@ -21,6 +21,7 @@ from osprey_executor.interfaces.web.identify import Doorkeeper
 RUNS, WAITING, PEOPLE = 100_000, 10_000, 20
 _GOAL = 100.0
 """Milliseconds."""
+_PAGES = "http://127.0.0.1"
 _CODE = "\n".join(
     (
         "from osprey_executor.runtime import write_channel",
@@ -68,6 +69,7 @@ async def _doors(home: Path, rounds: int) -> list[Line]:
             transport=httpx.ASGITransport(app),
             base_url="http://127.0.0.1/api/v1",
             headers={"Authorization": "Bearer token"},
+            cookies={"osprey-http": app.state.sessions.begin("token")},
         ) as client:
             asked = await _asked(client)
             costs: dict[str, list[Cost]] = {name: [] for name in asked}
@@ -113,6 +115,10 @@ async def _asked(client: httpx.AsyncClient) -> dict[str, tuple[str, dict[str, An
         ),
         "search: what none of them did": ("/runs", {"effects": "unknown"}),
         "health": ("/health", {}),
+        f"page: inbox of {WAITING:,}": (f"{_PAGES}/approvals", {}),
+        "page: one card": (f"{_PAGES}/approvals/{card['run_id']}", {}),
+        f"page: the latest of {RUNS:,} runs": (f"{_PAGES}/runs", {}),
+        "page: search for a text that none holds": (f"{_PAGES}/runs", {"q": "no such words"}),
     }
 
 

@@ -30,6 +30,7 @@ OTHERWISE = (
     "[multiprocessing-spawn]",
     "[process-pool]",
     "[shared-memory]",
+    "[subprocess]",  # the image has a shell, and no programs beside it
 )
 
 

@@ -22,7 +22,7 @@ demo: setup ## correct the orbit of a virtual accelerator: task, card, approval,
 	@$(BIN)/osprey-executor demo || { code=$$?; case $$code in $(DECIDED)) ;; *) exit $$code ;; esac; }
 
 test: lint docs ## everything that CI checks
-	@sh tools/browser.sh
+	@sh tools/programs.sh
 	@sh tools/test.sh $(BIN)/python
 
 test-engines: setup ## all of the engines' suite on a gateway, a Jupyter server and an own container; minutes

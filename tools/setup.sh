@@ -53,21 +53,6 @@ need_libseccomp() {
         fail "\`$line\` failed; install libseccomp by hand, then make again"
 }
 
-# The tests of own containers need podman; the service does not, so without it setup goes on.
-need_podman() {
-    command -v apt-get >/dev/null 2>&1 || return 0
-    podman --version >/dev/null 2>&1 || dockerd --version >/dev/null 2>&1 && return 0
-    # runc beside it: crun limits nothing where control groups are of version 1.
-    line='apt-get install -y --no-install-recommends podman runc'
-    if [ "$(id -u)" != 0 ]; then
-        echo "make setup: for the tests of own containers, which fail without it, run this line as root: $line"
-        return 0
-    fi
-    echo "make setup: $line"
-    { $line || { apt-get update && $line; }; } >/dev/null ||
-        echo "make setup: \`$line\` failed: the tests of own containers will fail, too" >&2
-}
-
 # Reads what pip says and tells how far it is, so that two minutes are not silent.
 progress() {
     seen=0
@@ -86,7 +71,6 @@ python=$(find_python)
 "$python" -c 'import ensurepip, venv' 2>/dev/null ||
     fail "$python has no venv module: install it (Debian, Ubuntu: apt-get install python3-venv), then make again"
 need_libseccomp "$python"
-need_podman
 
 # An environment whose interpreter is gone or too old is made anew; any other is kept and brought up to date.
 if ! new_enough .venv/bin/python; then

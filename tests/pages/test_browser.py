@@ -89,7 +89,7 @@ async def desktop(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[De
     from .conftest import CONFIG, site_of
 
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
-    assert found, "the tests of the pages need Chromium: sh tools/browser.sh installs it"
+    assert found, "the tests of the pages need Chromium: sh tools/programs.sh installs it"
     site = site_of(tmp_path_factory.mktemp("seen"), CONFIG)
     config = uvicorn.Config(site.app, port=0, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)

@@ -16,7 +16,7 @@ IMAGE = f"localhost/osprey-executor-tests-{os.getpid()}"
 _COMMAND = Path(sys.executable).with_name("osprey-executor")
 _REMEDY = (
     "these tests need podman (or docker): as root, `apt-get install -y --no-install-recommends podman runc`, which "
-    "`make setup` does where it may"
+    "`make test` does where it may"
 )
 
 

@@ -45,6 +45,9 @@ def test_the_file_holds_no_token_and_only_its_owner_reads_it(tmp_path: Path) -> 
     file = tmp_path / "people.json"
     assert token.removeprefix("osprey-") not in file.read_text()
     assert file.stat().st_mode & 0o777 == 0o600
+    first = tmp_path / "new" / "home"
+    People(first).add("anna", [Role.ADMIN])
+    assert first.stat().st_mode & 0o777 == 0o700, "who begins with people makes the state folder"
     file.chmod(0o644)
     with pytest.raises(StorageError, match="chmod 600"):
         People(tmp_path).identify(token)

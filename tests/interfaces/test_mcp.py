@@ -25,6 +25,7 @@ TOOLS = {"run_python", "rehearse", "get_run", "list_runs", "read_artifact", "can
 CONFIG = {
     "execution": {"code_generator": "mock", "timeout": 60},
     "control_system": {"type": "mock", "writes_enabled": True},
+    "serve": {"hosts": "osprey.lab.gov"},
 }
 COMMAND = str(Path(sys.executable).with_name("osprey-executor"))
 
@@ -158,12 +159,26 @@ async def test_over_http_everybody_is_who_their_token_says(config: Path, home: P
         async with over_http(url, anna) as client:
             run = await ask(client, "run_python", task="leave", code=LEAVES)
             assert run["results"] == {"answer": 42}
+        async with httpx2.AsyncClient() as elsewhere:
+            answer = await elsewhere.post(
+                f"{url}/mcp",
+                headers={"Host": "osprey.lab.gov", "Authorization": f"Bearer {anna}", "Accept": "application/json"},
+                json={},
+            )
+            assert answer.status_code not in (403, 421), "it is reached under the names of the site"
         async with over_http(url, eve) as client:
             assert (await ask(client, "list_runs"))["result"] == []
             for tool, more in (("get_run", {}), ("cancel_run", {}), ("read_artifact", {"name": "a.txt"})):
                 assert "RunNotFoundError" in await refused(client, tool, run_id=run["run_id"], **more)
+            waiting = asyncio.create_task(refused(client, "run_python", task="s", code="import time; time.sleep(300)"))
+            async with over_http(url, vera) as looking, asyncio.timeout(60):
+                while not (running := (await ask(looking, "list_runs", state="running"))["result"]):
+                    await asyncio.sleep(0.1)
+            async with over_http(url, people.renew("eve")) as later:
+                await ask(later, "cancel_run", run_id=running[0]["run_id"])
+            assert "NotIdentifiedError" in await waiting, "whose token is void is told nothing more"
         async with over_http(url, vera) as client:
-            assert [one["requester"] for one in (await ask(client, "list_runs"))["result"]] == ["anna"]
+            assert {one["requester"] for one in (await ask(client, "list_runs"))["result"]} == {"anna", "eve"}
             assert "AccessDeniedError" in await refused(client, "run_python", task="x", code=LEAVES)
             assert "AccessDeniedError" in await refused(client, "rehearse", code=LEAVES)
             assert "AccessDeniedError" in await refused(client, "cancel_run", run_id=run["run_id"])

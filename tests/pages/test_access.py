@@ -152,6 +152,15 @@ async def test_for_whom_the_proxy_of_the_site_vouches_needs_no_token_and_is_chec
             assert await site.desk("ben").stopped() is None
         assert (await browser.client.post("/machine/stop", data=fields, headers=headers)).status_code in (200, 401)
         assert "by ben" in (await site.desk("ben").stopped() or "")
+        # The API takes no forms, and a proxy lets the browser of somebody ask whatever a page of anybody makes it.
+        for origin in ("https://evil.example", "null", "http://[", f"{HOST}.evil.example"):
+            answer = await browser.client.post("/api/v1/writes/allow", headers={"X-User": "ben", "Origin": origin})
+            assert (answer.status_code, answer.json()["error"]) == (403, "AccessDeniedError")
+            assert await site.desk("ben").stopped() is not None
+            assert (await site.stranger().get("/sign-in", Origin=origin)).status_code == 401
+        for more in ({"Origin": HOST}, {}):
+            allowed = await browser.client.post("/api/v1/writes/allow", headers={"X-User": "ben", **more})
+            assert (allowed.status_code, await site.desk("ben").stopped()) == (200, None)
         assert (await browser.get("/machine")).status_code == 401  # without the header nobody is vouched for
         assert (await browser.get("/machine", **{"X-User": "nobody"})).status_code == 401
 

@@ -57,23 +57,26 @@ class Identity:
             NotIdentifiedError: nobody knows.
             StorageError: the list of people cannot be read.
         """
-        sent: dict[str, list[str]] = {}
-        for name, value in headers:
-            sent.setdefault(name.lower(), []).append(value)
-        address = _plain(peer)
-        tokens = _tokens(sent.get("authorization", []))
-        told = self._told(sent)
-        if not tokens and not told:
-            raise NotIdentifiedError(_HOW)
+        sent, address = _by_name(headers), _plain(peer)
+        self._demand_any(sent)
         self._throttle.demand(address)
         try:
-            if tokens and told:
-                raise NotIdentifiedError("a token and a header of the proxy say who you are: send one of them")
-            return self._by_token(tokens) if tokens else self._by_proxy(sent, told, address)
+            return self._found(sent, address)
         except NotIdentifiedError as error:
             self._throttle.wrong(address)
             self._trail.note("sign-in refused", peer=address, why=str(error))
             raise
+
+    def again(self, headers: Iterable[tuple[str, str]], peer: str | None) -> Person:
+        """Return who asks, as `of` does, by a request that was let in before: what is wrong now is not held against it.
+
+        Raises:
+            NotIdentifiedError: nobody knows any more.
+            StorageError: the list of people cannot be read.
+        """
+        sent = _by_name(headers)
+        self._demand_any(sent)
+        return self._found(sent, _plain(peer))
 
     def still(self, token: str) -> Person:
         """Return whose token that is now, of a session that was opened with it. It is not slowed down by wrong ones.
@@ -83,6 +86,16 @@ class Identity:
             StorageError: the list of people cannot be read.
         """
         return self._by_token([token])
+
+    def _demand_any(self, sent: dict[str, list[str]]) -> None:
+        if not _tokens(sent) and not self._told(sent):
+            raise NotIdentifiedError(_HOW)
+
+    def _found(self, sent: dict[str, list[str]], address: str) -> Person:
+        tokens, told = _tokens(sent), self._told(sent)
+        if tokens and told:
+            raise NotIdentifiedError("a token and a header of the proxy say who you are: send one of them")
+        return self._by_token(tokens) if tokens else self._by_proxy(sent, told, address)
 
     def _by_token(self, tokens: list[str]) -> Person:
         if len(tokens) > 1:
@@ -132,9 +145,16 @@ class Identity:
         return Person(name=record.name, roles=record.roles, proof="host" if anybody_here else "proxy")
 
 
-def _tokens(given: list[str]) -> list[str]:
+def _by_name(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    sent: dict[str, list[str]] = {}
+    for name, value in headers:
+        sent.setdefault(name.lower(), []).append(value)
+    return sent
+
+
+def _tokens(sent: dict[str, list[str]]) -> list[str]:
     """Return the tokens that a request shows; passwords and whatever else a proxy lets through are none."""
-    parts = [value.partition(" ") for value in given]
+    parts = [value.partition(" ") for value in sent.get("authorization", [])]
     return [token.strip() for scheme, _, token in parts if scheme.lower() == "bearer" and token.strip()]
 
 

@@ -22,6 +22,8 @@ from .conftest import House
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 PATHS = ("/nothing", "/api/v1/runs", "/api/v1/nothing", "/openapi.json", "/docs", "/mcp", "/healthz/", "/Healthz")
+NEARLY = ("127.0.0.1:99999", "::1]:80", "1::2:80", "[::1%0]")
+"""What nearly is the address of a host, and breaks whoever reads it in a URL."""
 
 
 async def test_health_is_open_and_tells_nothing(house: House) -> None:
@@ -68,7 +70,21 @@ async def test_a_token_is_its_person_whatever_other_headers_say(house: House) ->
     assert answer.json()["you"] == {"name": "anna", "roles": ["requester"], "proof": "token"}
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8420", "127.0.0.1.evil.example", "", "[::1", "a b"])
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:8420",
+        "127.0.0.1.evil.example",
+        "",
+        "[::1",
+        "a b",
+        "127.0.0.1:99999",
+        "::1]:80",
+        "1::2:80",
+        "[::1%0]",
+    ],
+)
 async def test_a_page_of_another_site_does_not_reach_us_under_its_name(house: House, host: str) -> None:
     async with house.client("anna", trust_env=False) as anna:
         for path in ("/healthz", "/api/v1/health"):

@@ -7,8 +7,11 @@ import json
 
 import pytest
 
+from osprey_executor.access import People
 from osprey_executor.errors import RunGoesOnError
+from osprey_executor.interfaces.web.rest import streams
 from osprey_executor.interfaces.web.rest.streams import told
+from osprey_executor.models import Role
 from osprey_executor.models.events import Output
 from osprey_executor.service import result_to_json
 
@@ -140,6 +143,23 @@ async def test_events_are_numbered_and_taken_up_behind_the_last_one(house: House
     assert finished[0] == "event: finished"
     assert json.loads(finished[2].removeprefix("data: "))["result"]["results"] == {"answer": 42}
     assert bad.status_code == 422
+
+
+async def test_a_stream_ends_with_the_role_that_opened_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "_BEAT_SECONDS", 0.05)
+    people = People(house.service.home)
+    async with house.client("anna") as anna, house.client(None) as tim:
+        body = {"user_query": "sleep", "code": "import time\ntime.sleep(300)\n"}
+        run_id = (await anna.post("/api/v1/runs", json=body)).json()["run_id"]
+        tim.headers["Authorization"] = f"Bearer {people.add('tim', [Role.VIEWER])}"
+        watching = asyncio.create_task(tim.get(f"/api/v1/runs/{run_id}/events"))
+        await asyncio.wait((watching,), timeout=0.3)
+        assert not watching.done()
+        people.give("tim", [Role.REQUESTER])
+        async with asyncio.timeout(60):
+            assert "event: finished" not in (await watching).text
+        assert (await tim.get(f"/api/v1/runs/{run_id}/events")).status_code == 404
+        await anna.post(f"/api/v1/runs/{run_id}/cancel")
 
 
 async def test_no_text_of_a_program_breaks_out_of_its_event() -> None:

@@ -83,6 +83,7 @@ def create_server(desk_of: Callable[[Context[Any, Any]], Desk]) -> MCPServer[Any
         )
         run = await desk.submit(request)
         await _wait(ctx, desk, run.run_id, wait_seconds)
+        desk = desk_of(ctx)  # what they may see now
         return await answer_of(desk, await desk.run(run.run_id))
 
     @server.tool(structured_output=True, annotations=_READS)
@@ -106,6 +107,7 @@ def create_server(desk_of: Callable[[Context[Any, Any]], Desk]) -> MCPServer[Any
         run = await desk.run(run_id)
         if wait_seconds and run.state == "running":
             await _wait(ctx, desk, run.run_id, wait_seconds)
+            desk = desk_of(ctx)
             run = await desk.run(run.run_id)
         return await answer_of(desk, run)
 

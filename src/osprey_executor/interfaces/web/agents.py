@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from osprey_executor.desk import Desk
+from osprey_executor.errors import NotIdentifiedError
 from osprey_executor.interfaces.web.identify import desk_at
 
 
@@ -21,7 +22,11 @@ def add_agents(app: FastAPI) -> None:
     from osprey_executor.interfaces.mcp.over_http import mounted
 
     def desk_of(request: Request) -> Desk:
-        return desk_at(app, request)
+        desk, doorkeeper = desk_at(app, request), app.state.doorkeeper
+        # A call may wait for an hour, and asks again when it has.
+        if not doorkeeper.same(request, desk.person):
+            raise NotIdentifiedError("you have other roles now, or another token: ask anew")
+        return desk
 
     app.state.agents, agents = mounted(desk_of)
     # A route, and no mount, which would answer at `/mcp/` alone.

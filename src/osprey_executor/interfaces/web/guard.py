@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Collection
 from ipaddress import ip_address
 from typing import Final
@@ -27,6 +28,8 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+_HOST: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\[\]:]+)(?::([0-9]{1,5}))?")
+"""A name or an address and a port, as they stand in a URL: what is nearly so would break the reading of ours."""
 _TOO_LARGE: Final = f"the body is larger than {LARGEST_BODY >> 20} MiB; nothing was done"
 _TOO_SLOW: Final = "the body did not come in time; nothing was done"
 
@@ -75,11 +78,10 @@ class Guard:
 
         (DNS rebinding: the browser believes that we are that site. An address cannot be rebound.)
         """
-        if len(given) != 1:
+        host = _HOST.fullmatch(given[0]) if len(given) == 1 else None
+        if host is None or int(host[2] or 0) > 0xFFFF:
             return False
-        name, colon, port = given[0].rpartition(":")
-        if not colon or not port.isdecimal():
-            name = given[0]
+        name = host[1]
         try:
             return bool(ip_address(name.removeprefix("[").removesuffix("]")))
         except ValueError:

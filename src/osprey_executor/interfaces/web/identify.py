@@ -11,7 +11,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from osprey_executor.desk import Desk
-from osprey_executor.errors import PythonExecutorException
+from osprey_executor.errors import AccessDeniedError, PythonExecutorException
 from osprey_executor.interfaces.web.problems import problem_of
 from osprey_executor.models import Person
 from osprey_executor.service import Identity, PythonExecutorService
@@ -35,6 +35,13 @@ class Doorkeeper:
             StorageError: the list of people cannot be read.
         """
         return self._identity.of(request.headers.items(), _peer(request))
+
+    def same(self, request: HTTPConnection, person: Person) -> bool:
+        """Tell whether a request that was let in as that person would be let in now, with the same roles."""
+        try:
+            return self._identity.again(request.headers.items(), _peer(request)) == person
+        except PythonExecutorException:
+            return False
 
     def sign_in(self, request: HTTPConnection, token: str) -> Person:
         """Return whose token that is, typed into the form that the request sends.
@@ -86,7 +93,11 @@ class Gate:
         """Pass on the request of a person, who stands in its state from then on."""
         if scope["type"] == "http" and scope["path"] not in self._open and not self._has_its_own(scope):
             try:
-                person = self._doorkeeper.identify(HTTPConnection(scope))
+                request = HTTPConnection(scope)
+                person = self._doorkeeper.identify(request)
+                # A proxy vouches for a browser, whoever has written the page that lets it ask. Programs show a token.
+                if "authorization" not in request.headers and of_another_site(request):
+                    raise AccessDeniedError("a page of another site has sent this: nothing was done")
             except PythonExecutorException as error:
                 await problem_of(error)(scope, receive, send)
                 return
@@ -95,6 +106,12 @@ class Gate:
             await send({"type": "websocket.close", "code": 1008})
             return
         await self._app(scope, receive, send)
+
+
+def of_another_site(request: HTTPConnection) -> bool:
+    """Tell whether a browser says that a page of another site has sent a request; programs say nothing of it."""
+    host = request.headers.get("host", "")
+    return request.headers.get("origin", f"http://{host}") not in (f"http://{host}", f"https://{host}")
 
 
 def desk_at(app: Starlette, request: HTTPConnection) -> Desk:

@@ -15,6 +15,7 @@ from osprey_executor.errors import NotIdentifiedError, PythonExecutorException
 from osprey_executor.interfaces.web.pages.rendering import bare
 from osprey_executor.interfaces.web.pages.stranger import sign_in_page
 from osprey_executor.interfaces.web.problems import status_of
+from osprey_executor.text import one_line
 
 _LOG = logging.getLogger(__name__)
 _TITLES = {
@@ -46,7 +47,7 @@ class PageRoute(APIRoute):
             except HTTPException as error:
                 status, message = error.status_code, error.detail
             except Exception:
-                _LOG.exception("%s %s broke", request.method, request.url.path)
+                _LOG.exception("%s %s broke", request.method, one_line(request.url.path))
                 status, message = 500, "the service broke at this; its log says how"
             return bare("problem.html", status, title=_TITLES.get(status, "Something broke"), message=message)
 

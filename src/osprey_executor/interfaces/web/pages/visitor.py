@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request, Response
 from starlette.datastructures import FormData
@@ -16,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from osprey_executor.desk import Desk
 from osprey_executor.errors import AccessDeniedError, InvalidRequestError, NotIdentifiedError
-from osprey_executor.interfaces.web.identify import Doorkeeper
+from osprey_executor.interfaces.web.identify import Doorkeeper, of_another_site
 from osprey_executor.interfaces.web.pages.sessions import Sessions
 from osprey_executor.models import Person
 
@@ -40,7 +39,7 @@ def cookie_name(request: Request) -> str:
 def set_cookie(request: Request, response: Response, session: str) -> None:
     """Let the browser keep the session, for as long as it runs; no script and no other site can use it."""
     # Where a proxy ends TLS, only the browser knows of it.
-    secure = "https" in (request.url.scheme, urlsplit(request.headers.get("origin", "")).scheme)
+    secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
     response.set_cookie(cookie_name(request), session, httponly=True, samesite="strict", secure=secure)
 
 
@@ -81,8 +80,7 @@ SignedIn = Annotated[Visitor, Depends(visitor_of)]
 
 def same_origin(request: Request) -> bool:
     """Tell whether a page of this very service sent the request, as the browser says; one that says nothing did not."""
-    origin = urlsplit(request.headers.get("origin", ""))
-    return origin.scheme in ("http", "https") and origin.netloc == request.headers.get("host")
+    return "origin" in request.headers and not of_another_site(request)
 
 
 @asynccontextmanager

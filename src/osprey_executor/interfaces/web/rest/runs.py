@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from osprey_executor.interfaces.web.answers import Answer
-from osprey_executor.interfaces.web.identify import AtDesk
+from osprey_executor.interfaces.web.identify import AtDesk, Doorkeeper
 from osprey_executor.interfaces.web.rest.shapes import Key, NewProgram, NewRun, RunId, Wanted
 from osprey_executor.interfaces.web.rest.streams import told
 from osprey_executor.models import Rehearsal, RunPage, RunResult, RunSummary
@@ -58,7 +58,12 @@ async def events(
 ) -> StreamingResponse:
     """Watch a run, as server-sent events: from its beginning until it ends, or waits and nobody drives it."""
     seen = await desk.run(run_id)
-    stream = told(desk.events(seen.run_id, last_event_id), request.app.state.closing)
+    doorkeeper: Doorkeeper = request.app.state.doorkeeper
+    stream = told(
+        desk.events(seen.run_id, last_event_id),
+        request.app.state.closing,
+        lambda: doorkeeper.same(request, desk.person),
+    )
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import Final
 
@@ -16,14 +16,21 @@ _BEAT_SECONDS: Final = 15.0
 """After which a comment tells both sides, and what is between them, that the other one is there."""
 
 
-async def told(events: AsyncGenerator[tuple[int, Event]], closing: asyncio.Event) -> AsyncGenerator[str]:
-    """Yield numbered events as text, until they end or the service is `closing`."""
+async def told(
+    events: AsyncGenerator[tuple[int, Event]], closing: asyncio.Event, same: Callable[[], bool] = lambda: True
+) -> AsyncGenerator[str]:
+    """Yield numbered events as text, until they end, or the service is `closing`, or who reads is not the `same`.
+
+    A reader whose roles are others now asks again, as after any stream that broke, and is told what they may do.
+    """
     end = asyncio.ensure_future(closing.wait())
     async with aclosing(events):
         following = asyncio.ensure_future(anext(events))
         try:
             while not end.done():
                 await asyncio.wait((following, end), timeout=_BEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                if not same():
+                    return
                 if not following.done():
                     yield ": it goes on\n\n"
                     continue

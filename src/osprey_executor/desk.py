@@ -270,9 +270,18 @@ class Desk:
 
     async def _run(self, run_id: str, action: Action) -> RunSummary:
         """Return the run of that id, or of that beginning, once the person may do `action` to it."""
-        run = await self.service.summary(run_id)
+        hidden = RunNotFoundError(
+            f"no run {one_line(run_id, 80)!r} that {one_line(self.person.name, 80)} may see: give its whole id"
+        )
+        try:
+            run = await self.service.summary(run_id)
+        except RunNotFoundError:
+            # What it says names the runs of others that begin so, and tells what is hidden from what is not there.
+            if self._sees_all:
+                raise
+            raise hidden from None
         if not self.may(Action.SEE, run.requester):
-            raise RunNotFoundError(f"no run {one_line(run_id, 80)!r} that {one_line(self.person.name, 80)} may see")
+            raise hidden
         self._demand(action, run.requester)
         return run
 

@@ -48,6 +48,11 @@ def test_the_file_holds_no_token_and_only_its_owner_reads_it(tmp_path: Path) -> 
     first = tmp_path / "new" / "home"
     People(first).add("anna", [Role.ADMIN])
     assert first.stat().st_mode & 0o777 == 0o700, "who begins with people makes the state folder"
+    (first / "people.lock").unlink()
+    (first / "people.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="cannot be written"):
+        People(first).add("ben", [Role.ADMIN])
+    assert not (tmp_path / "elsewhere").exists()
     file.chmod(0o644)
     with pytest.raises(StorageError, match="chmod 600"):
         People(tmp_path).identify(token)

@@ -124,6 +124,11 @@ async def test_after_the_sign_in_one_is_where_one_wanted_to_be_and_nowhere_else(
         browser.client.follow_redirects = False
         came = await browser.fill(await browser.get("/sign-in"), "/sign-in", token=site.tokens["ben"], place=place)
         assert (came.status_code, came.headers["location"]) == (303, "/"), place
+    browser = site.stranger()
+    mistyped = await browser.fill(await browser.get("/machine"), "/sign-in", token="mistyped")
+    assert mistyped.status_code == 401
+    arrived = await browser.fill(mistyped, "/sign-in", token=site.tokens["ben"])
+    assert (arrived.status_code, arrived.url.path) == (200, "/machine")
 
 
 async def test_a_link_from_a_chat_finds_the_session_at_its_second_look(site: Site) -> None:

@@ -72,6 +72,13 @@ async def test_what_somebody_may_not_see_is_not_there(service: PythonExecutorSer
             await look
     with pytest.raises(RunNotFoundError):
         await anext(eve.events(run.run_id))
+    other = await anna.submit(asking("results = {}"))
+    for name in (run.run_id[:4], "nothing"):  # the runs of others that begin so are not named, nor the state folder
+        with pytest.raises(RunNotFoundError, match=f"^no run '{name}' that eve may see: give its whole id$"):
+            await eve.run(name)
+    with pytest.raises(RunNotFoundError, match=other.run_id):
+        await desk(service, "ben", Role.APPROVER).run(run.run_id[:4])
+    await ended(anna, other.run_id)
     assert (await anna.cancel(run.run_id)).status is RunStatus.CANCELLED
 
 

@@ -138,7 +138,9 @@ class People:
         """
         try:
             self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = os.open(self._file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            lock = os.open(
+                self._file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
+            )
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX)
                 people = list(self._read())

@@ -41,10 +41,11 @@ async def sign_in(request: Request) -> Response:
     before = request.cookies.get(cookie_name(request), "")
     async with checked_form(request, sessions.form_key(before)) as form:
         token = field(form, "token").strip()
+        request.state.wanted = place = safe_place(field(form, "place"))
         doorkeeper.sign_in(request, token)
         session = sessions.begin(token)
         sessions.end(before)
-        return _signed_in(request, session, safe_place(field(form, "place")))
+        return _signed_in(request, session, place)
 
 
 @router.get("/sign-in/{secret}")

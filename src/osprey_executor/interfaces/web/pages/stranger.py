@@ -23,6 +23,7 @@ def sign_in_page(request: Request, why: str) -> Response:
     known = request.cookies.get(cookie_name(request), "")
     stranger = known or secrets.token_urlsafe(32)
     wanted = request.url.path if request.method == "GET" and request.url.path != "/sign-in" else "/"
+    wanted = getattr(request.state, "wanted", wanted)  # who mistyped their token still wants to go there
     # A link from another site comes without our cookie. The page loads itself once more, and then it is there.
     again = request.method == "GET" and request.headers.get("sec-fetch-site") in ("cross-site", "same-site")
     response = bare(

@@ -50,6 +50,7 @@ def test_a_request_fills_its_defaults() -> None:
     [
         ({}, "user_query is required"),
         ({"user_query": "  "}, "the task is empty"),
+        ({"user_query": "x" * 100_001}, "the task is longer than 100000 characters"),
         ({"user_query": "x", "unknown": 1}, "unknown is not a field"),
         ({"user_query": "x", "execution_folder_path": "/tmp"}, "use execution_folder_name"),
         ({"user_query": "x", "retries": -1}, "retries"),

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from osprey_executor.errors import InvalidRequestError
 
+_LONGEST_TASK = 100_000
+"""Characters: lists show tasks, and the index holds them."""
 _INPUT_NAME = re.compile(r"[^/\x00-\x1f\x7f]{1,200}")
 _FROM_OSPREY = {
     "capability_context": "capability_context_data",
@@ -40,8 +42,8 @@ def system_user() -> str:
 class PythonExecutionRequest(BaseModel):
     """A task in words, or a program of one's own, with all that it needs.
 
-    Only `user_query` is required. `code` skips generation; `inputs` are files (or bytes) that the program finds at
-    `inputs/NAME`; `capability_context_data` is found at `context`.
+    Only `user_query` is required, up to 100,000 characters. `code` skips generation; `inputs` are files (or bytes) that
+    the program finds at `inputs/NAME`; `capability_context_data` is found at `context`.
 
     Raises:
         InvalidRequestError: a field is unknown, missing or of the wrong type; the message says what to use instead.
@@ -72,6 +74,8 @@ class PythonExecutionRequest(BaseModel):
     def _not_empty(cls, value: str) -> str:
         if not value.strip():
             raise ValueError("the task is empty: say in words what the code should do")
+        if len(value) > _LONGEST_TASK:
+            raise ValueError(f"the task is longer than {_LONGEST_TASK} characters: give what is long as inputs or code")
         return value
 
     @field_validator("inputs")

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -110,6 +113,27 @@ async def test_a_notebook_runs_decides_and_takes_the_results(tmp_path: Path) -> 
         assert "nowhere.yml" in await notebook.fails("%%osprey --config nowhere.yml\nadd")
         await notebook.cell("%unload_ext osprey_executor")
         assert "not found" in await notebook.fails("%%osprey\nx")
+
+
+def test_a_shell_that_ends_closes_its_service_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "config.yml").write_text(json.dumps(CONFIG))
+    program = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        "shell.run_line_magic('load_ext', 'osprey_executor')\n"
+        "shell.run_cell('%%osprey --code --config config.yml\\nresults = {}')\n"
+        "print('left', shell.user_ns['results'])\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env=os.environ | {"IPYTHONDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ended.stdout.endswith("left {}\n"), ended
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_the_words_of_a_line() -> None:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 _REMOVES: dict[int, Callable[[], None]] = {}
+# With `atexit` it would be too late: Python ends pools of threads before, and closing a service needs them. What is
+# registered last is called first; pools register when they are imported, and so they must be before us.
+_POOLS = ThreadPoolExecutor
+_at_exit: Any = threading._register_atexit  # pyright: ignore
 
 
 def load(shell: Any) -> None:
@@ -15,7 +20,7 @@ def load(shell: Any) -> None:
 
     if id(shell) not in _REMOVES:
         _REMOVES[id(shell)] = register(shell)
-        atexit.register(unload, shell)
+        _at_exit(unload, shell)
 
 
 def unload(shell: Any) -> None:

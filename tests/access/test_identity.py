@@ -127,6 +127,22 @@ def test_wrong_tokens_are_looked_at_ten_times_a_minute(tmp_path: Path) -> None:
     assert who.of([bearer(token)], "10.0.0.9").name == "anna"
 
 
+def test_who_has_no_role_behind_the_proxy_locks_out_nobody_else(tmp_path: Path) -> None:
+    token = People(tmp_path).add("anna", [Role.APPROVER])
+    who = identity(tmp_path, proxy=PROXY)
+    for _ in range(10):
+        with pytest.raises(NotIdentifiedError, match="no role here"):
+            who.of([(HEADER, "eve")], "10.0.0.1")
+        with pytest.raises(NotIdentifiedError, match="nobody's token"):
+            who.of([bearer("wrong")], "10.0.0.1")
+        with pytest.raises(NotIdentifiedError, match="no role here"):
+            who.of([(HEADER, "eve")], "127.0.0.1")
+    for shown, address in (((HEADER, "eve"), "10.0.0.1"), (bearer(token), "10.0.0.1"), ((HEADER, "anna"), "127.0.0.1")):
+        with pytest.raises(NotIdentifiedError, match="wait a minute"):
+            who.of([shown], address)
+    assert who.of([(HEADER, "anna")], "10.0.0.1").name == "anna"
+
+
 @pytest.mark.parametrize(
     "proxy",
     [

@@ -59,11 +59,12 @@ class Identity:
         """
         sent, address = _by_name(headers), _plain(peer)
         self._demand_any(sent)
-        self._throttle.demand(address)
+        counted = self._counted(sent, address)
+        self._throttle.demand(counted)
         try:
             return self._found(sent, address)
         except NotIdentifiedError as error:
-            self._throttle.wrong(address)
+            self._throttle.wrong(counted)
             self._trail.note("sign-in refused", peer=address, why=str(error))
             raise
 
@@ -90,6 +91,16 @@ class Identity:
     def _demand_any(self, sent: dict[str, list[str]]) -> None:
         if not _tokens(sent) and not self._told(sent):
             raise NotIdentifiedError(_HOW)
+
+    def _counted(self, sent: dict[str, list[str]], address: str) -> str:
+        """Return with what a request counts if it is wrong: all of an address; behind the proxy, of one name, so that
+        somebody without a role does not lock out everybody whom it vouches for.
+        """
+        told, proxy = self._told(sent), self._proxy
+        if _tokens(sent) or not told or proxy is None or address not in proxy.addresses:
+            return address
+        known = _shows_secret(sent, proxy) and not _is_anybody(proxy, address)
+        return f"{address} for {told[0][:64]}" if known else address
 
     def _found(self, sent: dict[str, list[str]], address: str) -> Person:
         tokens, told = _tokens(sent), self._told(sent)
@@ -123,11 +134,8 @@ class Identity:
             )
         if len(told) != 1:
             raise NotIdentifiedError(f"{proxy.header} stands there more than once, or is spelled in two ways")
-        if proxy.secret is not None:
-            given = sent.get(proxy.secret_header.lower(), [])
-            wanted = proxy.secret.get_secret_value()
-            if len(given) != 1 or not hmac.compare_digest(given[0].encode("utf-8", "surrogatepass"), wanted.encode()):
-                raise NotIdentifiedError(f"{proxy.secret_header} is not the secret of the proxy (access.proxy.secret)")
+        if not _shows_secret(sent, proxy):
+            raise NotIdentifiedError(f"{proxy.secret_header} is not the secret of the proxy (access.proxy.secret)")
         return self._known(told[0], proxy, address)
 
     def _known(self, name: str, proxy: ProxyConfig, address: str) -> Person:
@@ -141,8 +149,19 @@ class Identity:
             raise NotIdentifiedError(
                 f"{name} has no role here: `osprey-executor users add {name} --role ROLE`, or access.proxy.roles"
             )
-        anybody_here = proxy.secret is None and ip_address(address).is_loopback
-        return Person(name=record.name, roles=record.roles, proof="host" if anybody_here else "proxy")
+        return Person(name=record.name, roles=record.roles, proof="host" if _is_anybody(proxy, address) else "proxy")
+
+
+def _is_anybody(proxy: ProxyConfig, address: str) -> bool:
+    """Tell whether any program of this host could speak as that proxy."""
+    return proxy.secret is None and ip_address(address).is_loopback
+
+
+def _shows_secret(sent: dict[str, list[str]], proxy: ProxyConfig) -> bool:
+    if proxy.secret is None:
+        return True
+    given, wanted = sent.get(proxy.secret_header.lower(), []), proxy.secret.get_secret_value()
+    return len(given) == 1 and hmac.compare_digest(given[0].encode("utf-8", "surrogatepass"), wanted.encode())
 
 
 def _by_name(headers: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from osprey_executor import Approve, PythonExecutionRequest, PythonExecutorService, Reject
+from osprey_executor import Approve, Edit, PythonExecutionRequest, PythonExecutorService, Reject
 from osprey_executor.errors import InvalidDecision, InvalidRequestError, RunNotFoundError
 from osprey_executor.models import RunSummary
 from osprey_executor.service import PythonExecutorService as Service
@@ -70,6 +70,28 @@ async def test_a_run_that_began_before_a_crash_is_the_answer(open_service: OpenS
         await first.begin_decision(run.run_id, no, approver="ben", key="d")
         await first._executor.store._execute("UPDATE keys SET answer = NULL", ())  # pyright: ignore[reportPrivateUsage]
         assert (await first.begin_decision(run.run_id, no, approver="ben", key="d")).run_id == card.run_id
+
+
+async def test_a_decision_that_came_before_a_crash_is_not_taken_for_one_about_the_next_card(
+    open_service: OpenService,
+) -> None:
+    async with open_service() as first:
+        run = await first.begin(asked(), key="k")
+        await at_rest(first, run)
+        shown = await first.card(run.run_id)
+        edit = Edit(WRITE.replace("1.5", "0.5"))
+        await first.begin_decision(run.run_id, edit, approver="ben", key="e")
+        await at_rest(first, run)
+        await first._executor.store._execute("UPDATE keys SET answer = NULL", ())  # pyright: ignore[reportPrivateUsage]
+        await first.begin_decision(run.run_id, edit, approver="ben", key="e")
+        await at_rest(first, run)
+        assert len(await first.cards(run.run_id)) == 2
+        # The same, meant: another key.
+        await first.begin_decision(run.run_id, Edit(shown.code), approver="ben", key="back")
+        await at_rest(first, run)
+        await first.begin_decision(run.run_id, edit, approver="ben", key="again")
+        await at_rest(first, run)
+        assert [one.decision for one in await first.cards(run.run_id)] == [edit, Edit(shown.code), edit, None]
 
 
 async def test_a_key_that_failed_may_be_used_again(service: PythonExecutorService) -> None:

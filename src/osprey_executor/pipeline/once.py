@@ -14,6 +14,7 @@ from typing import Any
 from osprey_executor.errors import InvalidDecision, InvalidRequestError
 from osprey_executor.models import (
     Approve,
+    CardRecord,
     Decision,
     PythonExecutionRequest,
     Restoring,
@@ -79,22 +80,31 @@ async def decided_once(
     claim = await store.claim(person, _checked(key), _digest({"run": run_id, **decision_to_wire(decision)}), run_id)
     if claim.answer is not None:
         return claim.answer
+    # The newest card is decided again all the same: whoever took that decision up may have died.
+    *earlier, _ = await _theirs(store, run_id, decision, person, claim.at) or [False]
     try:
-        answer = await decide()
+        answer = await store.summary(run_id) if any(earlier) else await decide()
     except InvalidDecision:
-        if not await _is_theirs(store, run_id, decision, person):
+        if not any(await _theirs(store, run_id, decision, person, claim.at)):
             raise
         answer = await store.summary(run_id)  # another one with this key, or one that died before it could answer
     return await store.answer(person, key, answer)
 
 
-async def _is_theirs(store: RunStore, run_id: str, decision: Decision, person: str) -> bool:
-    """Return whether a person has decided so, alone or as one of two."""
-    kept = await store.decided(run_id)
-    if kept is not None:
-        return kept.decision == decision and person in kept.by.split(" and ")
-    card = await store.card(run_id)
-    given = card.approved_by if card else ()
+async def _theirs(store: RunStore, run_id: str, decision: Decision, person: str, since: datetime) -> list[bool]:
+    """Return of each card of a run whether a person has decided it so; the newest one whenever, others since then."""
+    records = await store.cards(run_id)
+    return [
+        _is_theirs(one, decision, person) and (one is records[-1] or (one.at is not None and one.at >= since))
+        for one in records
+    ]
+
+
+def _is_theirs(record: CardRecord, decision: Decision, person: str) -> bool:
+    """Return whether a person has decided a card so, alone or as one of two."""
+    if record.decision is not None:
+        return record.decision == decision and person in record.by.split(" and ")
+    given = record.card.approved_by
     return isinstance(decision, Approve) and any((one.by, one.digest) == (person, decision.digest) for one in given)
 
 

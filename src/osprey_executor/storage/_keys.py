@@ -21,6 +21,8 @@ class Claim:
     run_id: str
     answer: RunSummary | None
     """None: nobody has been answered yet."""
+    at: datetime
+    """When it was asked first."""
 
 
 async def claim(db: aiosqlite.Connection, person: str, key: str, asked: str, run_id: str) -> Claim:
@@ -32,14 +34,14 @@ async def claim(db: aiosqlite.Connection, person: str, key: str, asked: str, run
         (person, key, asked, run_id, now.isoformat()),
     )
     [row] = await db.execute_fetchall(
-        "SELECT asked, run_id, answer FROM keys WHERE person = ? AND key = ?", (person, key)
+        "SELECT asked, run_id, answer, at FROM keys WHERE person = ? AND key = ?", (person, key)
     )
     if row["asked"] != asked:
         raise InvalidRequestError(
             f"the key {one_line(key, 80)!r} stands for another request of {one_line(person, 80)}: take a new one"
         )
     answer = RunSummary.model_validate_json(row["answer"]) if row["answer"] else None
-    return Claim(row["run_id"], answer)
+    return Claim(row["run_id"], answer, datetime.fromisoformat(row["at"]))
 
 
 async def answer(db: aiosqlite.Connection, person: str, key: str, given: RunSummary) -> RunSummary:

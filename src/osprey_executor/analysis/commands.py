@@ -157,6 +157,13 @@ _INTO_FILE = re.compile(r"(?<![0-9&>])>{1,2}\s*([^\s&>|;]+)")
 _ELSEWHERE = re.compile(r"[\w.@-]+:|rsync://")
 """How a place on another computer is named, as `host:folder`."""
 _SPLIT = re.compile(r"\|\||&&|[;|&\n]|\$\(|`|\(|\)")
+_QUOTED = re.compile(
+    r"'[^']*'|\\.|\"(?:[^\"\\]|\\.)*\"|(?:(?<=[\s;&|()])|^)#[^\n]*|(\|\||&&|[;|&\n]|\$\(|`|\(|\))",
+    re.DOTALL | re.MULTILINE,
+)
+"""What quotes or comments out other text in a line of shell, or ends a command."""
+_INSIDE = re.compile(r"\$\(([^()]*)\)|`([^`]*)`")
+"""What a shell runs inside of double quotes."""
 
 
 def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
@@ -184,7 +191,7 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
     if rule is not None:
         channels = [word for before, word in pairwise(words) if not word.startswith("-") and before not in _VALUED]
         if not rule.reads.isdisjoint(words) or not _ABOUT.isdisjoint(words[1:2]):
-            m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}, which only tells something")
+            _process(m, node, f"starts the program {first}, which only tells something")
         elif rule.effect is Effect.CONTROL_WRITE:
             _written(m, node, rule, channels)
         else:
@@ -192,7 +199,7 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
             m.find(node, rule.id, rule.effect, message, rule.severity, ask=rule.ask)
             m.find_also(node, rule)
             if rule.effect is not Effect.CONTROL_READ:
-                m.find(node, "process/command", Effect.PROCESS, f"starts the program {first}")
+                _process(m, node, f"starts the program {first}")
         if first in _WRAPPERS:
             _wrapper(m, node, first, words[1:])
         return
@@ -210,7 +217,7 @@ def command(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
         unknown_command(m, node, f"starts {first}, whose content is not seen here")
     else:
         does = "replaces itself by" if _replaces(node) else "starts"
-        m.find(node, "process/command", Effect.PROCESS, f"{does} the program {first}")
+        _process(m, node, f"{does} the program {first}")
 
 
 def _places_told(rule: Rule, words: Sequence[str]) -> str:
@@ -257,8 +264,17 @@ def _written(m: Machine, node: ast.AST, rule: Rule, channels: list[str]) -> None
 
 
 def unknown_command(m: Machine, node: ast.AST, message: str) -> None:
-    m.find(node, "opaque/command", Effect.OPAQUE, message, Severity.WARNING, ask=True)
-    m.find(node, "process/command", Effect.PROCESS, "starts another program")
+    m.find(node, "opaque/command", Effect.OPAQUE, _by_the_clock(node, message), Severity.WARNING, ask=True)
+    _process(m, node, "starts another program")
+
+
+def _process(m: Machine, node: ast.AST, message: str) -> None:
+    m.find(node, "process/command", Effect.PROCESS, _by_the_clock(node, message))
+
+
+def _by_the_clock(node: ast.AST, message: str) -> str:
+    """Return a message about what starts, where it is not this program that starts it: `cron.new(command=...)`."""
+    return message.replace("starts", "lets the clock start", 1) if called(node) == "new" else message
 
 
 def _shell(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
@@ -268,7 +284,10 @@ def _shell(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
             return
     if any(word in ("--version", "--help") for word in words):
         return
-    unknown_command(m, node, f"starts the shell {name} with a script that is not seen here")
+    if all(word.startswith("-") for word in words):
+        unknown_command(m, node, f"starts the shell {name}, which runs whatever it is given")
+    else:
+        unknown_command(m, node, f"starts the shell {name} with a script that is not seen here")
 
 
 def _python(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
@@ -276,13 +295,13 @@ def _python(m: Machine, node: ast.AST, words: Sequence[str]) -> None:
         if word == "-c" and place + 1 < len(words):
             text = words[place + 1]
             run_text(m, node, (Pattern(text) if HOLE in text else Const(text),), "python -c")
-            m.find(node, "process/command", Effect.PROCESS, "starts another Python")
+            _process(m, node, "starts another Python")
             return
         if word == "-m" and place + 1 < len(words):
             _module(m, node, words[place + 1], words[place + 2 :])
             return
         if word in ("--version", "-V", "--help"):
-            m.find(node, "process/command", Effect.PROCESS, "asks another Python for its version")
+            _process(m, node, "asks another Python for its version")
             return
         if not word.startswith("-"):
             written = m.files.get(word)
@@ -313,7 +332,7 @@ def _module(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
         m.find_also(node, rule)
     if m.catalogue.command([name, *words]) is not None or name in _INSTALLERS:
         command(m, node, [name, *words])
-    m.find(node, "process/command", Effect.PROCESS, f"starts the module {name}")
+    _process(m, node, f"starts the module {name}")
 
 
 def _wrapper(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None:
@@ -341,7 +360,7 @@ def _wrapper(m: Machine, node: ast.AST, name: str, words: Sequence[str]) -> None
     if any(HOLE in word for word in words) or name in ("ssh", "eval", "parallel", "srun"):
         unknown_command(m, node, f"starts {name} with a command that is not wholly known")
     else:
-        m.find(node, "process/command", Effect.PROCESS, f"starts the program {name}")
+        _process(m, node, f"starts the program {name}")
 
 
 def _is_whole_computer(word: str) -> bool:
@@ -365,9 +384,25 @@ def shell(m: Machine, node: ast.AST, text: str) -> None:
     for name in _INTO_FILE.findall(text):
         if not name.startswith("/dev/"):
             file_write(m, node, f"writes {told_place(name)}")
-    for part in _SPLIT.split(text):
+    for part in _commands_of(text):
         try:
             words = shlex.split(part, comments=True)
         except ValueError:
             words = part.split()
         command(m, node, [word for word in words if word not in ("then", "do", "done", "if", "while", "!", "{", "}")])
+
+
+def _commands_of(text: str) -> list[str]:
+    """Return the commands of a line of shell; what stands in quotes ends none."""
+    if "<<" in text:  # the text after it is no shell, so its quotes say nothing
+        return _SPLIT.split(text)
+    parts: list[str] = []
+    more: list[str] = []
+    start = 0
+    for found in _QUOTED.finditer(text):
+        if found[1]:
+            parts.append(text[start : found.start()])
+            start = found.end()
+        elif found[0][0] == '"':
+            more.extend(one or other for one, other in _INSIDE.findall(found[0]))
+    return [*parts, text[start:], *more]

@@ -12,6 +12,7 @@ from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.protocols import OPERATORS, operated
 from osprey_executor.analysis.targets import set_attribute
 from osprey_executor.analysis.values import (
+    HOLE,
     NOTHING,
     UNKNOWN,
     Box,
@@ -23,8 +24,12 @@ from osprey_executor.analysis.values import (
     Ref,
     Value,
     exact_texts,
+    is_text,
     joined,
+    spelling,
 )
+from osprey_executor.models import Effect, Severity
+from osprey_executor.text import one_line
 
 _MOST_PARTIALS = 4
 
@@ -191,7 +196,20 @@ def _first(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
 def _spec_of_file(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     for atom in given.get(1, "location") or UNKNOWN:
         name = str(atom.value) if isinstance(atom, Const) else ""
-        run_written(m, node, m.files.get(name) or UNKNOWN, name or "a file")
+        if written := m.files.get(name):
+            run_written(m, node, written, name)
+        else:
+            told = f"makes a module of {name or 'a file'}: its code runs once it is loaded, and is not seen here"
+            m.find(node, "opaque/written-code", Effect.OPAQUE, told, Severity.WARNING, ask=True)
+    return (Ref("importlib.spec", True, tuple(atom for atom in given.get(1, "location") or () if is_text(atom))),)
+
+
+def _runs_module(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
+    """`spec.loader.exec_module(module)`; where the program wrote the file itself, it was analysed with the spec."""
+    names = [spelling(atom).replace(HOLE, "*") for atom in given.made_with]
+    if not any(m.files.get(name) for name in names):
+        told = f"runs the code of {one_line(names[0], 80) if names else 'a file'} as a module, which is not seen here"
+        m.find(node, "opaque/written-code", Effect.OPAQUE, told, Severity.WARNING, ask=True)
     return UNKNOWN
 
 
@@ -214,7 +232,8 @@ MODELS: dict[str, Model] = {
         if name not in ("contains", "and", "or")
     },
     "importlib.util.find_spec": _import,
-    "importlib.util.module_from_spec": _first,
+    "importlib.util.module_from_spec": lambda m, node, given: UNKNOWN,
+    **dict.fromkeys((f"importlib.spec.loader.{name}" for name in ("exec_module", "load_module")), _runs_module),
     "importlib.util.spec_from_file_location": _spec_of_file,
     "builtins.getattr": _getattr,
     "builtins.setattr": _setattr,

@@ -92,7 +92,7 @@ def _yaml(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
         node,
         "opaque/yaml-load",
         Effect.OPAQUE,
-        "loads YAML with a loader that can make any Python object",
+        "loads YAML with a loader that can make any Python object, and so run any code",
         Severity.WARNING,
         ask=True,
     )

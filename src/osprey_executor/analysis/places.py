@@ -9,7 +9,7 @@ from osprey_executor.models import Severity
 from osprey_executor.text import one_line
 
 SENSITIVE = re.compile(
-    r"/etc/(shadow|gshadow|passwd|sudoers|ssh/|ssl/private|krb5|group\b|crontab|cron\.)|/proc/(self|\d+|\*|\udfff|\{[^}]*\}|%[sd])/(environ|mem|maps)"
+    r"/etc/(shadow|gshadow|passwd|sudoers|ssh/(?!sshd?_config|moduli)|ssl/private|krb5|group\b|crontab|cron\.)|/proc/(self|\d+|\*|\udfff|\{[^}]*\}|%[sd])/(environ|mem|maps)"
     r"|/var/(log/auth|spool/cron|lib/(docker|postgresql|mysql))|/root\b|/dev/(k?mem|sd[a-z]|nvme|port\b)|/boot/"
     r"|\.(ssh|gnupg|aws|azure|kube|docker|netrc|pgpass|npmrc|pypirc|git-credentials|bash_history|zsh_history|env)(?![\w.])"
     r"|\.config/gcloud|\bid_(rsa|dsa|ecdsa|ed25519)\b|authorized_keys|known_hosts|\bkeytab\b|\.(pem|p12|pfx|keytab|kdbx)(?!\w)"
@@ -118,7 +118,8 @@ def severity_of(message: str) -> Severity:
 
 
 _HELD = (
-    (re.compile(r"/(proc/[^/]*/(mem|maps)|dev/(k?mem|port))\b"), "the raw memory of a process or computer is"),
+    (re.compile(r"/proc/[^/]*/maps\b"), "the layout of the memory of a process is"),
+    (re.compile(r"/(proc/[^/]*/mem|dev/(k?mem|port))\b"), "the raw memory of a process or computer is"),
     (re.compile(r"/dev/(sd[a-z]|nvme)|/boot/"), "the disks or the start of the computer are"),
     (re.compile(r"/etc/(passwd|group|sudoers)|/var/log/auth"), "accounts of the computer are"),
 )

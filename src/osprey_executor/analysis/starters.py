@@ -41,7 +41,11 @@ def _container(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
         told = "starts a container that may change the whole computer"
         m.find(node, "process/container", Effect.PROCESS, told, Severity.WARNING)
     if started := given.get(1, "command"):
-        run_command(m, node, started)
+        for atom in started:
+            if is_text(atom):  # the words are split as a shell would, but no shell runs
+                command(m, node, _split_words(spelling(atom)))
+            else:
+                run_command(m, node, (atom,))
     return None
 
 
@@ -189,6 +193,13 @@ def _listed(program: int) -> Model:
     return model
 
 
+def _split_words(text: str) -> list[str]:
+    try:
+        return shlex.split(text)
+    except ValueError:
+        return text.split()
+
+
 def _split(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
     """`shlex.split(text)`: the words of a command."""
     box = m.made.setdefault(("words", id(node)), Box())
@@ -198,11 +209,7 @@ def _split(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
         box.exact = False
         box.rest = UNKNOWN
         return (box,)
-    try:
-        words = shlex.split(known[0])
-    except ValueError:
-        words = known[0].split()
-    values: list[Value] = [(Pattern(word) if HOLE in word else Const(word),) for word in words[:500]]
+    values: list[Value] = [(Pattern(word) if HOLE in word else Const(word),) for word in _split_words(known[0])[:500]]
     boxes.fill(m, box, values)
     return (box,)
 

@@ -6,7 +6,7 @@ import ast
 
 from osprey_executor.analysis.loop_tests import never_less, only_grows, runs_away, stays, truth
 from osprey_executor.analysis.machine import Arguments, Machine
-from osprey_executor.analysis.quality import inside, is_exit, never_ends
+from osprey_executor.analysis.quality import caught_by, inside, is_exit, never_ends
 from osprey_executor.analysis.spending import STARTS
 from osprey_executor.analysis.values import Func, Ref
 from osprey_executor.models import Confidence, Effect, Severity
@@ -30,6 +30,37 @@ _DEEP = 4
 _MAY_BE_ENDLESS = frozenset((ast.Call, ast.GeneratorExp, ast.Name))
 _ENDED_BY = frozenset(("StopIteration", "StopAsyncIteration", "IndexError", "KeyError", "EOFError", "Empty", "Full"))
 """Exceptions by which a loop ends in the course of things; no loop may wait for its memory to run out."""
+
+_BY_SYSTEM = frozenset(("MemoryError", "OSError", "IOError", "EnvironmentError", "BlockingIOError"))
+_EXHAUSTED = _BY_SYSTEM | {"Exception", "BaseException"}
+"""Exceptions that come when memory, disk or processes run out, and of much else."""
+_TAKES = STARTS | frozenset(
+    (
+        *("append", "appendleft", "extend", "add", "insert", "write", "writelines", "write_bytes", "write_text"),
+        *("mkdir", "makedirs", "bytearray", "truncate"),
+    )
+)
+"""Last names of what takes memory, disk or what else a computer has not much of."""
+_CANNOT_FAIL = frozenset(
+    (
+        *(
+            "flush",
+            "fsync",
+            "fileno",
+            "print",
+            "len",
+            "str",
+            "bytes",
+            "range",
+            "close",
+            "urandom",
+            "token_bytes",
+            "info",
+        ),
+        *("randbytes", "format", "join", "encode", "sleep", "zeros", "ones", "list", "dict", "time", "rand", "random"),
+    )
+)
+"""Last names of what fails only for lack of memory, disk or the like."""
 
 
 def check_while(m: Machine, node: ast.While) -> None:
@@ -104,7 +135,12 @@ def _never_last(m: Machine, node: ast.Call) -> bool:
 
 
 def _endless(m: Machine, node: ast.While | ast.For | ast.AsyncFor, body: list[ast.stmt], *, sure: bool) -> None:
-    if not never_ends(body) or m.caught & _ENDED_BY or any(_helper_ends(m, part) for part, _ in inside(body)):
+    exhausted = _ends_by_exhaustion(body)
+    if (
+        not never_ends(body, exhausted)
+        or m.caught & _ENDED_BY
+        or any(_helper_ends(m, part) for part, _ in inside(body))
+    ):
         return
     if any(isinstance(part, ast.Yield | ast.YieldFrom) for part, _ in inside(body)):
         if m.func is not None and sure:
@@ -112,6 +148,10 @@ def _endless(m: Machine, node: ast.While | ast.For | ast.AsyncFor, body: list[as
         return
     if sure and m.place is None:
         m.endless.append(node)
+    if exhausted and not never_ends(body):
+        told = "loops until memory, disk or processes run out, as nothing else ends it: more and more of them is taken"
+        m.find(node, "resource/endless-loop", Effect.RESOURCE, told, Severity.WARNING)
+        return
     told = "loops without an end" if sure else "loops without an end once it begins, as nothing in it changes its test"
     if any(isinstance(part, ast.Call) and _last_name(part) in STARTS for part, _ in inside(body)):
         more = "starts processes or threads in a loop without an end: more and more of them"
@@ -119,6 +159,40 @@ def _endless(m: Machine, node: ast.While | ast.For | ast.AsyncFor, body: list[as
     _found(
         m, node, f"{told}: it takes time, and memory or disk if it collects or writes, until it is stopped", sure=sure
     )
+
+
+def _ends_by_exhaustion(body: list[ast.stmt]) -> frozenset[int]:
+    """Return the ids of what ends a loop only once what it takes in each turn has run out."""
+    found: set[int] = set()
+    for part, inner in inside(body):
+        if inner or not isinstance(part, ast.Try):
+            continue
+        parts = [one for one, _ in inside(part.body)]
+        calls = {_last_name(one) for one in parts if isinstance(one, ast.Call) and not _opens_anew(one)}
+        grows = not calls.isdisjoint(_TAKES) or any(map(_adds, parts))
+        only = calls <= _TAKES | _CANNOT_FAIL  # or else the exception may come of something else
+        plain = not any(isinstance(one, ast.Subscript) for one in parts)
+        for handler in part.handlers:
+            caught = caught_by([handler])
+            if caught <= {"MemoryError"} or (grows and only and caught <= (_EXHAUSTED if plain else _BY_SYSTEM)):
+                found.update(id(one) for one, _ in inside(handler.body))
+    return frozenset(found)
+
+
+def _opens_anew(node: ast.Call) -> bool:
+    """Return whether a call opens one file again and again, or one to write, so that only a lack makes it fail."""
+    words = [one.value for one in node.args if isinstance(one, ast.Constant)]
+    writes = any(isinstance(one, str) and one[:1] in "wa" for one in words[-1:] if len(node.args) > 1)
+    return _last_name(node) == "open" and bool(node.args) and (writes or isinstance(node.args[0], ast.Constant))
+
+
+def _adds(node: ast.AST) -> bool:
+    """Return whether a statement makes a text or list longer: `text += more`, not `n += 1`."""
+    return isinstance(node, ast.AugAssign) and isinstance(node.op, ast.Add) and not _is_number(node.value)
+
+
+def _is_number(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, int | float)
 
 
 def _last_name(node: ast.Call) -> str:

@@ -37,9 +37,9 @@ def _body(loop: ast.AST) -> list[ast.stmt]:
     return getattr(loop, "body", [])
 
 
-def never_ends(body: list[ast.stmt]) -> bool:
-    """Return whether there is nothing in the body of a loop that ends it, whether it waits or not."""
-    return not any(_ends(part) for part in inside(body))
+def never_ends(body: list[ast.stmt], but: Collection[int] = ()) -> bool:
+    """Return whether nothing in the body of a loop ends it, waits or not, but the nodes of the ids `but`."""
+    return not any(_ends(part) and id(part[0]) not in but for part in inside(body))
 
 
 def is_exit(node: ast.Call) -> bool:

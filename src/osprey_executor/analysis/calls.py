@@ -11,6 +11,7 @@ from osprey_executor.analysis.containers import method_of_box, method_of_namespa
 from osprey_executor.analysis.files import check_writer, is_writer
 from osprey_executor.analysis.lookups import computed_name, from_namespace
 from osprey_executor.analysis.machine import NO_ARGUMENTS, Arguments, Callee, Look, Machine
+from osprey_executor.analysis.plain import sheltered
 from osprey_executor.analysis.protocols import iterated
 from osprey_executor.analysis.values import (
     NOTHING,
@@ -362,7 +363,9 @@ def _text_method(m: Machine, node: ast.AST, owner: Const | Pattern, name: str, g
         for atom in given.args[0] if name == "format_map" and given.args else ():
             if isinstance(atom, Box):
                 keywords.update({str(key): value for key, value in atom.items.items()})
-        return texts.braces(owner.value, list(given.args) if given.complete else [], keywords)
+        args = [sheltered(m, given.nodes.get(place), value) for place, value in enumerate(given.args)]
+        keywords = {word: sheltered(m, given.nodes.get(word), value) for word, value in keywords.items()}
+        return texts.braces(owner.value, args if given.complete else [], keywords)
     if name in blowups.WIDENS:
         blowups.check_width(m, node, given)
     if isinstance(owner, Pattern):

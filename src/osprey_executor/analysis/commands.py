@@ -228,6 +228,11 @@ def _places_told(rule: Rule, words: Sequence[str]) -> str:
     return f": {told_place(found[-1])}" if found else ""
 
 
+def is_shell(name: str) -> bool:
+    """Return whether a program is a shell, which can be given a line with `-c`."""
+    return name.rpartition("/")[2] in _SHELLS
+
+
 def called(node: ast.AST) -> str:
     func = getattr(node, "func", None)
     return str(getattr(func, "attr", getattr(func, "id", "")))

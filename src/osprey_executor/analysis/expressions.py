@@ -12,6 +12,7 @@ from osprey_executor.analysis.literals import dictionary, sequence, slice_of
 from osprey_executor.analysis.lookups import attribute_of, item_of
 from osprey_executor.analysis.machine import NO_ARGUMENTS, NO_KEYWORDS, Arguments, Handler, Machine
 from osprey_executor.analysis.places import is_sensitive, what_lies_at
+from osprey_executor.analysis.plain import sheltered
 from osprey_executor.analysis.protocols import iterated, operated
 from osprey_executor.analysis.values import (
     HOLE,
@@ -209,9 +210,11 @@ def operate(m: Machine, node: ast.AST, first: Value, second: Value, operator: as
         template = only_const(first)
         if template is not None and isinstance(template.value, str):
             blowups.check_format(m, node, template.value)
-            return m.charge(texts.percent(template, _percent_values(second)))
+            return m.charge(texts.percent(template, _percent_values(m, node, second)))
     elif kind is ast.Add:
         if any(is_text(atom) for atom in (*first, *second)):
+            if isinstance(node, ast.BinOp):
+                first, second = sheltered(m, node.left, first), sheltered(m, node.right, second)
             return m.charge(texts.concat(first, second))
         if any(isinstance(atom, Box) for atom in first):
             box = m.made.setdefault(("sum", id(node)), Box())
@@ -255,11 +258,17 @@ def _joined_paths(m: Machine, node: ast.AST, first: Value, second: Value) -> Val
     return (Ref("pathlib.Path", True, made),)
 
 
-def _percent_values(value: Value) -> list[Value] | None:
+def _percent_values(m: Machine, node: ast.AST, value: Value) -> list[Value] | None:
+    right = node.right if isinstance(node, ast.BinOp) else None
     if len(value) == 1 and isinstance(value[0], Box):
         box = value[0]
-        return list(box.items.values()) if box.exact and not box.mapping else None
-    return [value]
+        if not box.exact or box.mapping:
+            return None
+        values = list(box.items.values())
+        if isinstance(right, ast.Tuple) and len(right.elts) == len(values):
+            return [sheltered(m, one, held) for one, held in zip(right.elts, values, strict=True)]
+        return values
+    return [sheltered(m, right, value)]
 
 
 def boolean(m: Machine, node: ast.BoolOp) -> Value:
@@ -307,7 +316,7 @@ def formatted_value(m: Machine, node: ast.FormattedValue) -> Value:
             return (Pattern(HOLE),)
         spec = str(known.value)
         blowups.check_format(m, node, spec)
-    return texts.field(value, spec, node.conversion)
+    return texts.field(sheltered(m, node.value, value), spec, node.conversion)
 
 
 def lambda_(m: Machine, node: ast.Lambda) -> Value:

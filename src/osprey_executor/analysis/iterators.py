@@ -186,7 +186,6 @@ MODELS: dict[str, Model] = {
             "contextlib.nullcontext",
             "typing.cast",
             "itertools.islice",
-            "shlex.quote",
         ),
         _same,
     ),

@@ -7,13 +7,15 @@ import shlex
 from itertools import product
 
 from osprey_executor.analysis import boxes
-from osprey_executor.analysis.commands import ITSELF, called, command, shell, unknown_command
+from osprey_executor.analysis.commands import ITSELF, called, command, is_shell, shell, unknown_command
 from osprey_executor.analysis.dynamic import run_text
 from osprey_executor.analysis.machine import Arguments, Machine, Model
 from osprey_executor.analysis.values import (
     HOLE,
     NOTHING,
+    PLAIN,
     UNKNOWN,
+    Atom,
     Box,
     Const,
     Func,
@@ -26,6 +28,9 @@ from osprey_executor.analysis.values import (
 from osprey_executor.models import Effect, Severity
 
 _MOST_COMMANDS = 16
+_NO_SHELL = frozenset(("run", "call", "check_call", "check_output", "Popen", "spawn"))
+"""Last names of what starts a program without a shell, unless it is told to take one."""
+_OPEN_LINE = "runs a line of shell with text in it that is not seen here: such text can run any command"
 
 
 def _container(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
@@ -88,12 +93,16 @@ def _spellings(value: Value) -> list[str]:
     return list(dict.fromkeys(shown))
 
 
-def run_command(m: Machine, node: ast.AST, value: Value) -> None:
-    """Note what starting `value`, a line of shell or a list of words, does."""
+def run_command(m: Machine, node: ast.AST, value: Value, *, by_shell: bool = True) -> None:
+    """Note what starting `value`, a line of shell or a list of words, does; `by_shell`: a shell reads the line."""
     for atom in value or UNKNOWN:
         if is_text(atom):
             shell(m, node, spelling(atom))
+            if by_shell and _is_open(atom):
+                unknown_command(m, node, _OPEN_LINE)
             continue
+        if isinstance(atom, Box) and _is_open_line(atom):
+            unknown_command(m, node, _OPEN_LINE)
         lists = _words((atom,))
         if lists is None:
             unknown_command(m, node, "starts a program that is only known when the code runs")
@@ -101,8 +110,22 @@ def run_command(m: Machine, node: ast.AST, value: Value) -> None:
             command(m, node, words)
 
 
+def _is_open(atom: Atom) -> bool:
+    """Return whether there is free text in a line that is not seen here."""
+    return isinstance(atom, Pattern) and atom.kind != PLAIN and HOLE in atom.text
+
+
+def _is_open_line(box: Box) -> bool:
+    """Return whether a list is `["sh", "-c", line]` with free text in the line."""
+    items = list(box.items.values())
+    shells = bool(items) and any(is_shell(spelling(atom)) for atom in items[0])
+    return shells and any(_is_open(atom) for value in items[2:3] for atom in value)
+
+
 def _subprocess(m: Machine, node: ast.AST, given: Arguments) -> Value | None:
-    run_command(m, node, given.get(0, "args", "cmd", "command") or UNKNOWN)
+    told = given.get("shell")
+    by_shell = called(node) not in _NO_SHELL if told is None else told != (Const(False),)
+    run_command(m, node, given.get(0, "args", "cmd", "command") or UNKNOWN, by_shell=by_shell)
     for value in (given.get("input"), given.get("stdin")):
         for atom in value or NOTHING:
             if is_text(atom):

@@ -19,6 +19,7 @@ from typing import Any
 
 from osprey_executor.analysis.values import (
     HOLE,
+    PLAIN,
     UNKNOWN,
     Atom,
     Const,
@@ -62,6 +63,8 @@ _WIDE_METHODS = frozenset(["zfill", "center", "ljust", "rjust"])
 _SAME_SHAPE = frozenset(["strip", "lstrip", "rstrip", "encode", "decode", "upper", "lower", "casefold"])
 
 _TOO_WIDE = re.compile("[0-9]{4}")
+_NUMBER_CODES = frozenset("bcdiouxXneEfFgG%")
+"""Last characters of the specifications by which only numbers are formatted."""
 _CONVERSIONS: dict[int, Callable[[Any], str]] = {115: str, 114: repr, 97: ascii}
 _Coder = Callable[[Any], Any]
 
@@ -144,8 +147,10 @@ def field(value: Value, spec: str, conversion: int) -> Value:
 
 
 def _field(atom: Atom, spec: str, conversion: int) -> Atom:
+    if spec and not isinstance(atom, Const) and (spec[-1] in _NUMBER_CODES or "%" in spec):  # a number, or a date
+        return Pattern(HOLE, PLAIN)
     if not isinstance(atom, Const):
-        return Pattern(spelling(atom))
+        return atom if isinstance(atom, Pattern) else Pattern(HOLE)
     if len(spec) > 20 or _TOO_WIDE.search(spec) or _too_long(atom.value):
         return Pattern(HOLE)
     try:
@@ -175,7 +180,8 @@ def _one_way(way: Sequence[Atom], make: Callable[[list[str]], str], *, as_bytes:
         return (Pattern(HOLE),)
     if all(isinstance(atom, Const) for atom in way):
         return (Const(text.encode() if as_bytes else text),)
-    return (Pattern(holes(text)),)
+    plain = all(isinstance(atom, Const) or (isinstance(atom, Pattern) and atom.kind == PLAIN) for atom in way)
+    return (Pattern(holes(text), PLAIN) if plain else Pattern(holes(text)),)
 
 
 def _all_bytes(value: Value) -> bool:
@@ -206,7 +212,12 @@ def _percent_field(spec: str, value: Value) -> Value:
     made: list[Value] = []
     for atom in value:
         text = _percent(spec, (atom.value,)) if isinstance(atom, Const) else None
-        made.append((Pattern(spelling(atom)),) if text is None else (Const(text),))
+        if text is not None:
+            made.append((Const(text),))
+        elif spec[-1] in _NUMBER_CODES:
+            made.append((Pattern(HOLE, PLAIN),))
+        else:
+            made.append((atom if isinstance(atom, Pattern) else Pattern(HOLE),))
     return joined(made) if made else (Pattern(HOLE),)
 
 
@@ -303,7 +314,7 @@ def called(owner: Const, name: str, args: list[Any]) -> Any:
 def reshaped(owner: Pattern, name: str) -> Value:
     """Return what a method makes of a partly known text."""
     if name in ("upper", "lower", "casefold"):
-        return (Pattern(getattr(owner.text, name)()),)
+        return (owner._replace(text=getattr(owner.text, name)()),)
     if name in _SAME_SHAPE:
         return (owner,)
     return (Pattern(HOLE),) if name in _TEXT_METHODS or name in _WIDE_METHODS else UNKNOWN

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 HOLE = "\udfff"
 """Stands for the unknown part of a text. A lone surrogate: real text never holds one."""
+PLAIN = "plain"
+"""Kind of a pattern whose holes are numbers, or texts that were quoted for a shell."""
 _MOST_TEXTS = 256
 _MOST_OTHERS = 48
 

@@ -78,6 +78,54 @@ def said(code: str) -> list[str]:
         ("import xarray as xr\n(xr.open_dataset('a') - 1).to_netcdf('/srv/x.nc')", "/srv/x.nc, outside"),
         ("import logging\nlogging.FileHandler('/var/log/x.log')", "log file with FileHandler: /var/log/x.log, outside"),
         ("os.system('git push')", "reaches the network with the command git push"),
+        ("import yaml\nyaml.load(x, Loader=yaml.UnsafeLoader)", "and so run any code"),
+        ("import numpy as np\nnp.load('x.npy', allow_pickle=True)", "a pickle can run any code"),
+        ("import torch\ntorch.load('x.pt')", "a pickle can run any code"),
+        ("import joblib\njoblib.load('x.pkl')", "a pickle can run any code"),
+        ("import telnetlib\ntelnetlib.Telnet('a.example')", "reaches the network with Telnet: a.example"),
+        ("import snap7\nsnap7.client.Client().connect('10.0.0.4', 0, 1)", "reaches the network with connect: 10.0.0.4"),
+        ("from pycomm3 import LogixDriver\nLogixDriver('10.0.0.5/1')", "with LogixDriver: 10.0.0.5/1"),
+        ("import pyads\npyads.Connection('1.2.3.4.1.1', 851, '10.0.0.6')", "with Connection: 10.0.0.6"),
+        ("from opcua import Client\nClient('opc.tcp://h:4840')", "with Client: opc.tcp://h:4840"),
+        ("import vxi11\nvxi11.Instrument('10.0.0.7')", "with Instrument: 10.0.0.7"),
+        (
+            "import pyvisa\npyvisa.ResourceManager().open_resource('TCPIP0::10.0.0.8::INSTR')",
+            "with open_resource: 10.0.0.8",
+        ),
+        (
+            "from pymodbus.client import ModbusTcpClient as C\nfor n in (1, 2):\n    C(f'10.0.1.{n}')",
+            "10.0.1.1 or one of 1 others",
+        ),
+        (
+            "import winreg\nk = winreg.OpenKey(winreg.HKEY_CURRENT_USER, 'Software\\\\X\\\\CurrentVersion')\n"
+            "winreg.SetValueEx(winreg.CreateKey(k, 'RunOnce'), 'n', 0, winreg.REG_SZ, 'x.exe')",
+            "CurrentVersion\\RunOnce, a start-up place: the computer then starts",
+        ),
+        (
+            "import winreg\nwinreg.DeleteKey(winreg.HKEY_LOCAL_MACHINE, r'SYSTEM\\CurrentControlSet\\Services\\x')",
+            "a start-up place: the computer then no longer starts",
+        ),
+        (
+            "import winreg\nwinreg.CreateKey(winreg.HKEY_CURRENT_USER, 'Software')",
+            "changes the registry with CreateKey: Software",
+        ),
+        ("import ctypes\nctypes.CFUNCTYPE(ctypes.c_int)(4096)()", "runs the machine code there"),
+        ("open('/proc/1/maps')", "where the layout of the memory of a process is"),
+        ("subprocess.run(['/bin/sh', '-i'])", "starts the shell sh, which runs whatever it is given"),
+        ("subprocess.run(['sh', 'x.sh'])", "starts the shell sh with a script that is not seen here"),
+        ("os.pidfd_open(1)", "opens a handle of a process"),
+        ("import getpass\ngetpass.getuser()", "asks under which name it runs"),
+        ("os.system('echo x | at now')", "changes what the computer starts by the clock with the command at"),
+        (
+            "from crontab import CronTab\nCronTab(user=True).new(command='python3 /opt/a.py')",
+            "lets the clock start Python with /opt/a.py",
+        ),
+        (
+            "import importlib.util as u\ns = u.spec_from_file_location('x', '/opt/x.py')\n"
+            "s.loader.exec_module(u.module_from_spec(s))",
+            "runs the code of /opt/x.py as a module",
+        ),
+        ("docker.from_env().containers.run('x', \"sh -c 'echo $(hostname)'\")", "starts the program echo"),
         ("os.system('git -C x commit -m y')", "changes files with the command git commit"),
         ("os.system('rsync -a x/ host:y')", "reaches the network with the command rsync"),
         ("os.system('nsenter -t 1 -m ls')", "and so its isolation, with the command nsenter"),
@@ -202,3 +250,79 @@ def test_a_command_that_a_library_starts_writes_its_channel(code: str):
 )
 def test_each_file_of_a_loop_is_told_and_the_worst_is_judged(code: str, words: str):
     assert [one for one in said(code) if words in one], said(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("import winreg\nwinreg.CloseKey(winreg.OpenKey(winreg.HKEY_CURRENT_USER, 'Software'))", "password"),
+        ("open('/etc/ssh/sshd_config')", "secrets"),
+        ("import getpass\ngetpass.getuser()", "accounts"),
+        ("import telnetlib\ntelnetlib.Telnet('h').write(b'x')", "channel"),
+        ("os.system(\"echo 'x; caput A:SP 1'\")", "channel"),
+        ("os.system('echo \\'a $(hostname)\\'')", "hostname"),
+    ],
+)
+def test_what_is_not_so_is_not_said(code: str, words: str):
+    assert not [one for one in said(code) if words in one]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "os.system('ping ' + input())",
+        "os.system(f'ping {sys.argv[1]}')",
+        "os.popen('ping %s' % input())",
+        "subprocess.run('ping {}'.format(input()), shell=True)",
+        "subprocess.run(['bash', '-c', f'ping {input()}'])",
+        "subprocess.getoutput(' '.join(['ping', input()]))",
+        "def run(line):\n    os.system(line)\nrun('ping ' + input())",
+        "def ping(host):\n    return subprocess.check_output('ping ' + host, shell=True)",
+        "for f in Path('.').glob('*.gz'):\n    os.system(f'gunzip {f}')",
+    ],
+)
+def test_text_that_is_not_seen_in_a_line_of_shell_asks_and_says_why(line: str):
+    report = analyze(_START + line)
+    assert report.verdict is Verdict.ASK
+    assert "text in it that is not seen here" in report.reason
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "n = int(input())\nos.system(f'sleep {n}')",
+        "os.system('echo ' + str(int(input())))",
+        "os.system('echo %d' % n)",
+        "os.system(f'echo {x:.3f}')",
+        "os.system('echo {:d}'.format(n))",
+        "import shlex\nos.system('ls ' + shlex.quote(input()))",
+        "import shlex\nname = shlex.quote(input())\nos.system(f'ls {name}')",
+        "out = Path('results')\nos.system(f'ls {out}')",
+        "os.system('mkdir run_' + time.strftime('%H'))",
+        "def run(line):\n    os.system(line)\nfor i in range(n):\n    run(f'echo {i}')",
+        "subprocess.run(['ls', input()])",
+        "for name in ('a', 'b'):\n    os.system(f'ls {name}')",
+    ],
+)
+def test_numbers_and_what_was_quoted_in_a_line_of_shell_do_not_ask(line: str):
+    assert analyze(_START + line).verdict is Verdict.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ("        f.write(block)\n    except OSError:\n        break", True),
+        ("        held.append(bytearray(10**8))\n    except MemoryError:\n        break", True),
+        (
+            "        held.append(open('/dev/null'))\n    except Exception as e:\n        print(e)\n        break",
+            True,
+        ),
+        ("        held.append(next(source))\n    except Exception:\n        break", False),
+        ("        held.append(line.recv(10))\n    except OSError:\n        break", False),
+        ("        held.append(open(f'run{n}.txt'))\n        n += 1\n    except OSError:\n        break", False),
+        ("        held.append(rows[n])\n        n += 1\n    except Exception:\n        break", False),
+    ],
+)
+def test_a_loop_that_only_the_lack_of_memory_or_disk_ends_is_named(body: str, named: bool):
+    report = analyze(f"n, held, rows = 0, [], [1, 2]\nwhile True:\n    try:\n{body}\n")
+    assert (Effect.RESOURCE in report.effects) is named

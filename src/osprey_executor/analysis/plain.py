@@ -79,8 +79,9 @@ def _is_plain(m: Machine, node: ast.expr, depth: int) -> bool:
         case ast.Name(id=name):
             place = m.scope.places.get(name)
             # An argument is what any of the calls may pass, so the last one does not tell.
-            told = place is not None and place.source is not None and place.source is not place.node
-            return told and not any(map(is_text, m.peek(node))) and _is_plain(m, place.source, depth - 1)
+            if place is None or place.source is None or place.source is place.node:
+                return False
+            return not any(map(is_text, m.peek(node))) and _is_plain(m, place.source, depth - 1)
         case _:
             return False
 

@@ -190,18 +190,31 @@ def test_setup_tells_how_far_it_is_and_what_comes_next(newcomer: Path) -> None:
 
 
 @pytest.mark.parametrize("user", [0, 1000])
-def test_setup_gets_podman_where_it_may_and_goes_on_without(newcomer: Path, user: int) -> None:
-    with_venv(newcomer)
+def test_the_programs_of_tests_are_got_where_that_may_be_or_the_line_is_told(newcomer: Path, user: int) -> None:
+    shutil.copy(ROOT / "tools" / "programs.sh", newcomer / "tools")
+    for name in ("id", "sh"):
+        (newcomer / "bin" / name).unlink(missing_ok=True)
     command(newcomer, "id", f"echo {user}")
-    for name in ("podman", "dockerd"):
-        command(newcomer, name, "exit 1")
-    done = make(newcomer, "setup")
-    assert done.returncode == 0
-    line = "apt-get install -y --no-install-recommends podman runc"
-    assert line in done.stdout
-    called = [line, "apt-get update"]
-    assert not (newcomer / "called").exists() or (newcomer / "called").read_text().splitlines() == called
-    assert (newcomer / "called").exists() == (user == 0)
+    (newcomer / "bin" / "podman").unlink()
+    line = "apt-get install -y --no-install-recommends chromium podman runc"
+    done = subprocess.run(
+        ["/bin/sh", "tools/programs.sh"],
+        cwd=newcomer,
+        env={"PATH": str(newcomer / "bin")},  # where none of them is
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2  # the package manager of a newcomer gets nothing
+    called = newcomer / "called"
+    if user == 0:
+        assert called.read_text().splitlines() == [line, "apt-get update"]
+        assert "install chromium podman runc by hand" in done.stderr
+    else:
+        assert not called.exists()
+        assert done.stdout == f"{line}\n"
+        assert "Run this line as root" in done.stderr
 
 
 def test_setup_ends_where_pip_fails(newcomer: Path) -> None:

@@ -56,6 +56,7 @@ async def test_what_waits_for_a_person_is_written_to_the_disk(
 ) -> None:
     flushed: set[Path] = set()
     fsync = os.fsync
+    await service.run(own("results = {}"))  # keys are made once
 
     def noted(descriptor: int) -> None:
         flushed.add(Path(f"/proc/self/fd/{descriptor}").readlink())

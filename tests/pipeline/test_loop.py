@@ -45,7 +45,7 @@ ALLOWED = {
     ("execution/local/_cgroup.py", "os.mkdir"),
     ("execution/local/_cgroups.py", "open"),
     # One folder, below a folder of the service.
-    ("execution/local/_engine.py", "os.mkdir"),
+    ("execution/local/_staging.py", "os.mkdir"),
 }
 _watching: list[tuple[int, list[tuple[str, str, str]]]] = []
 _hooked: list[bool] = []

@@ -115,14 +115,14 @@ class People:
 
     def _read(self) -> tuple[_Kept, ...]:
         try:
-            with self._file.open("rb") as file:
-                now = os.fstat(file.fileno())
-                if now.st_mode & 0o077:
-                    raise StorageError(f"others than its owner may read {self._file}: chmod 600 {self._file}")
-                seen = (now.st_ino, now.st_mtime_ns, now.st_size)
-                if self._known is None or self._known[0] != seen:
-                    self._known = seen, _LIST.validate_json(file.read())
-                return self._known[1]
+            now = self._file.stat()
+            if now.st_mode & 0o077:
+                raise StorageError(f"others than its owner may read {self._file}: chmod 600 {self._file}")
+            # Its age is looked at before it is read: a change in between is found at the next look.
+            seen = (now.st_ino, now.st_mtime_ns, now.st_size)
+            if self._known is None or self._known[0] != seen:
+                self._known = seen, _LIST.validate_json(self._file.read_bytes())
+            return self._known[1]
         except FileNotFoundError:
             return ()
         except OSError as error:

@@ -174,7 +174,9 @@ def _ends_by_exhaustion(body: list[ast.stmt]) -> frozenset[int]:
         plain = not any(isinstance(one, ast.Subscript) for one in parts)
         for handler in part.handlers:
             caught = caught_by([handler])
-            if caught <= {"MemoryError", "OverflowError"} or (grows and only and caught <= (_EXHAUSTED if plain else _BY_SYSTEM)):
+            if caught <= {"MemoryError", "OverflowError"} or (
+                grows and only and caught <= (_EXHAUSTED if plain else _BY_SYSTEM)
+            ):
                 found.update(id(one) for one, _ in inside(handler.body))
     return frozenset(found)
 

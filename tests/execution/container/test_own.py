@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.execution.container.own import Own
+from tests.execution.container.own import IMAGE, Own
 from tests.execution.container.test_faults import FINE, LONG, struck, told
 
 from osprey_executor import PythonExecutionRequest, PythonExecutorService
@@ -179,7 +179,7 @@ async def test_a_lack_of_memory_and_the_end_of_the_container_are_named(image: st
 
 async def test_what_is_not_there_is_told(own: Own, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError, match="is up already"):
-        await asyncio.to_thread(OwnContainer(own.home).up, ContainerLimits())
+        await asyncio.to_thread(OwnContainer(own.home).up, ContainerLimits(), IMAGE)
     with pytest.raises(ConfigurationError, match=r"has no image nonsense.*container build"):
         await asyncio.to_thread(OwnContainer(home).up, ContainerLimits(), "nonsense")
     monkeypatch.setattr(_client, "_sockets", list)

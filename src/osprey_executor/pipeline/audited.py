@@ -34,9 +34,9 @@ async def tell_done(rooms: Rooms, session: ControlSession) -> None:
         return
     channels = list(dict.fromkeys(write.channel for write in session.writes))
     refused = [f"{one.channel}: {one.reason}" for one in session.refusals[:_MOST_REFUSALS]]
-    await rooms.in_thread(
-        partial(
-            rooms.store.trail.note,
+
+    def note() -> None:
+        rooms.store.trail.note(
             "writes",
             durable=session.effects is not MachineEffects.NONE,
             run=rooms.run_id,
@@ -47,7 +47,8 @@ async def tell_done(rooms: Rooms, session: ControlSession) -> None:
             refused=refused,
             journal=journal_mark(rooms.folder.journal),
         )
-    )
+
+    await rooms.in_thread(note)
 
 
 def tell_lost(trail: Trail, run_id: str, effects: MachineEffects, journal: Path) -> None:

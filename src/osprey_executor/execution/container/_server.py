@@ -94,11 +94,12 @@ class JupyterServer:
             ContainerConfigurationError: it refuses the token.
         """
         patience = self._config.patience
-        # For an Enterprise Gateway: how long it may look for a place, and for whom. Others leave it at that.
-        environment = {"KERNEL_LAUNCH_TIMEOUT": str(math.ceil(patience))}
+        asked: dict[str, Any] = {}
         if self._config.kernel_user is not None:
-            environment["KERNEL_USERNAME"] = self._config.kernel_user
-        asked: dict[str, Any] = {"env": environment}
+            # For an Enterprise Gateway: for whom, and how long it may look for a place. To no other server: a Kernel
+            # Gateway that is sent an environment keeps its own from the kernel.
+            user = self._config.kernel_user
+            asked["env"] = {"KERNEL_USERNAME": user, "KERNEL_LAUNCH_TIMEOUT": str(math.ceil(patience))}
         if self._config.kernel_name is not None:
             asked["name"] = self._config.kernel_name
         # It gives up before we do: of a kernel that comes later nobody would know.

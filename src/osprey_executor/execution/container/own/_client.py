@@ -109,6 +109,7 @@ def _podman_service(podman: str) -> Generator[str]:
         with (Path(folder) / "log").open("wb") as log:
             service = subprocess.Popen(
                 [podman, *runtime, "system", "service", "--time", "0", url],
+                cwd=folder,  # where its monitors of containers leave a file when memory runs out
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ _REMOVES: dict[int, Callable[[], None]] = {}
 # With `atexit` it would be too late: Python ends pools of threads before, and closing a service needs them. What is
 # registered last is called first; pools register when they are imported, and so they must be before us.
 _POOLS = ThreadPoolExecutor
-_at_exit: Any = threading._register_atexit  # pyright: ignore
+_at_exit: Any = getattr(threading, "_register_atexit", atexit.register)
 
 
 def load(shell: Any) -> None:

@@ -57,7 +57,7 @@ async def test_a_run_that_somebody_drives_and_one_in_quarantine_stay(
     seen = await service.prunable(later)
     with RunLock(one.folder) as lock:
         assert lock.acquire()
-        await service.prune(seen.model_copy(update={"run_ids": (one.run_id,)}))
+        assert (await service.prune(seen.model_copy(update={"run_ids": (one.run_id,)}))).run_ids == ()
         assert one.folder.exists()
     store = service._executor.store  # pyright: ignore[reportPrivateUsage]
     await store._execute(  # pyright: ignore[reportPrivateUsage]

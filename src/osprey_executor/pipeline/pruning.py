@@ -38,8 +38,10 @@ async def prune(store: RunStore, driver: DriverOf, seen: Pruning) -> Pruning:
     size = 0
     may_go = set(await store.ended_before(seen.before, written=seen.written))
     for run_id in (run_id for run_id in seen.run_ids if run_id in may_go):
-        size += await _remove(store, driver, run_id)
-        gone.append(run_id)
+        removed = await _remove(store, driver, run_id)
+        if removed is not None:
+            size += removed
+            gone.append(run_id)
     await _remove_strays(store, seen.before)
     if gone:
         told = partial(store.trail.note, "runs removed", durable=True, by=system_user(), count=len(gone), runs=gone)
@@ -47,12 +49,13 @@ async def prune(store: RunStore, driver: DriverOf, seen: Pruning) -> Pruning:
     return seen.model_copy(update={"run_ids": tuple(gone), "bytes": size})
 
 
-async def _remove(store: RunStore, driver: DriverOf, run_id: str) -> int:
+async def _remove(store: RunStore, driver: DriverOf, run_id: str) -> int | None:
+    """Remove one run and return the bytes of its folder; None: somebody has it in hand, and it stays."""
     folder = store.folder(run_id)
     lock = RunLock(folder)
     try:
         if folder.exists() and not lock.acquire():
-            return 0
+            return None
         size = await asyncio.to_thread(_size, folder)
         await store.remove(run_id)
         await (await driver()).forget(run_id)
